@@ -1,0 +1,75 @@
+// Training of one stage (METHODS section 4). R owns the epochs; this owns batches and tensors.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/array.h"
+#include "engine/control.h"
+#include "engine/network.h"
+
+namespace canal {
+
+enum class Trainable {
+  all,    // every parameter: for a network that was never trained
+  stage,  // final norm, layer depth - 2 and the head: METHODS section 4
+  head    // the head alone
+};
+
+struct TrainerOptions {
+  Trainable trainable;
+  double label_smoothing;
+  double distillation;      // lambda_eff; 0 without an old model
+  int64_t batch_size;
+  int64_t redraw_interval;  // forward passes between two draws of the features; 0: never
+  double dropped_tokens;    // share of a cell's non-zero tokens set to 0 in training; 0: none
+  double weight_decay;
+  bool batch_stabiliser;    // one key stabiliser for a batch, as the published training has it
+  uint64_t seed;
+  int num_threads;
+};
+
+struct StageData {
+  TokenView tokens;
+  std::vector<int32_t> labels;    // 0-based type per cell
+};
+
+// Means over the cells.
+struct Losses {
+  double classification;
+  double distillation;
+  double total;
+};
+
+struct Validation {
+  double loss;                     // label-smoothed cross-entropy, mean over the cells
+  std::vector<int32_t> predicted;  // 0-based type per cell
+};
+
+class StageTrainer {
+ public:
+  // Copies what it needs of `training`. With options.distillation > 0, `old_weights` are those of
+  // the previous stage, whose embeddings are computed once here and stay fixed.
+  StageTrainer(const Weights& weights, const Weights* old_weights, const StageData& training,
+               const TrainerOptions& options, Control& control);
+  ~StageTrainer();
+
+  // One epoch over a fresh permutation of the cells (or their given order).
+  Losses train_epoch(double learning_rate, bool shuffle, Control& control);
+  Validation validate(const StageData& data, Control& control) const;
+
+  Weights weights() const;
+  // Gradients of the first batch at the present weights, by published name; changes nothing.
+  Weights gradients();
+
+  // The best state so far is kept inside; `best_weights` are the current ones before any call.
+  void keep_best();
+  Weights best_weights() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace canal

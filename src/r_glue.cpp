@@ -1,0 +1,85 @@
+#include "r_glue.h"
+
+#include <chrono>
+#include <future>
+
+namespace glue {
+
+namespace {
+
+const char* kind_name(canal::ErrorKind kind) {
+  switch (kind) {
+    case canal::ErrorKind::input: return "input";
+    case canal::ErrorKind::sizes: return "sizes";
+    case canal::ErrorKind::file: return "file";
+    case canal::ErrorKind::version: return "version";
+    default: return "internal";
+  }
+}
+
+void check_interrupt(void*) { R_CheckUserInterrupt(); }
+
+// R_CheckUserInterrupt() jumps; at top level the jump ends here and is seen as FALSE.
+bool interrupt_pending() { return R_ToplevelExec(check_interrupt, nullptr) == FALSE; }
+
+// A progress function that fails must not leave the worker running, so its error waits until the end.
+class Reporter {
+ public:
+  explicit Reporter(SEXP progress) : progress_(progress) {}
+  void report(const canal::Control& control) {
+    const double done = static_cast<double>(control.done.load());
+    if (Rf_isNull(progress_) || done == last_) return;
+    last_ = done;
+    Rcpp::Function call(progress_);
+    call(done, static_cast<double>(control.total.load()));
+  }
+
+ private:
+  SEXP progress_;
+  double last_ = -1;
+};
+
+}  // namespace
+
+void raise(const canal::ErrorReport& report) {
+  Rcpp::Environment space = Rcpp::Environment::namespace_env("canalR");
+  Rcpp::Function engine_error = space["engine_error"];
+  engine_error(kind_name(report.kind), report.message);
+  Rcpp::stop("engine_error() returned");
+}
+
+bool interruptible(canal::Control& control, SEXP progress, const std::function<void()>& work) {
+  constexpr auto poll = std::chrono::milliseconds(50);
+  std::future<void> result = std::async(std::launch::async, work);
+  Reporter reporter(progress);
+  bool interrupted = false;
+  try {
+    while (result.wait_for(poll) != std::future_status::ready) {
+      if (interrupted) continue;
+      reporter.report(control);
+      if (interrupt_pending()) {
+        interrupted = true;
+        control.cancel = true;
+      }
+    }
+  } catch (...) {
+    control.cancel = true;
+    result.wait();
+    throw;
+  }
+  canal::ErrorReport report;
+  try {
+    result.get();
+    reporter.report(control);
+    return !interrupted;
+  } catch (const canal::Cancelled&) {
+    return false;
+  } catch (const Rcpp::LongjumpException&) {
+    throw;
+  } catch (...) {
+    report = canal::describe_current_exception();
+  }
+  raise(report);
+}
+
+}  // namespace glue

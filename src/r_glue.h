@@ -1,0 +1,36 @@
+// What every glue file needs: running engine work under R's rules, and carrying its errors to R.
+#pragma once
+#include <Rcpp.h>
+
+#include <functional>
+#include <type_traits>
+
+#include "engine/control.h"
+
+namespace glue {
+
+// Raises the report as a classed R condition (R's `engine_error()`).
+[[noreturn]] void raise(const canal::ErrorReport& report);
+
+// Runs short work here, on R's thread.
+template <class Work>
+auto guarded(Work&& work) -> decltype(work()) {
+  canal::ErrorReport report;
+  try {
+    return work();
+  } catch (const Rcpp::exception&) {
+    throw;
+  } catch (const Rcpp::LongjumpException&) {
+    throw;
+  } catch (...) {
+    report = canal::describe_current_exception();
+  }
+  raise(report);
+}
+
+// Runs long work on a thread of its own while this one, the only one that may touch R, looks for
+// Ctrl-C and reports progress: `progress(done, total)`, an R function or NULL. Returns false when the user
+// interrupted; errors of the work are raised as R conditions.
+bool interruptible(canal::Control& control, SEXP progress, const std::function<void()>& work);
+
+}  // namespace glue
