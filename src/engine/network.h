@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/array.h"
@@ -54,13 +55,13 @@ enum class Output { encodings, mlm, manifold, embedding, logits };
 
 struct ForwardOptions {
   std::vector<Output> outputs;
-  int64_t batch_size;
   int num_threads;
 };
 
 class Network {
  public:
-  explicit Network(const Weights& weights);
+  // device: "cpu", or "cuda" where LibTorch has it.
+  Network(const Weights& weights, const std::string& device);
   ~Network();
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;
@@ -68,16 +69,17 @@ class Network {
   const NetworkSizes& sizes() const;
 
   // One array per requested output, in that order: encodings cells x N x D, mlm cells x N x T,
-  // manifold cells x fc1, embedding cells x fc2, logits cells x K. A cell's numbers do not depend
-  // on the cells it shares a batch with.
+  // manifold cells x fc1, embedding cells x fc2, logits cells x K. Every cell goes through the
+  // network by itself, so its numbers do not depend on the others, to the last bit.
   std::vector<FloatArray> forward(const TokenView& tokens, const ForwardOptions& options,
                                   Control& control) const;
 
   // Mixed-cell logits of METHODS section 5 from manifolds: fc2, relu, fc3. manifold: cells x fc1.
   FloatArray classify_manifold(const FloatArray& manifold) const;
 
- private:
   struct Impl;
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 

@@ -16,12 +16,13 @@ struct MixingDraws {
 MixingDraws draw_mixing(int64_t cells, int64_t width, uint64_t seed);
 
 struct Novelty {
-  std::vector<double> energy;      // rescaled over the query to 0..1; 0.5 where all are equal
-  std::vector<double> confidence;  // largest softmax
-  std::vector<double> score;       // (energy + 1 - confidence) / 2
+  std::vector<double> energy;         // -T log sum exp(logits / T)
+  std::vector<double> energy_scaled;  // to 0..1 over the query; 0.5 where all are equal
+  std::vector<double> confidence;     // largest softmax
+  std::vector<double> score;          // (energy_scaled + 1 - confidence) / 2
   std::vector<double> energy_mixed;
   std::vector<double> confidence_mixed;
-  FloatArray mixed_logits;         // cells x K
+  FloatArray mixed_logits;            // cells x K
   double threshold;
 };
 

@@ -1,4 +1,6 @@
-// From counts to tokens (METHODS section 1).
+// From counts to tokens: aligning cells to a vocabulary, normalising them, choosing variable genes
+// and binning. Everything but `normalised()` streams over the stored values, so memory grows with
+// the counts and never with cells x genes.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -16,40 +18,45 @@ struct SparseCells {
   const double* value;
 };
 
-struct PrepareOptions {
-  double target_sum;
-  int n_bins;
-  int64_t min_genes;  // fewer detected genes after alignment: the cell is left out
+// Where each input column goes in a vocabulary. No two columns may share a place.
+struct Alignment {
+  std::vector<int64_t> place;  // for each input column its vocabulary gene from 0, or -1
+  int64_t vocabulary_size;
 };
 
-// Mean, variance and dispersion per vocabulary gene, scanpy's `seurat` flavour.
+struct TokenOptions {
+  double target_sum;  // every cell's total over the aligned genes after normalising
+  int n_bins;         // the highest token, 1 to 254: one more is left for the mask token
+};
+
+// Mean and dispersion per vocabulary gene, scanpy's `seurat` flavour.
 struct GeneStatistics {
-  std::vector<double> mean;             // log(1 + m)
+  std::vector<double> mean;             // log(1 + m), with m = 1e-12 where the mean is 0
   std::vector<double> dispersion;       // log(v / m), NaN where v is 0
   std::vector<double> dispersion_norm;  // standardised within its bin of means, NaN where missing
 };
 
-// Genes per cell that a vocabulary sees, after alignment. column_of_gene: for each input column its
-// place in the vocabulary, or -1. Returns detected genes per cell.
-std::vector<int64_t> detected_genes(const SparseCells& counts, const std::vector<int64_t>& place);
+// Detected genes (counts above 0) of every cell, among those the vocabulary has.
+std::vector<int64_t> detected_genes(const SparseCells& counts, const Alignment& alignment,
+                                    Control& control);
 
-// log2(1 + c) of the kept cells, cells x vocabulary, row-major: the slow and obvious form, for tests
-// and for looking at.
-std::vector<float> normalised(const SparseCells& counts, const std::vector<int64_t>& place,
-                              int64_t vocabulary_size, const std::vector<int64_t>& kept,
-                              const PrepareOptions& options);
+// log2(1 + c) of the kept cells, kept x vocabulary, row-major: the slow and obvious form, for tests
+// and for looking at. c is the count scaled to `target_sum`; a cell without counts is all zeros.
+std::vector<float> normalised(const SparseCells& counts, const Alignment& alignment,
+                              const std::vector<int64_t>& kept, double target_sum);
 
-GeneStatistics gene_statistics(const SparseCells& counts, const std::vector<int64_t>& place,
-                               int64_t vocabulary_size, const std::vector<int64_t>& kept,
-                               const PrepareOptions& options, Control& control);
+GeneStatistics gene_statistics(const SparseCells& counts, const Alignment& alignment,
+                               const std::vector<int64_t>& kept, double target_sum,
+                               Control& control);
 
-// The `n_genes` most variable genes in vocabulary order, counted from 0; equal ones by that order.
+// The `n_genes` most variable genes in vocabulary order, counted from 0; among equal ones the first
+// of that order. Genes without a standardised dispersion are never chosen, so fewer may come back.
 std::vector<int64_t> variable_genes(const GeneStatistics& statistics, int64_t n_genes);
 
-// Tokens of the kept cells for the chosen vocabulary genes: cells x chosen, a cell's together.
-std::vector<uint8_t> tokens(const SparseCells& counts, const std::vector<int64_t>& place,
-                            int64_t vocabulary_size, const std::vector<int64_t>& kept,
-                            const std::vector<int64_t>& chosen, const PrepareOptions& options,
-                            Control& control);
+// Writes the tokens of the kept cells for the chosen vocabulary genes: kept x chosen bytes, a
+// cell's together. The caller owns `out`, so that a large result exists once.
+void tokens(const SparseCells& counts, const Alignment& alignment, const std::vector<int64_t>& kept,
+            const std::vector<int64_t>& chosen, const TokenOptions& options, uint8_t* out,
+            Control& control);
 
 }  // namespace canal

@@ -9,6 +9,7 @@ struct RuntimeInfo {
   std::string hdf5;      // "1.10.8"
   std::string blas;      // "openblas-openmp", "openblas-pthread", "mkl", "unknown", ...
   int cores;             // this process may use
+  bool cuda;             // LibTorch has CUDA and sees a device
 };
 
 RuntimeInfo runtime_info();

@@ -23,11 +23,12 @@ struct TrainerOptions {
   double distillation;      // lambda_eff; 0 without an old model
   int64_t batch_size;
   int64_t redraw_interval;  // forward passes between two draws of the features; 0: never
-  double dropped_tokens;    // share of a cell's non-zero tokens set to 0 in training; 0: none
   double weight_decay;
   bool batch_stabiliser;    // one key stabiliser for a batch, as the published training has it
+  bool learn_positions;     // with Trainable::all: the position table too, unless it is gene2vec's
   uint64_t seed;
   int num_threads;
+  std::string device;       // "cpu" or "cuda"
 };
 
 struct StageData {

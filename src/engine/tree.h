@@ -17,6 +17,7 @@ struct Tree {
   std::vector<int32_t> int32;
   std::vector<int64_t> int64;
   std::vector<uint8_t> uint8;
+  bool boolean = false;  // of uint8: an HDF5 enum of FALSE and TRUE, as h5py writes booleans
   std::vector<std::string> text;
   std::vector<std::pair<std::string, Tree>> children;    // of a group, in order of creation/name
   std::vector<std::pair<std::string, Tree>> attributes;  // of a group or array
@@ -25,10 +26,13 @@ struct Tree {
   const Tree* attribute(const std::string& name) const;
 };
 
-// Reads a whole file, or the part below `place` ("/" for all).
+// Reads a whole file, or the part below `place` ("/" for all). Narrow integers come as int32, wide
+// unsigned ones as int64. What Tree has no kind for (compounds, references) is left out, unless it
+// is `place` itself.
 Tree read_tree(const std::string& path, const std::string& place);
 
 // Writes the file whole or not at all: a neighbour file is written, flushed to disk and renamed.
+// `root` is a group; texts are UTF-8.
 void write_tree(const std::string& path, const Tree& root);
 
 // The names below `place` in an HDF5 file, for messages.

@@ -1,0 +1,63 @@
+# What one does with a clone of canalR. `make` alone tells; GNU make.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help deps install demo test lint format docs check clean
+
+# A bare machine has no locale; R needs UTF-8 for its messages and ours.
+export LC_ALL := $(if $(filter Darwin,$(shell uname -s)),en_US.UTF-8,C.UTF-8)
+
+# OpenMP's threads wait at barriers by spinning. Beside a second pool of threads (a pthread BLAS) or
+# any busy process they take the cores from those that work: training then ran 20 times slower. R
+# reads this at its start only, so it cannot be set from within.
+export OMP_WAIT_POLICY := passive
+
+export R_LIBS := $(CURDIR)/.Rlib$(if $(R_LIBS),:$(R_LIBS))
+
+help:
+	@echo "make demo     install what is missing, build canalR, annotate a stream of pancreas data"
+	@echo "make test     the same, then all tests of the engine and of the R package"
+	@echo "make install  build canalR into .Rlib/ in this folder"
+	@echo "make deps     install what is missing (Debian and Ubuntu; needs root or sudo only then)"
+	@echo "make lint     check the style of R and C++ code and that generated files are up to date"
+	@echo "make format   lay out the C++ code as clang-format wants it"
+	@echo "make docs     write NAMESPACE, man/ and the Rcpp glue again from the sources"
+	@echo "make check    R CMD build and R CMD check"
+	@echo "make clean    remove everything that was built"
+
+deps:
+	@tools/deps.sh test
+
+install:
+	@tools/deps.sh demo
+	@tools/install.sh
+
+demo: install
+	@tools/demo.sh $(DEMO_ARGS)
+
+test:
+	@tools/deps.sh test
+	@tools/install.sh
+	@tools/test.sh
+
+lint:
+	@tools/deps.sh lint
+	@tools/install.sh
+	@tools/lint.sh
+
+format:
+	@tools/deps.sh lint
+	@tools/format.sh -i
+
+docs:
+	@tools/deps.sh lint
+	@tools/docs.sh .
+
+check:
+	@tools/deps.sh test
+	@tools/check.sh
+
+clean:
+	@./cleanup
+	rm -rf .Rlib .build demo-output canalR.Rcheck canalR_*.tar.gz

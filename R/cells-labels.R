@@ -1,0 +1,80 @@
+# Cell labels as a user gives them: the name of a column of cells, or a vector.
+
+# One column of cells, as the object holds it. `argument` is the one the user named it with.
+cell_column <- function(x, name, argument = "labels") {
+  columns <- cell_columns(x)
+  if (name %in% colnames(columns)) return(columns[[name]])
+  canal_abort("labels", argument, "the name of a column of cells, or one label per cell",
+              sprintf("\"%s\"; %s", name, describe_columns(columns)))
+}
+
+describe_columns <- function(columns, most = 20) {
+  if (is.null(columns)) return("`x` has no columns of cells")
+  if (!ncol(columns)) return("`x` has cells, but no columns")
+  paste("the columns are", some_of(colnames(columns), most))
+}
+
+# The labels as text, one per cell. `labels`: the name of a column of `x`, or a vector in the order
+# of the cells; one that is named by cell is matched by name. Unused levels of factors are gone.
+labels_of <- function(x, labels, argument = "labels") {
+  if (is.character(x)) x <- any_cells(x)
+  names <- cell_names(x)
+  columns <- cell_columns(x)
+  n_cells <- if (is.null(names)) cell_count(x) else length(names)
+  if (is_column_name(labels, columns, n_cells)) labels <- cell_column(x, labels, argument)
+  labels_in_order(labels, names, n_cells, argument)
+}
+
+# A single string is one label only where there is one cell, and no such column.
+is_column_name <- function(labels, columns, n_cells) {
+  is.character(labels) && length(labels) == 1 && !is.na(labels) && is.null(names(labels)) &&
+    (n_cells != 1 || labels %in% colnames(columns))
+}
+
+cell_count <- function(x) {
+  if (inherits(x, "canal_cells")) return(ncol(x$counts))
+  if (methods::is(x, "DataFrame")) nrow(x) else ncol(x)
+}
+
+labels_in_order <- function(labels, cells, n_cells, argument) {
+  # Run-length encoded columns (Rle) are common in Bioconductor.
+  if (methods::is(labels, "Rle") || methods::is(labels, "Factor")) labels <- as.vector(labels)
+  check_label_vector(labels, argument)
+  if (length(labels) != n_cells) {
+    canal_abort("labels", argument, sprintf("one label for each of the %d cells", n_cells),
+                sprintf("%d labels", length(labels)))
+  }
+  text <- as.character(labels)
+  place <- places_by_name(names(labels), cells, argument)
+  if (!is.null(place)) text <- text[place]
+  check_no_missing(text, cells, argument)
+  text
+}
+
+check_label_vector <- function(labels, argument) {
+  if (is.atomic(labels) && !is.null(labels) && is.null(dim(labels))) return(invisible())
+  canal_abort("labels", argument, "the name of a column of cells, or one label per cell",
+              if (is.null(labels)) "none" else paste("an object of class", class(labels)[1]))
+}
+
+# Labels named by cell (Seurat's Idents(), say) may be in another order than the cells: then places
+# would be silently wrong. Names that are no cells mean nothing.
+places_by_name <- function(names, cells, argument) {
+  if (identical(names, cells) || !any(names %in% cells)) return(NULL)
+  place <- match(cells, names)
+  if (!anyNA(place) && !anyDuplicated(names)) return(place)
+  canal_abort("labels", argument, "names that are the cells', or none",
+              sprintf("names without %s of the cells (%s)", sum(is.na(place)),
+                      some_of(cells[is.na(place)])),
+              "Put them in the order of the cells and remove the names with unname().")
+}
+
+check_no_missing <- function(text, cells, argument) {
+  missing <- which(is.na(text) | !nzchar(trimws(text)))
+  if (!length(missing)) return(invisible())
+  which_ones <- if (is.null(cells)) paste("number", some_of(missing)) else some_of(cells[missing])
+  canal_abort("labels", argument, "a label for every cell",
+              sprintf("missing or empty ones for %d of %d cells (%s)", length(missing),
+                      length(text), which_ones),
+              "Leave those cells out, or label them.")
+}

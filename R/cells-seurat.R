@@ -1,0 +1,126 @@
+# Seurat objects. Versions 3 and 4 keep one matrix each for counts, data and scale.data in an Assay;
+# version 5 keeps any number of layers in an Assay5, and may have split the counts by batch into
+# `counts.1`, `counts.2`, ...
+
+# The generics are in cells.R, where the linter does not look for them.
+# nolint start: object_name_linter.
+
+#' @exportS3Method
+cells_of.Seurat <- function(x, assay.type = "counts") {
+  need_seurat()
+  check_assay_type(assay.type)
+  name <- SeuratObject::DefaultAssay(x)
+  assay <- x[[name]]
+  layers <- seurat_layers(assay)
+  wanted <- matching_layers(layers, assay.type)
+  if (!length(wanted)) {
+    abort_assay(assay.type, layers, sprintf("a layer of the default assay (%s)", name),
+                other_assays_hint(x, name))
+  }
+  parts <- lapply(wanted, function(layer) sparse_counts(seurat_layer(assay, layer)))
+  cells_result(join_layers(parts, rownames(assay), colnames(x)), cell_columns(x))
+}
+
+#' @exportS3Method
+cell_names.Seurat <- function(x) {
+  need_seurat()
+  colnames(x)
+}
+
+#' @exportS3Method
+cell_columns.Seurat <- function(x) {
+  need_seurat()
+  x[[]]
+}
+
+#' @exportS3Method
+cell_record.Seurat <- function(x) as.list(x@misc$canal)
+
+#' @exportS3Method
+with_cell_results.Seurat <- function(x, results, embedding = NULL, record = NULL,
+                                     name = "CANAL") {
+  need_seurat()
+  check_results(results, embedding, ncol(x))
+  # Not AddMetaData(), which makes R names of columns such as "canal_prob_T cell".
+  x@meta.data[names(results)] <- results
+  if (!is.null(embedding)) x <- with_dim_reduc(x, embedding, tolower(name))
+  # `Misc<-` warns when it replaces an entry, and replacing is what is meant here.
+  x@misc$canal <- merged_record(cell_record(x), record, results)
+  x
+}
+
+with_dim_reduc <- function(x, embedding, name) {
+  key <- paste0(name, "_")
+  dimnames(embedding) <- list(colnames(x), paste0(key, seq_len(ncol(embedding))))
+  x[[name]] <- SeuratObject::CreateDimReducObject(
+    embeddings = embedding, key = key, assay = SeuratObject::DefaultAssay(x)
+  )
+  x
+}
+
+# Names of the layers that hold anything.
+seurat_layers <- function(assay) {
+  if (is_layered(assay)) return(layer_function("Layers")(assay))
+  slots <- c("counts", "data", "scale.data")
+  slots[vapply(slots, function(slot) length(methods::slot(assay, slot)) > 0, NA)]
+}
+
+seurat_layer <- function(assay, layer) {
+  if (is_layered(assay)) return(layer_function("LayerData")(assay, layer = layer))
+  methods::slot(assay, layer)
+}
+
+# An Assay5 keeps its matrices in a list; the older kind, which version 5 has too, in slots.
+is_layered <- function(assay) !methods::.hasSlot(assay, "counts")
+
+# What came with SeuratObject 5 is looked up at run time, as version 4 lacks it.
+layer_function <- function(name) {
+  if (name %in% getNamespaceExports("SeuratObject")) {
+    return(getExportedValue("SeuratObject", name))
+  }
+  canal_abort("package", "x", "SeuratObject 5 or later, for an assay with layers",
+              paste("version", utils::packageVersion("SeuratObject")),
+              "Update it with install.packages(\"SeuratObject\").")
+}
+
+# The layer of that name, or else those it was split into.
+matching_layers <- function(layers, wanted) {
+  if (wanted %in% layers) return(wanted)
+  layers[startsWith(layers, paste0(wanted, "."))]
+}
+
+# One genes x cells matrix from parts that hold different cells, and perhaps different genes: a gene
+# that a part lacks was not counted there.
+join_layers <- function(parts, genes, cells) {
+  joined <- do.call(cbind, lapply(parts, spread_rows, genes = genes))
+  repeated <- unique(colnames(joined)[duplicated(colnames(joined))])
+  missing <- setdiff(cells, colnames(joined))
+  if (length(repeated) || length(missing)) {
+    canal_abort("assay", "assay.type", "counts of each cell, once, in the default assay",
+                if (length(missing)) {
+                  sprintf("none for %d cells (%s)", length(missing), some_of(missing))
+                } else {
+                  sprintf("more than one column for %s", some_of(repeated))
+                },
+                "Choose another default assay, or subset() the object to the cells it covers.")
+  }
+  if (identical(colnames(joined), cells)) joined else joined[, cells, drop = FALSE]
+}
+
+spread_rows <- function(part, genes) {
+  if (identical(rownames(part), genes)) return(part)
+  place <- Matrix::sparseMatrix(i = match(rownames(part), genes), j = seq_len(nrow(part)), x = 1,
+                                dims = c(length(genes), nrow(part)),
+                                dimnames = list(genes, rownames(part)))
+  place %*% part
+}
+
+other_assays_hint <- function(x, name) {
+  others <- setdiff(SeuratObject::Assays(x), name)
+  if (!length(others)) return(NULL)
+  sprintf("Other assays are %s: choose one with DefaultAssay(x) <- \"%s\".", some_of(others),
+          others[1])
+}
+
+need_seurat <- function() need_package("SeuratObject", "x", "which `x` is an object of")
+# nolint end

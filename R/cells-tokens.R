@@ -1,0 +1,7 @@
+# Prepared tokens as cells: their labels are those of every cell that was given to canal_prepare().
+
+#' @exportS3Method
+cell_names.CanalTokens <- function(x) x@all_cells
+
+#' @exportS3Method
+cell_columns.CanalTokens <- function(x) NULL

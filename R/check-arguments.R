@@ -1,0 +1,58 @@
+# Checks of plain arguments. Each returns its value invisibly or raises `canalR_error_argument`.
+
+check_number <- function(value, argument, from = -Inf, to = Inf, whole = FALSE,
+                         call = sys.call(-1)) {
+  ok <- is.numeric(value) && length(value) == 1L && !is.na(value) && value >= from &&
+    value <= to && (!whole || value == round(value))
+  if (!ok) {
+    kind <- if (whole) "one whole number" else "one number"
+    canal_abort("argument", argument, sprintf("%s from %s to %s", kind, from, to),
+                describe_value(value), call = call)
+  }
+  invisible(value)
+}
+
+check_flag <- function(value, argument, call = sys.call(-1)) {
+  if (!is.logical(value) || length(value) != 1L || is.na(value)) {
+    canal_abort("argument", argument, "TRUE or FALSE", describe_value(value), call = call)
+  }
+  invisible(value)
+}
+
+check_choice <- function(value, choices, argument, call = sys.call(-1)) {
+  if (!is.character(value) || length(value) != 1L || !value %in% choices) {
+    canal_abort("argument", argument, paste("one of", paste0("\"", choices, "\"", collapse = ", ")),
+                describe_value(value), call = call)
+  }
+  invisible(value)
+}
+
+check_model <- function(model, argument = "model", call = sys.call(-1)) {
+  if (!is(model, "CanalModel")) {
+    canal_abort("argument", argument, "a CanalModel", describe_value(model),
+                "Make one with canal_model(), canal_import() or canal_load().", call = call)
+  }
+  invisible(model)
+}
+
+describe_value <- function(value) {
+  if (is.null(value)) return("NULL")
+  if (is.atomic(value) && length(value) == 1L) return(format(value))
+  sprintf("an object of class %s and length %d", class(value)[1], length(value))
+}
+
+# 0 lets the engine take every core.
+thread_count <- function(num_threads) {
+  if (is.null(num_threads)) return(0L)
+  check_number(num_threads, "num_threads", from = 1, to = 4096, whole = TRUE)
+  as.integer(num_threads)
+}
+
+check_device <- function(device) {
+  check_choice(device, c("cpu", "cuda"), "device")
+  if (device == "cuda" && !cpp_runtime_info()$cuda) {
+    canal_abort("device", "device", "\"cpu\"", "\"cuda\"",
+                "The LibTorch that canalR was built with has no CUDA device here.")
+  }
+  device
+}

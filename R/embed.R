@@ -1,0 +1,33 @@
+#' Embed cells
+#'
+#' The last hidden layer of the classification head: an embedding in which a type's cells gather round
+#' that type's prototype.
+#'
+#' @inheritParams canal_predict
+#'
+#' @return What came in, with the embedding (cells x `fc2`, 64 in CANAL) as `reducedDim(x, "CANAL")` or
+#'   Seurat reduction `"canal"` (key `canal_`); for a matrix or a path a `DataFrame` with the matrix column
+#'   `embedding`. A cell with too few genes has a row of `NA`.
+#' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for a
+#'   SummarizedExperiment, which has no place for an embedding, and those of [canal_prepare()].
+#' @source CANAL, Methods.
+#' @examples
+#' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
+#' panc <- canalR:::cells_of(file, "counts")
+#' cells <- panc$obs$batch == "indrop"
+#' model <- canal_model(canal_config("compact", n_genes = 50), rownames(panc$counts), seed = 1)
+#' model <- canal_train(panc$counts[, cells], panc$obs$celltype[cells], model, epochs = 2, seed = 1,
+#'                      verbose = FALSE)
+#' dim(canal_embed(panc$counts[, cells], model, verbose = FALSE)$embedding)
+#' @export
+canal_embed <- function(x, model, num_threads = NULL, device = "cpu",
+                        verbose = TRUE, assay.type = "counts", min_genes = NULL) {
+  check_trained(model)
+  tokens <- query_tokens(x, model, assay.type, min_genes, verbose)
+  values <- run_network(tokens@tokens, model, "embedding", num_threads, device,
+                        cell_progress("Embedding", nrow(tokens), verbose))[[1]]
+  embedding <- values[match(tokens@all_cells, rownames(tokens)), , drop = FALSE]
+  dimnames(embedding) <- list(tokens@all_cells, paste0("canal_", seq_len(ncol(embedding))))
+  with_cell_results(x, NULL, embedding = embedding,
+                    record = model_record(model, list(embedding = ncol(embedding))))
+}

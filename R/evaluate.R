@@ -1,0 +1,204 @@
+#' Compare predicted labels with the truth
+#'
+#' Accuracy, macro F1, adjusted Rand index, confusion matrix, and, where the truth holds types that
+#' the model did not know, the accuracy on known and on unknown types with their harmonic mean
+#' (H-score).
+#'
+#' @param x What [canal_predict()] returned (a SingleCellExperiment or SummarizedExperiment, a
+#'   Seurat object, or a `DataFrame`, with the column `canal_label`), or a vector of predicted
+#'   labels, `NA` for cells without.
+#' @param truth The true cell types: the name of a column of `x`, or a vector with one label per
+#'   cell (matched by name where it is named by cell).
+#' @param novel The cell types that the model did not know, by name. For their cells, and for cells
+#'   whose truth is "Unassigned", the label "Unassigned" is the right one, and no other. `NULL`:
+#'   none.
+#'
+#' @details
+#' With C cells, all shares in 0..1:
+#' * `accuracy`: cells with the right label / C.
+#' * `macro_f1`: mean over the types in the truth of F1 = 2 hits / (cells of the type + cells called
+#'   so), which is 0 for a type that was never predicted. All novel types count as one,
+#'   "Unassigned".
+#' * `ari`: adjusted Rand index of both partitions, novel types taken as one; 1 where both
+#'   partitions are the same, also if all cells are of one type.
+#' * `known_accuracy`, `unknown_accuracy`: the accuracy over cells of known and of novel types.
+#' * `h_score`: their harmonic mean, 0 where both are 0.
+#'
+#' A cell without prediction (left out because too few genes were detected) counts as wrong
+#' everywhere, and as a group of its own in `ari`; how many there are is told in `left_out`. What
+#' has no cells to be computed from is `NA`: everything for no cells, `ari` for one cell,
+#' `unknown_accuracy` and `h_score` without cells of novel types.
+#'
+#' @return For a vector, a `canal_evaluation`: a list of `cells`, `accuracy`, `macro_f1`, `ari`,
+#'   `known_accuracy`, `unknown_accuracy`, `h_score`, `left_out` and `unassigned` (numbers of
+#'   cells), `novel`, `confusion` (integer matrix of counts, truth x predicted, without the cells
+#'   left out) and `by_type` (data frame: `type`, `cells`, `predicted`, `precision`, `recall`, `f1`,
+#'   `left_out`). For an object, the object with the evaluation in `metadata(x)$canal$evaluation`
+#'   (`Misc(x, "canal")$evaluation` of a Seurat object), and a message with the main numbers.
+#'
+#' @section Errors:
+#' `canalR_error_labels` for a truth of another length, an unknown column or missing labels;
+#' `canalR_error_prediction` where `x` holds no `canal_label`; `canalR_error_class` for another kind
+#' of `x`; `canalR_error_argument` for a `novel` that is no character vector.
+#'
+#' @source Wan et al. (2024) Continually adapting pre-trained language model to universal annotation
+#'   of single-cell RNA-seq data. *Briefings in Bioinformatics* 25:bbae047, for the measures; Hubert
+#'   and Arabie (1985) Comparing partitions. *Journal of Classification* 2:193, for the adjusted
+#'   Rand index.
+#'
+#' @seealso [canal_evaluation()] to get an evaluation out of an object.
+#' @examples
+#' predicted <- c("alpha", "beta", "beta", "Unassigned", "alpha", NA)
+#' truth <- c("alpha", "beta", "beta", "ductal", "ductal", "beta")
+#' evaluation <- canal_evaluate(predicted, truth, novel = "ductal")
+#' evaluation
+#' evaluation$confusion
+#' as.data.frame(evaluation)
+#'
+#' # in an object: here the table that canal_predict() returns for a matrix
+#' prediction <- S4Vectors::DataFrame(canal_label = predicted, cell_type = truth)
+#' prediction <- canal_evaluate(prediction, "cell_type", novel = "ductal")
+#' canal_evaluation(prediction)$accuracy
+#' @export
+canal_evaluate <- function(x, truth, novel = NULL) {
+  novel <- check_novel(novel)
+  if (is_label_vector(x)) {
+    truth <- labels_in_order(truth, names(x), length(x), "truth")
+    return(evaluate_labels(as.character(x), truth, novel))
+  }
+  truth <- labels_of(x, truth, "truth")
+  evaluation <- evaluate_labels(predicted_labels(x), truth, novel)
+  canal_inform("evaluation", headline(evaluation))
+  with_cell_results(x, NULL, record = list(evaluation = evaluation))
+}
+
+# A vector of labels, which may be all NA and so logical.
+is_label_vector <- function(x) {
+  is.null(dim(x)) && (is.character(x) || is.factor(x) || (is.logical(x) && all(is.na(x))))
+}
+
+check_novel <- function(novel) {
+  if (is.null(novel)) return(character())
+  if (is.factor(novel)) novel <- as.character(novel)
+  if (!is.character(novel) || anyNA(novel)) {
+    canal_abort("argument", "novel", "names of cell types, or NULL", describe_name(novel))
+  }
+  unique(novel)
+}
+
+predicted_labels <- function(x) {
+  columns <- cell_columns(x)
+  if (!is.null(columns) && "canal_label" %in% colnames(columns)) {
+    return(as.character(columns[["canal_label"]]))
+  }
+  canal_abort("prediction", "x", "cells with a column canal_label", describe_columns(columns),
+              "canal_predict() adds it.")
+}
+
+evaluate_labels <- function(predicted, truth, novel) {
+  absent <- setdiff(novel, truth)
+  if (length(absent) && length(truth)) {
+    canal_inform("evaluation", sprintf("No cell of the truth is of the novel type %s.",
+                                       some_of(absent)))
+  }
+  unknown <- truth %in% c(novel, unassigned_label)
+  right <- ifelse(unknown, unassigned_label, truth)
+  known_accuracy <- accuracy_of(right[!unknown], predicted[!unknown])
+  unknown_accuracy <- accuracy_of(right[unknown], predicted[unknown])
+  types <- c(sort(unique(right[!unknown])), if (any(unknown)) unassigned_label)
+  structure(class = "canal_evaluation", list(
+    cells = length(truth), accuracy = accuracy_of(right, predicted),
+    macro_f1 = macro_f1_of(right, predicted), ari = adjusted_rand_of(right, predicted),
+    known_accuracy = known_accuracy, unknown_accuracy = unknown_accuracy,
+    h_score = h_score_of(known_accuracy, unknown_accuracy),
+    left_out = sum(is.na(predicted)), unassigned = sum(predicted %in% unassigned_label),
+    novel = novel, confusion = confusion_of(truth, predicted, novel),
+    by_type = type_scores(right, predicted, types)
+  ))
+}
+
+# "accuracy 0.951, macro F1 0.902, ARI 0.911 (1,204 cells)"
+headline <- function(evaluation) {
+  measures <- sprintf("accuracy %s, macro F1 %s, ARI %s", share(evaluation$accuracy),
+                      share(evaluation$macro_f1), share(evaluation$ari))
+  if (!is.na(evaluation$h_score)) {
+    measures <- sprintf("%s, known %s, unknown %s, H-score %s", measures,
+                        share(evaluation$known_accuracy), share(evaluation$unknown_accuracy),
+                        share(evaluation$h_score))
+  }
+  cells <- paste(thousands(evaluation$cells), "cells")
+  if (evaluation$left_out) {
+    cells <- sprintf("%s, of which %s without prediction", cells, thousands(evaluation$left_out))
+  }
+  sprintf("%s (%s)", measures, cells)
+}
+
+share <- function(value, missing = "NA") {
+  ifelse(is.na(value), missing, sprintf("%.3f", value))
+}
+
+thousands <- function(number) format(number, big.mark = ",", trim = TRUE)
+
+#' The evaluation kept with an object
+#'
+#' @param x What [canal_evaluate()] returned: an annotated object, or an evaluation itself.
+#' @param ... Not used.
+#' @param n At most that many types are printed, the largest first.
+#' @param row.names,optional As in [as.data.frame()].
+#' @param what `"types"` for a row per type of the truth, `"overall"` for one row with the numbers
+#'   over all cells.
+#'
+#' @return A `canal_evaluation`, described at [canal_evaluate()]. `as.data.frame()` gives a data
+#'   frame.
+#' @section Errors: `canalR_error_evaluation` for an object without one.
+#' @examples
+#' evaluation <- canal_evaluate(c("a", "b", "a"), c("a", "b", "b"))
+#' identical(canal_evaluation(evaluation), evaluation)
+#' as.data.frame(evaluation, what = "overall")
+#' @export
+canal_evaluation <- function(x) {
+  if (inherits(x, "canal_evaluation")) return(x)
+  evaluation <- cell_record(x)$evaluation
+  if (inherits(evaluation, "canal_evaluation")) return(evaluation)
+  canal_abort("evaluation", "x", "an object with an evaluation",
+              sprintf("one of class %s without", class(x)[1]), "canal_evaluate() makes one.")
+}
+
+#' @rdname canal_evaluation
+#' @export
+print.canal_evaluation <- function(x, ..., n = 30) {
+  cat(sprintf("<canal_evaluation> %s cells, %d types\n", thousands(x$cells), nrow(x$by_type)))
+  names <- c("accuracy", "macro F1", "ARI", "known accuracy", "unknown accuracy", "H-score")
+  values <- c(x$accuracy, x$macro_f1, x$ari, x$known_accuracy, x$unknown_accuracy, x$h_score)
+  shown <- if (is.na(x$unknown_accuracy)) 1:3 else 1:6
+  cat(sprintf("  %-16s %s\n", names[shown], share(values[shown])), sep = "")
+  if (x$unassigned) cat(sprintf("  %-16s %s cells\n", "unassigned", thousands(x$unassigned)))
+  if (x$left_out) {
+    cat(sprintf("  %-16s %s cells without prediction, counted as wrong\n", "left out",
+                thousands(x$left_out)))
+  }
+  print_types(x$by_type, n)
+  invisible(x)
+}
+
+print_types <- function(by_type, n) {
+  shown <- utils::head(by_type[order(-by_type$cells), ], n)
+  if (!nrow(shown)) return(invisible())
+  table <- data.frame(type = format(shown$type), cells = thousands(shown$cells),
+                      precision = share(shown$precision, "-"), recall = share(shown$recall),
+                      F1 = share(shown$f1))
+  print(table, row.names = FALSE)
+  hidden <- nrow(by_type) - nrow(shown)
+  if (hidden) cat(sprintf("  ... and %d smaller types: as.data.frame() has all\n", hidden))
+}
+
+#' @rdname canal_evaluation
+#' @export
+as.data.frame.canal_evaluation <- function(x, row.names = NULL, optional = FALSE, ...,
+                                           what = c("types", "overall")) {
+  what <- match.arg(what)
+  if (what == "types") return(x$by_type)
+  numbers <- c("cells", "accuracy", "macro_f1", "ari", "known_accuracy", "unknown_accuracy",
+               "h_score", "left_out", "unassigned")
+  as.data.frame(unclass(x)[numbers], row.names = row.names, optional = optional)
+}

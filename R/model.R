@@ -1,0 +1,151 @@
+#' A model of canalR
+#'
+#' Made by [canal_model()], [canal_import()] or [canal_load()]; [canal_train()] returns a new one after
+#' each stage. It is plain R data, so `saveRDS()`, a new session and a parallel worker keep it whole.
+#'
+#' @slot config The [canal_config()] it was made with.
+#' @slot vocabulary A [canal_vocabulary()] of all genes it may choose from.
+#' @slot genes The genes of its sequence, in order: chosen by the first stage, all of the vocabulary before.
+#' @slot labels The cell types it knows, in the order of its outputs.
+#' @slot weights A named list of float32 arrays under the published names.
+#' @slot history A list with a record per stage, see [canal_stream()].
+#' @slot heldout A list with the held-out cells of each stage: `tokens` (raw, genes x cells) and `labels`.
+#' @slot bank The example bank: `tokens` (raw, genes x cells) and `entries` (a row per cell).
+#' @slot pending Cells of an interrupted stage that have yet to be ranked for the bank.
+#' @slot provenance Where it comes from: `id`, `pretrained`, `positions`, `seed`, `created`.
+#' @slot cache An environment with the native network; rebuilt whenever it is missing.
+#' @export
+setClass("CanalModel", slots = c(
+  config = "ANY", vocabulary = "ANY", genes = "character", labels = "character",
+  weights = "list", history = "list", heldout = "list", bank = "list", pending = "list",
+  provenance = "list", cache = "environment"
+))
+
+setMethod("initialize", "CanalModel", function(.Object, ...) {
+  .Object <- callNextMethod(.Object, ...)
+  .Object@cache <- new.env(parent = emptyenv())
+  .Object
+})
+
+#' An untrained network
+#'
+#' Draws the weights of a network: the Performer encoder and its pre-training head. The classification
+#' head comes with the first stage, when the types are known.
+#'
+#' @param config A [canal_config()].
+#' @param vocabulary A [canal_vocabulary()], or the gene symbols of one. Its position table (genes x `dim`)
+#'   becomes the network's and stays fixed in training; without one the table is drawn and learned.
+#' @param seed One whole number; `NULL` takes one from R's random numbers without using them up.
+#'
+#' @return A [CanalModel-class].
+#' @section Errors: `canalR_error_argument` for something else than a configuration or vocabulary,
+#'   `canalR_error_sizes` where the position table is not `dim` wide.
+#' @source scBERT (Yang et al. 2022), Methods.
+#' @examples
+#' canal_model(canal_config("compact"), c("INS", "GCG", "SST", "PPY"), seed = 1)
+#' @export
+canal_model <- function(config, vocabulary, seed = NULL) {
+  if (!inherits(config, "canal_config")) {
+    canal_abort("argument", "config", "a canal_config()", describe_value(config))
+  }
+  vocabulary <- as_vocabulary(vocabulary)
+  seed <- resolve_seed(seed)
+  weights <- cpp_initial_weights(network_sizes(config, vocabulary), config$token_sd,
+                                 config$position_sd, seed)
+  positions <- "learned"
+  if (!is.null(vocabulary$positions)) {
+    weights <- cpp_set_positions(weights, vocabulary$positions)
+    positions <- "fixed"
+  }
+  new_model(config, canal_vocabulary(vocabulary$genes), vocabulary$genes, weights,
+            provenance = list(pretrained = FALSE, positions = positions, seed = seed))
+}
+
+network_sizes <- function(config, vocabulary) {
+  list(tokens = config$n_bins + 2, positions = length(vocabulary$genes) + 1, dim = config$dim,
+       depth = config$depth, heads = config$heads, head_width = config$head_width,
+       features = config$features, ff_width = config$ff_mult * config$dim, fc1 = 0, fc2 = 0,
+       types = 0, mlm_head = TRUE)
+}
+
+new_model <- function(config, vocabulary, genes, weights, labels = character(),
+                      provenance = list()) {
+  provenance$created <- format(Sys.time(), "%Y-%m-%d %H:%M:%S", tz = "UTC")
+  provenance$version <- as.character(utils::packageVersion("canalR"))
+  provenance$id <- weights_id(weights)
+  new("CanalModel", config = config, vocabulary = vocabulary, genes = genes, labels = labels,
+      weights = weights, history = list(), heldout = list(), bank = empty_bank(length(genes)),
+      pending = list(), provenance = provenance)
+}
+
+# Other weights for a model: its native network and its id go with the old ones.
+with_weights <- function(model, weights) {
+  model@weights <- weights
+  model@cache <- new.env(parent = emptyenv())
+  model@provenance$id <- weights_id(weights)
+  model
+}
+
+# A short name for these very weights, so that a result can be traced to the model that gave it.
+weights_id <- function(weights) {
+  file <- tempfile()
+  on.exit(unlink(file))
+  connection <- file(file, "wb")
+  for (w in weights) writeBin(as.raw(w), connection)
+  close(connection)
+  substr(unname(tools::md5sum(file)), 1, 12)
+}
+
+# The native network of a model, rebuilt where the cache is empty or came out of another process.
+native_network <- function(model, device) {
+  pointer <- model@cache[[device]]
+  if (is.null(pointer) || !cpp_is_live(pointer)) {
+    pointer <- cpp_network(model@weights, device)
+    assign(device, pointer, envir = model@cache)
+  }
+  pointer
+}
+
+setMethod("show", "CanalModel", function(object) {
+  cat(model_text(object), sep = "\n")
+})
+
+model_text <- function(model) {
+  sizes <- cpp_sizes(model@weights)
+  c(sprintf("canalR model %s (%s)", model@provenance$id, model_state(model)),
+    sprintf("  genes   %s of %s in the vocabulary", format(length(model@genes), big.mark = ","),
+            format(length(model@vocabulary$genes), big.mark = ",")),
+    sprintf("  network dim %g, depth %g, heads %g x %g, %g features; %s parameters (%s)",
+            sizes$dim, sizes$depth, sizes$heads, sizes$head_width, sizes$features,
+            format(parameter_count(model@weights), big.mark = ","),
+            format(structure(weight_bytes(model@weights), class = "object_size"), units = "auto")),
+    types_text(model),
+    bank_text(model))
+}
+
+model_state <- function(model) {
+  stages <- length(model@history)
+  if (stages > 0) return(sprintf("%d stage%s", stages, if (stages == 1) "" else "s"))
+  if (isTRUE(model@provenance$pretrained)) "pre-trained" else "untrained"
+}
+
+weight_bytes <- function(weights) sum(lengths(weights))
+parameter_count <- function(weights) weight_bytes(weights) / 4
+
+types_text <- function(model) {
+  if (length(model@history) == 0) {
+    return(if (length(model@labels)) paste("  types  ", some_of(model@labels, 8)))
+  }
+  vapply(model@history, function(record) {
+    new <- if (length(record$new_types)) some_of(record$new_types, 8) else "no new types"
+    sprintf("  stage %d %d cells, %s; best validation accuracy %s", record$stage, record$cells, new,
+            format(round(record$best_accuracy, 3)))
+  }, "")
+}
+
+bank_text <- function(model) {
+  if (length(model@history) == 0) return(NULL)
+  entries <- model@bank$entries
+  waiting <- if (length(model@pending)) "; cells of an interrupted stage wait to be ranked" else ""
+  sprintf("  bank    %d cells of %d types%s", nrow(entries), length(unique(entries$type)), waiting)
+}

@@ -1,0 +1,119 @@
+#' Annotate cells
+#'
+#' Gives every cell the most probable of the model's types, a confidence and a novelty score, and calls
+#' cells that look like none of the types "Unassigned".
+#'
+#' @inheritParams canal_train
+#' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or `dgCMatrix`
+#'   (genes x cells, raw counts), or the path of an `.h5ad`.
+#' @param model A trained [CanalModel-class].
+#' @param novelty How cells of unknown types are found: `"none"`; `"canal"`, the energy score of
+#'   CANAL with a threshold learned from mixtures of the cells at hand; `"threshold"`, scBERT's: unassigned where
+#'   the confidence is below `threshold`.
+#' @param probabilities Add a column `canal_prob_<type>` per type.
+#' @param threshold Threshold of the novelty: `NULL` is CANAL's own for `"canal"`, `unsure_below` of the
+#'   configuration for `"threshold"`.
+#' @param temperature Temperature T of CANAL's energy, `-T log(sum(exp(logits / T)))`.
+#' @param seed Seed of CANAL's mixtures, used with `novelty = "canal"` only.
+#'
+#' @details
+#' With `"canal"` the score is `(energy + 1 - confidence) / 2`, the energy rescaled to 0..1 over the
+#' cells of this call. One cell, or cells of equal energy, have no range: their energy counts as 0.5, and
+#' the score then goes by the confidence. So the score of a cell, unlike its label and
+#' confidence, depends on the cells it is annotated with. With the other choices it is `1 - confidence`.
+#'
+#' @return What came in, with the columns `canal_label`, `canal_confidence` (largest softmax, 0 to 1),
+#'   `canal_novelty` and `canal_reason` (why a cell has no label, else `NA`) in `colData` or `meta.data`; for a
+#'   matrix or a path a `DataFrame` with a row per cell. A cell with too few genes gets `NA` and the reason.
+#'   `metadata(x)$canal` or `Misc(x, "canal")` tells model, version and parameters.
+#' @section Errors: `canalR_error_model` for a model without types, those of [canal_prepare()].
+#' @source CANAL, Methods (novelty); scBERT (Yang et al. 2022), Methods (threshold).
+#' @examples
+#' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
+#' panc <- canalR:::cells_of(file, "counts")
+#' cells <- panc$obs$batch == "indrop"
+#' model <- canal_model(canal_config("compact", n_genes = 50), rownames(panc$counts), seed = 1)
+#' model <- canal_train(panc$counts[, cells], panc$obs$celltype[cells], model, epochs = 2, seed = 1,
+#'                      verbose = FALSE)
+#' canal_predict(panc$counts[, cells], model, novelty = "canal", seed = 1, verbose = FALSE)
+#' @export
+canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
+                          probabilities = FALSE, threshold = NULL,
+                          temperature = model@config$temperature, seed = NULL,
+                          num_threads = NULL, device = "cpu", verbose = TRUE,
+                          assay.type = "counts", min_genes = NULL) {
+  check_trained(model)
+  if (missing(novelty)) novelty <- novelty[1]
+  check_choice(novelty, c("none", "canal", "threshold"), "novelty")
+  check_flag(probabilities, "probabilities")
+  check_number(temperature, "temperature", from = 1e-6)
+  if (!is.null(threshold)) check_number(threshold, "threshold", from = 0, to = 1)
+  tokens <- query_tokens(x, model, assay.type, min_genes, verbose)
+  out <- run_network(tokens@tokens, model, c("logits", "manifold"), num_threads, device,
+                     cell_progress("Annotating", nrow(tokens), verbose))
+  call <- novelty_calls(model, out, novelty, threshold, temperature, resolve_seed(seed), device)
+  results <- cell_results(tokens, model, call, probabilities)
+  parameters <- list(novelty = novelty, threshold = call$threshold, temperature = temperature,
+                     min_genes = tokens@min_genes, cells = nrow(tokens),
+                     dropped = nrow(tokens@dropped))
+  with_cell_results(x, results, record = model_record(model, parameters))
+}
+
+check_trained <- function(model) {
+  check_model(model, call = sys.call(-1))
+  if (length(model@labels) == 0) {
+    canal_abort("model", "model", "a model that knows cell types", "an untrained one",
+                "Train a stage with canal_train() first.", call = sys.call(-1))
+  }
+}
+
+# Tokens of the cells that can be annotated: the model's genes, its bins.
+query_tokens <- function(x, model, assay.type, min_genes, verbose) {
+  canal_prepare(x, model, min_genes = min_genes, n_bins = model@config$n_bins,
+                assay.type = assay.type, verbose = verbose)
+}
+
+# Label, confidence, score and threshold per cell. out: logits (cells x types), manifold (cells x
+# fc1).
+novelty_calls <- function(model, out, novelty, threshold, temperature, seed, device) {
+  probability <- softmax(out$logits)
+  call <- list(label = model@labels[max.col(out$logits, ties.method = "first")],
+               confidence = do.call(pmax, asplit(probability, 2)), probability = probability)
+  call$score <- 1 - call$confidence
+  call$threshold <- 1
+  if (novelty == "threshold") {
+    call$threshold <- 1 - (if (is.null(threshold)) model@config$unsure_below else threshold)
+  }
+  if (novelty == "canal" && length(call$label) > 0) {
+    draws <- cpp_draw_mixing(nrow(out$manifold), ncol(out$manifold), seed)
+    scored <- cpp_novelty(native_network(model, device), out$logits, out$manifold, draws$partner0,
+                          draws$weight, temperature)
+    call$score <- scored$score
+    call$threshold <- if (is.null(threshold)) scored$threshold else threshold
+  }
+  if (novelty != "none") call$label[call$score > call$threshold] <- "Unassigned"
+  call
+}
+
+# Softmax over the columns. logits: cells x types.
+softmax <- function(logits) {
+  raised <- exp(logits - do.call(pmax, asplit(logits, 2)))
+  raised / rowSums(raised)
+}
+
+# A row for every cell that came in; those without enough genes have a reason instead of a label.
+cell_results <- function(tokens, model, call, probabilities) {
+  place <- match(tokens@all_cells, rownames(tokens))
+  reason <- tokens@dropped$reason[match(tokens@all_cells, tokens@dropped$cell)]
+  results <- data.frame(
+    canal_label = call$label[place], canal_confidence = call$confidence[place],
+    canal_novelty = call$score[place], canal_reason = as.character(reason),
+    row.names = tokens@all_cells
+  )
+  if (probabilities) {
+    columns <- as.data.frame(call$probability[place, , drop = FALSE])
+    names(columns) <- paste0("canal_prob_", make.unique(model@labels))
+    results <- cbind(results, columns)
+  }
+  results
+}

@@ -1,0 +1,107 @@
+#' Save and load a model
+#'
+#' One HDF5 file holds the whole model. It is written whole or not at all: a file that was there before
+#' stays as it was until the new one is complete. Every later version of canalR reads it.
+#'
+#' @param model A [CanalModel-class].
+#' @param path The file. `canal_save()` replaces one that is there.
+#'
+#' @return `canal_save()`: the path, invisibly. `canal_load()`: the model.
+#' @section Errors: `canalR_error_file` for a path that cannot be written, and for a missing, truncated or
+#'   foreign file; `canalR_error_version` for a file of a newer canalR.
+#' @examples
+#' model <- canal_model(canal_config("compact"), c("INS", "GCG", "SST"), seed = 1)
+#' file <- tempfile(fileext = ".h5")
+#' canal_save(model, file)
+#' identical(canal_load(file)@weights, model@weights)
+#' @export
+canal_save <- function(model, path) {
+  check_model(model)
+  path <- check_path(path)
+  cpp_write_tree(path, model_to_tree(model))
+  invisible(path)
+}
+
+#' @rdname canal_save
+#' @export
+canal_load <- function(path) {
+  path <- check_path(path)
+  tree <- cpp_read_tree(path, "/", "raw")
+  check_format(tree, path)
+  model_from_tree(tree)
+}
+
+# Raised by one whenever an older canalR could not read what this one writes.
+model_format <- list(name = "canalR model", version = 1L)
+
+check_format <- function(tree, path) {
+  format <- tree$format
+  if (!is.list(format) || !identical(format$name, model_format$name)) {
+    canal_abort("file", "path", "a model that canal_save() wrote", "another HDF5 file",
+                "Checkpoints of Python programs are read by canal_import().", call = sys.call(-1))
+  }
+  if (format$version > model_format$version) {
+    canal_abort("version", "path", sprintf("a model of format %d or older", model_format$version),
+                sprintf("format %d, written by canalR %s", format$version, format$written_by),
+                "Update canalR.", call = sys.call(-1))
+  }
+}
+
+model_to_tree <- function(model) {
+  tree <- list(
+    format = c(model_format, written_by = as.character(utils::packageVersion("canalR"))),
+    config = c(as.list(unclass(model@config)), preset = attr(model@config, "preset")),
+    vocabulary = model@vocabulary$genes, genes = model@genes, labels = model@labels,
+    weights = model@weights, weight_order = names(model@weights), history = model@history,
+    heldout = model@heldout, bank = model@bank, pending = model@pending,
+    provenance = model@provenance
+  )
+  plain_tree(tree)
+}
+
+# HDF5 knows groups, numbers, text and bytes: lists without names are numbered, data frames become
+# lists of columns, TRUE and FALSE become 1 and 0, empty entries are left out.
+plain_tree <- function(x) {
+  if (is.list(x)) {
+    x <- as.list(x)
+    attributes(x) <- attributes(x)["names"]
+    if (is.null(names(x))) names(x) <- seq_along(x)
+    return(lapply(x[!vapply(x, is.null, NA)], plain_tree))
+  }
+  if (is.logical(x)) return(as.integer(x))
+  if (is.numeric(x) && !is.null(names(x))) return(list(names = names(x), values = unname(x)))
+  x
+}
+
+model_from_tree <- function(tree) {
+  config <- tree$config[names(config_entries())]
+  provenance <- tree$provenance
+  provenance$pretrained <- as.logical(provenance$pretrained)
+  new("CanalModel",
+      config = structure(config, preset = tree$config$preset, class = "canal_config"),
+      vocabulary = canal_vocabulary(tree$vocabulary), genes = tree$genes,
+      labels = as.character(tree$labels), weights = tree$weights[tree$weight_order],
+      history = lapply(numbered(tree$history), record_from_tree),
+      heldout = lapply(numbered(tree$heldout), cells_from_tree), bank = bank_from_tree(tree$bank),
+      pending = if (length(tree$pending)) cells_from_tree(tree$pending) else list(),
+      provenance = provenance)
+}
+
+# A list that was numbered, in order again.
+numbered <- function(x) unname(x[order(as.integer(names(x)))])
+
+record_from_tree <- function(record) {
+  record$losses <- as.data.frame(record$losses)
+  record$accuracy <- setNames(as.numeric(record$accuracy$values), record$accuracy$names)
+  record$new_types <- as.character(record$new_types)
+  record
+}
+
+cells_from_tree <- function(cells) {
+  cells[] <- lapply(cells, function(x) if (is.character(x)) as.character(x) else x)
+  cells
+}
+
+bank_from_tree <- function(bank) {
+  list(tokens = bank$tokens, entries = as.data.frame(bank$entries))
+}

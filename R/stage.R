@@ -1,0 +1,199 @@
+# One stage: what it starts from, its epochs, and what it leaves behind.
+
+# Grows the network for the stage's types, splits the cells and sets up the native trainer's data.
+begin_stage <- function(model, data, settings) {
+  new_types <- setdiff(sort(unique(data$types)), model@labels)
+  labels <- c(model@labels, new_types)
+  held <- hold_out(data$types, settings$validation, derive_seed(settings$seed, 1))
+  bank_held <- hold_out(model@bank$entries$type, settings$validation,
+                        derive_seed(settings$seed, 2))
+  grown <- grow_network(model, data$tokens@genes, labels, derive_seed(settings$seed, 3))
+  list(
+    model = model, data = data, labels = labels, new_types = new_types, held = held,
+    weights = grown,
+    train = join_cells(data, !held, model@bank, !bank_held),
+    validate = join_cells(data, held, model@bank, bank_held)
+  )
+}
+
+# New cells and cells of the bank together: tokens (raw, genes x cells) and types.
+join_cells <- function(data, chosen, bank, bank_chosen) {
+  list(tokens = cbind(unname(data$tokens@tokens[, chosen, drop = FALSE]),
+                      unname(bank$tokens[, bank_chosen, drop = FALSE])),
+       types = c(data$types[chosen], bank$entries$type[bank_chosen]))
+}
+
+grow_network <- function(model, genes, labels, seed) {
+  weights <- model@weights
+  if (length(model@labels) > 0) return(cpp_grow_types(weights, length(labels), seed))
+  if (!identical(genes, model@vocabulary$genes)) {
+    weights <- cpp_cut_positions(weights, match(genes, model@vocabulary$genes) - 1L)
+  }
+  cpp_add_head(weights, model@config$fc1, model@config$fc2, length(labels), seed)
+}
+
+new_trainer <- function(stage, settings) {
+  old <- stage$model@labels
+  distil <- length(old) > 0 && settings$lambda > 0
+  cpp_trainer(
+    stage$weights, if (distil) stage$model@weights, stage$train$tokens,
+    match(stage$train$types, stage$labels) - 1L,
+    list(trainable = settings$trainable, label_smoothing = settings$label_smoothing,
+         distillation = if (distil) settings$lambda * length(old) / length(stage$labels) else 0,
+         batch_size = settings$batch_size, redraw_interval = settings$redraw_interval,
+         weight_decay = stage$model@config$weight_decay, batch_stabiliser = FALSE,
+         learn_positions = identical(stage$model@provenance$positions, "learned"),
+         seed = derive_seed(settings$seed, 4), num_threads = thread_count(settings$num_threads),
+         device = settings$device)
+  )
+}
+
+# The epochs of a stage. Returns the best weights, the losses by epoch and what ended it:
+# "epochs", "patience", "interrupt", "error" or "diverged".
+run_epochs <- function(stage, settings) {
+  run <- list(weights = stage$weights, losses = empty_losses(), stopped = "epochs",
+              best_epoch = 0L, best_accuracy = NA_real_, best_loss = Inf)
+  trainer <- new_trainer(stage, settings)
+  if (is.null(trainer)) {
+    run$stopped <- "interrupt"
+    return(run)
+  }
+  progress <- epoch_progress(stage, settings)
+  on.exit(progress$close())
+  rates <- learning_rates(settings$epochs, settings$learning_rate, stage$model@config)
+  for (epoch in seq_along(rates)) {
+    outcome <- run_epoch(trainer, stage, rates[epoch], progress)
+    if (is.character(outcome)) {
+      run$stopped <- outcome
+      break
+    }
+    run <- judge_epoch(run, c(list(epoch = epoch, learning_rate = rates[epoch]), outcome), trainer)
+    progress$epoch(run)
+    if (epoch - run$patience_from >= settings$patience && has_validation(stage)) {
+      run$stopped <- "patience"
+      break
+    }
+  }
+  run$weights <- cpp_best_weights(trainer)
+  run
+}
+
+has_validation <- function(stage) length(stage$validate$types) > 0
+
+empty_losses <- function() {
+  data.frame(epoch = integer(), learning_rate = numeric(), classification = numeric(),
+             distillation = numeric(), total = numeric(), validation_loss = numeric(),
+             validation_accuracy = numeric())
+}
+
+# Losses and accuracy of one epoch, or a word for what ended it. An error is no reason to lose the epochs
+# before: it becomes a warning that says so.
+run_epoch <- function(trainer, stage, rate, progress) {
+  tryCatch({
+    losses <- cpp_train_epoch(trainer, rate, TRUE, progress$cells)
+    if (is.null(losses)) return("interrupt")
+    if (!is.finite(losses$total)) {
+      warn_stopped("a loss that is no longer finite", "Try a lower `learning_rate`.")
+      return("diverged")
+    }
+    validate_epoch(trainer, stage, losses)
+  }, canalR_error = function(error) {
+    warn_stopped(conditionMessage(error), NULL)
+    "error"
+  }, interrupt = function(interrupt) "interrupt")
+}
+
+validate_epoch <- function(trainer, stage, losses) {
+  if (!has_validation(stage)) {
+    return(c(losses, validation_loss = NA_real_, validation_accuracy = NA_real_))
+  }
+  truth0 <- match(stage$validate$types, stage$labels) - 1L
+  validation <- cpp_validate(trainer, stage$validate$tokens, truth0)
+  if (is.null(validation)) return("interrupt")
+  c(losses, validation_loss = validation$loss,
+    validation_accuracy = mean(validation$predicted0 == truth0))
+}
+
+warn_stopped <- function(got, hint) {
+  canal_warn("stopped", "model", "training to go on", got,
+             paste(c(hint, "The best model so far is returned."), collapse = " "), call = NULL)
+}
+
+# Keeps the weights of an epoch that is better than all before: a higher validation accuracy, or
+# the same with a smaller loss. Patience counts from the last higher accuracy alone. Without held-out
+# cells the last epoch counts as the best.
+judge_epoch <- function(run, epoch, trainer) {
+  run$losses <- rbind(run$losses, as.data.frame(epoch))
+  accuracy <- epoch$validation_accuracy
+  higher <- is.na(accuracy) || is.na(run$best_accuracy) || accuracy > run$best_accuracy
+  same <- !higher && accuracy == run$best_accuracy && epoch$validation_loss < run$best_loss
+  if (higher) run$patience_from <- epoch$epoch
+  if (higher || same) {
+    run$best_accuracy <- accuracy
+    run$best_loss <- epoch$validation_loss
+    run$best_epoch <- epoch$epoch
+    cpp_keep_best(trainer)
+  }
+  run
+}
+
+# The model after the stage: weights, bank, held-out cells and the record of the stage.
+end_stage <- function(stage, run, settings, seconds) {
+  model <- stage$model
+  number <- length(model@history) + 1L
+  model <- with_weights(model, run$weights)
+  model@labels <- stage$labels
+  model@genes <- stage$data$tokens@genes
+  model@heldout <- c(model@heldout, list(held_cells(stage, settings)))
+  candidates <- bank_candidates(stage, number, settings)
+  accuracy <- numeric()
+  if (nrow(model@bank$entries) == 0) model@bank <- empty_bank(length(model@genes))
+  if (run$stopped == "interrupt") {
+    model@pending <- candidates
+  } else {
+    model@bank <- update_bank(model, candidates, settings$num_threads, settings$device)
+    accuracy <- heldout_accuracy(model, settings)
+  }
+  model@history <- c(model@history, list(stage_record(stage, run, model, number, accuracy, seconds,
+                                                      settings)))
+  model
+}
+
+bank_candidates <- function(stage, number, settings) {
+  trained <- !stage$held
+  list(tokens = unname(stage$data$tokens@tokens[, trained, drop = FALSE]),
+       types = stage$data$types[trained], stage = number,
+       names = rownames(stage$data$tokens)[trained], size = settings$bank_size)
+}
+
+held_cells <- function(stage, settings) {
+  held <- which(stage$held)
+  most <- stage$model@config$history_size
+  if (length(held) > most) {
+    held <- with_seed(derive_seed(settings$seed, 5), sort(held[sample.int(length(held), most)]))
+  }
+  list(tokens = unname(stage$data$tokens@tokens[, held, drop = FALSE]),
+       labels = stage$data$types[held])
+}
+
+# Accuracy on the held-out cells of every stage so far, named by stage.
+heldout_accuracy <- function(model, settings) {
+  accuracy <- vapply(model@heldout, function(held) {
+    if (!length(held$labels)) return(NA_real_)
+    logits <- run_network(held$tokens, model, "logits", settings$num_threads,
+                          settings$device)[[1]]
+    mean(model@labels[max.col(logits, ties.method = "first")] == held$labels)
+  }, numeric(1))
+  setNames(accuracy, seq_along(accuracy))
+}
+
+stage_record <- function(stage, run, model, number, accuracy, seconds, settings) {
+  list(stage = number, cells = length(stage$held), dropped = nrow(stage$data$tokens@dropped),
+       new_types = stage$new_types, types = stage$labels, bank = nrow(model@bank$entries),
+       epochs = nrow(run$losses), best_epoch = run$best_epoch,
+       best_accuracy = run$best_accuracy, accuracy = accuracy, seconds = seconds,
+       stopped = run$stopped, losses = run$losses, seed = settings$seed,
+       settings = settings[c("epochs", "batch_size", "learning_rate", "lambda", "bank_size",
+                             "patience", "validation", "label_smoothing", "trainable",
+                             "redraw_interval")])
+}

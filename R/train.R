@@ -1,0 +1,174 @@
+#' Train one stage
+#'
+#' Trains a model on one labelled data set. The first stage starts from a pre-trained or untrained
+#' network and chooses the genes; every later stage goes on from the model of the stage before, keeps what
+#' that one knew (with the example bank and representation distillation) and adds the types that are
+#' new.
+#'
+#' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or `dgCMatrix`
+#'   (genes x cells, raw counts), the path of an `.h5ad`, or [CanalTokens-class].
+#' @param labels The cells' types: the name of a column of `x`, or a vector with one per cell.
+#' @param model A [CanalModel-class]: [canal_model()] or [canal_import()] for stage 1, then the model
+#'   that the stage before returned.
+#' @param epochs The most epochs.
+#' @param batch_size Cells per step of the optimiser.
+#' @param learning_rate Highest learning rate of the schedule (cosine with warm restarts, see
+#'   [canal_config()]).
+#' @param lambda Weight of the distillation loss, which is scaled by old types / all types. 0 turns it off.
+#' @param bank_size Cells in the example bank, of all types together. 0 turns it off.
+#' @param patience Stop after so many validations in a row without a better accuracy.
+#' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is trained on
+#'   and not validated. With 0 every epoch is run and the last one kept.
+#' @param label_smoothing Share of a target spread over all types, 0 to 0.99.
+#' @param trainable `"all"` parameters, `"stage"` (final norm, last layer but one, head) or `"head"`.
+#'   `NULL`: all of an untrained network, `"stage"` of a pre-trained one.
+#' @param redraw_interval Batches between two draws of the attention's random features; 0 keeps them.
+#' @param seed One whole number: held-out cells, new weights, order of the cells. `NULL` takes one from R's
+#'   random numbers without using them up.
+#' @param num_threads Threads; `NULL` for every core this process may use.
+#' @param device `"cpu"`, or `"cuda"` where LibTorch has it.
+#' @param verbose Show progress and say what was done.
+#' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
+#' @param min_genes Leave out cells with fewer detected genes, see [canal_prepare()].
+#'
+#' @details
+#' The loss is the label-smoothed cross-entropy, from stage 2 on plus
+#' `lambda * K_old / K_new` times the mean squared difference of the embedding from that of the stage
+#' before. The optimiser is Adam with amsgrad. The model with the best validation accuracy (among equals,
+#' the smaller validation loss) is returned.
+#'
+#' Ctrl-C stops within a second and returns the best model so far, as does an error or a loss that is
+#' no longer finite, with a warning. The cells of such a stage are ranked for the bank when the next one
+#' starts.
+#'
+#' Held-out cells never enter the bank: they stay in the model (at most `history_size` per stage) so that
+#' [canal_stream()] can tell what later stages do to them. They choose the best epoch, so their
+#' accuracy is a little kinder than that on cells never seen.
+#'
+#' @return A new [CanalModel-class]; `model` is not changed.
+#' @section Errors: `canalR_error_labels` (wrong length, missing, one single type),
+#'   `canalR_error_argument`, those of [canal_prepare()].
+#' @source CANAL, Methods; deviations from the published program are listed in `internals.md`.
+#' @examples
+#' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
+#' panc <- canalR:::cells_of(file, "counts")
+#' indrop <- panc$obs$batch == "indrop"
+#' genes <- rownames(panc$counts)
+#' model <- canal_model(canal_config("compact", n_genes = 50), genes, seed = 1)
+#' model <- canal_train(panc$counts[, indrop], panc$obs$celltype[indrop], model, epochs = 2,
+#'                      seed = 1, verbose = FALSE)
+#' model
+#' @export
+canal_train <- function(x, labels, model,
+                        epochs = model@config$epochs,
+                        batch_size = model@config$batch_size,
+                        learning_rate = model@config$learning_rate,
+                        lambda = model@config$lambda,
+                        bank_size = model@config$bank_size,
+                        patience = model@config$patience,
+                        validation = model@config$validation,
+                        label_smoothing = model@config$label_smoothing,
+                        trainable = NULL,
+                        redraw_interval = model@config$redraw_interval,
+                        seed = NULL, num_threads = NULL, device = "cpu", verbose = TRUE,
+                        assay.type = "counts", min_genes = NULL) {
+  check_model(model)
+  settings <- training_settings(
+    model, epochs = epochs, batch_size = batch_size, learning_rate = learning_rate,
+    lambda = lambda, bank_size = bank_size, patience = patience, validation = validation,
+    label_smoothing = label_smoothing, trainable = trainable, redraw_interval = redraw_interval,
+    seed = resolve_seed(seed), num_threads = num_threads, device = device, verbose = verbose
+  )
+  started <- proc.time()[["elapsed"]]
+  model <- settle_bank(model, num_threads, device)
+  data <- stage_cells(x, labels, model, assay.type, min_genes, verbose)
+  stage <- begin_stage(model, data, settings)
+  run <- run_epochs(stage, settings)
+  model <- end_stage(stage, run, settings, proc.time()[["elapsed"]] - started)
+  tell_stage(model, verbose)
+  model
+}
+
+training_settings <- function(model, ...) {
+  settings <- list(...)
+  for (name in intersect(names(settings), names(config_entries()))) {
+    entry <- config_entries()[[name]]
+    check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = sys.call(-1))
+  }
+  if (is.null(settings$trainable)) {
+    settings["trainable"] <- if (isTRUE(model@provenance$pretrained)) "stage" else "all"
+  }
+  check_choice(settings$trainable, c("all", "stage", "head"), "trainable", call = sys.call(-1))
+  check_flag(settings$verbose, "verbose", call = sys.call(-1))
+  check_device(settings$device)
+  settings
+}
+
+# Tokens and types of the cells that can be trained on.
+stage_cells <- function(x, labels, model, assay.type, min_genes, verbose) {
+  if (is(x, "CanalTokens")) {
+    tokens <- x
+    check_token_genes(tokens, model)
+    types <- labels_of(x, labels, "labels")
+  } else {
+    types <- labels_of(x, labels, "labels")
+    tokens <- canal_prepare(x, model, n_genes = stage_n_genes(model), min_genes = min_genes,
+                            n_bins = model@config$n_bins, assay.type = assay.type,
+                            verbose = verbose)
+  }
+  types <- types[match(rownames(tokens), tokens@all_cells)]
+  check_types(types, model)
+  tell_single_cells(types, verbose)
+  list(tokens = tokens, types = types)
+}
+
+# Before the first stage the genes are still to be chosen; a vocabulary that is shorter is taken whole.
+stage_n_genes <- function(model) {
+  n_genes <- model@config$n_genes
+  if (n_genes >= length(model@vocabulary$genes)) NULL else n_genes
+}
+
+check_token_genes <- function(tokens, model) {
+  known <- if (has_genes(model)) model@genes else model@vocabulary$genes
+  if (!all(tokens@genes %in% known) || (has_genes(model) && !identical(tokens@genes, known))) {
+    canal_abort("genes", "x", "tokens of the model's genes", "tokens of others",
+                "Prepare the cells with canal_prepare(x, model).", call = sys.call(-1))
+  }
+  if (tokens@n_bins != model@config$n_bins) {
+    canal_abort("genes", "x", sprintf("tokens of %g bins", model@config$n_bins),
+                sprintf("tokens of %g", tokens@n_bins), call = sys.call(-1))
+  }
+}
+
+# The genes are fixed by the first stage, or by an imported checkpoint with a classification head.
+has_genes <- function(model) length(model@labels) > 0
+
+check_types <- function(types, model) {
+  if (any(types == "Unassigned")) {
+    canal_abort("labels", "labels", "names of cell types", "\"Unassigned\"",
+                "That name is kept for cells of no known type.", call = sys.call(-2))
+  }
+  all_types <- union(model@labels, types)
+  if (length(all_types) < 2L) {
+    canal_abort("labels", "labels", "at least two types", paste("only", some_of(all_types)),
+                "A classifier needs types to tell apart.", call = sys.call(-2))
+  }
+}
+
+tell_single_cells <- function(types, verbose) {
+  counts <- table(types)
+  single <- names(counts)[counts == 1L]
+  if (length(single)) {
+    canal_inform("single_cell", sprintf(
+      "One cell only of %s: trained on, not validated.", some_of(single)), verbose)
+  }
+}
+
+tell_stage <- function(model, verbose) {
+  record <- model@history[[length(model@history)]]
+  new <- if (length(record$new_types)) some_of(record$new_types, 8) else "none"
+  canal_inform("stage", sprintf(
+    "Stage %d: %d cells; new types: %s; %d epochs (%s), best validation accuracy %s; %.1f s.",
+    record$stage, record$cells, new, record$epochs, record$stopped,
+    format(round(record$best_accuracy, 3)), record$seconds), verbose)
+}

@@ -1,0 +1,4 @@
+// The types that R's external pointers hold; Rcpp's generated code includes this file.
+#pragma once
+#include "engine/network.h"
+#include "engine/trainer.h"

@@ -1,0 +1,49 @@
+// What every step of the preparation shares: walking the aligned counts of a cell.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/errors.h"
+#include "engine/prepare.h"
+
+namespace canal {
+namespace data {
+
+// Throws where the alignment does not fit the counts, or two columns share a place.
+void check_alignment(const SparseCells& counts, const Alignment& alignment);
+
+// Throws unless every index lies in [0, size); `what` names them in the message.
+void check_indices(const std::vector<int64_t>& indices, int64_t size, const std::string& what);
+
+void check_target_sum(double target_sum);
+
+[[noreturn]] void refuse_count(int64_t cell, int32_t gene, double value);
+
+// Calls visit(vocabulary gene, count) for every count above 0 that the vocabulary sees.
+template <class Visit>
+void visit_counts(const SparseCells& counts, const Alignment& alignment, int64_t cell,
+                  Visit&& visit) {
+  for (int64_t at = counts.starts[cell]; at < counts.starts[cell + 1]; ++at) {
+    const int32_t gene = counts.gene[at];
+    const double value = counts.value[at];
+    // Written so that NaN is refused too.
+    if (!(value >= 0 && std::isfinite(value))) refuse_count(cell, gene, value);
+    const int64_t place = alignment.place[gene];
+    if (place >= 0 && value > 0) visit(place, value);
+  }
+}
+
+double cell_total(const SparseCells& counts, const Alignment& alignment, int64_t cell);
+
+// The count scaled to the target. Multiplying first keeps exact boundaries exact: 3 of 30,000 at a
+// target of 10,000 must be 1, not 0.9999.
+inline double scaled_count(double count, double total, double target_sum) {
+  return count * target_sum / total;
+}
+
+inline float normalised_value(double scaled) { return static_cast<float>(std::log2(1 + scaled)); }
+
+}  // namespace data
+}  // namespace canal

@@ -1,0 +1,104 @@
+#include "engine/io/file_replace.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "engine/io/format_error.h"
+
+namespace canal::io {
+
+namespace {
+
+[[noreturn]] void fail_write(const std::string& path, int error) {
+  fail_file(path, std::string("cannot be written: ") + std::strerror(error));
+}
+
+// A link stays a link: what it points to is replaced, or made where it does not exist yet.
+std::string link_target(const std::string& path) {
+  constexpr int most_links = 32;
+  std::filesystem::path target(path);
+  std::error_code status;
+  for (int i = 0; i < most_links && std::filesystem::is_symlink(target, status); ++i) {
+    const std::filesystem::path next = std::filesystem::read_symlink(target, status);
+    if (status) break;
+    target = next.is_absolute() ? next : target.parent_path() / next;
+  }
+  return target.string();
+}
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+void check_place(const std::string& path, const std::string& target) {
+  std::error_code status;
+  if (std::filesystem::is_directory(target, status)) {
+    fail_file(path, "cannot be written: it is a folder");
+  }
+  const std::string folder = folder_of(target);
+  if (!std::filesystem::exists(folder, status)) {
+    fail_file(path, "cannot be written: there is no folder '" + folder + "'");
+  }
+}
+
+// mkstemp() makes files for their owner alone; the new file gets the rights of the one it replaces,
+// or those that any new file would have.
+mode_t final_rights(const std::string& target) {
+  struct stat present;
+  if (stat(target.c_str(), &present) == 0) return present.st_mode & 07777;
+  const mode_t mask = umask(0);
+  umask(mask);
+  return 0666 & ~mask;
+}
+
+int flush_to_disk(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY);
+  if (file < 0) return errno;
+  const int error = fsync(file) == 0 ? 0 : errno;
+  close(file);
+  return error;
+}
+
+}  // namespace
+
+FileReplacement::FileReplacement(const std::string& path)
+    : path_(path), target_(link_target(path)) {
+  check_place(path_, target_);
+  std::string name = target_ + ".part-XXXXXX";
+  const int file = mkstemp(name.data());
+  if (file < 0) {
+    const int error = errno;
+    fail_file(path_, "cannot be written: its folder '" + folder_of(target_) +
+                         "' takes no new file (" + std::strerror(error) + ")");
+  }
+  temporary_ = name;
+  const bool allowed = fchmod(file, final_rights(target_)) == 0;
+  const int error = errno;
+  close(file);
+  if (allowed) return;
+  unlink(temporary_.c_str());
+  fail_write(path_, error);
+}
+
+FileReplacement::~FileReplacement() {
+  if (!committed_) unlink(temporary_.c_str());
+}
+
+void FileReplacement::commit() {
+  const int error = flush_to_disk(temporary_);
+  if (error != 0) fail_write(path_, error);
+  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail_write(path_, errno);
+  committed_ = true;
+  // The name lies in the folder, which some file systems cannot flush: the file is whole anyway.
+  flush_to_disk(folder_of(target_));
+}
+
+}  // namespace canal::io

@@ -1,0 +1,226 @@
+#include "engine/io/h5ad_matrix.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/array.h"
+#include "engine/io/hdf5_values.h"
+#include "engine/io/tree_numbers.h"
+
+namespace canal::io {
+
+namespace {
+
+constexpr int64_t most_values = std::numeric_limits<int32_t>::max();
+
+// Dense matrices are read in blocks of rows of about this many numbers.
+constexpr int64_t block_numbers = int64_t{1} << 22;
+
+void check_extents(int64_t cells, int64_t genes, const std::string& place) {
+  if (cells < 0 || genes < 0 || cells >= most_values || genes >= most_values) {
+    throw FormatError("has a matrix '" + place + "' of " + std::to_string(cells) + " x " +
+                      std::to_string(genes) + "; 0 to 2^31 - 2 of each are expected");
+  }
+}
+
+// A matrix as the file has it: compressed along its `major` dimension.
+struct Compressed {
+  bool by_rows;
+  int64_t major;
+  int64_t minor;
+  Tree starts;
+  Tree indices;
+  Tree values;
+};
+
+// "csr_matrix" (AnnData 0.7 and later), "csr" (h5sparse).
+bool is_by_rows(const Tree& group, const std::string& place) {
+  for (const char* name : {"encoding-type", "h5sparse_format"}) {
+    const Tree* format = group.attribute(name);
+    if (format == nullptr || format->text.size() != 1) continue;
+    const std::string start = format->text[0].substr(0, 3);
+    if (start == "csr") return true;
+    if (start == "csc") return false;
+    throw FormatError("has a matrix '" + place + "' of the unknown kind '" + format->text[0] + "'");
+  }
+  throw FormatError("has a group '" + place + "' that is no sparse matrix");
+}
+
+std::vector<int64_t> declared_shape(const Tree& group, const std::string& place) {
+  for (const char* name : {"shape", "h5sparse_shape"}) {
+    const Tree* shape = group.attribute(name);
+    if (shape == nullptr || shape->shape != std::vector<int64_t>{2}) continue;
+    return {integer_at(*shape, 0), integer_at(*shape, 1)};
+  }
+  throw FormatError("has a sparse matrix '" + place + "' without a shape");
+}
+
+Tree taken(Tree& group, const std::string& name, const std::string& place) {
+  for (auto& entry : group.children) {
+    if (entry.first == name && entry.second.shape.size() == 1) return std::move(entry.second);
+  }
+  throw FormatError("has a sparse matrix '" + place + "' without its '" + name + "'");
+}
+
+void check_compressed(const Compressed& matrix, const std::string& place) {
+  const auto fail = [&](const std::string& reason) {
+    throw FormatError("is damaged: the matrix '" + place + "' " + reason);
+  };
+  const auto count = static_cast<int64_t>(value_count(matrix.indices));
+  if (static_cast<int64_t>(value_count(matrix.values)) != count) {
+    fail("has not as many indices as values");
+  }
+  if (count > most_values) fail("has more than 2^31 - 1 values");
+  if (static_cast<int64_t>(value_count(matrix.starts)) != matrix.major + 1) {
+    fail("has " + std::to_string(value_count(matrix.starts)) + " starts for " +
+         std::to_string(matrix.major) + " rows or columns");
+  }
+  int64_t before = 0;
+  for (size_t i = 0; i < value_count(matrix.starts); ++i) {
+    const int64_t start = integer_at(matrix.starts, i);
+    if (start < before || start > count || (i == 0 && start != 0)) fail("has starts out of order");
+    before = start;
+  }
+  if (before != count) fail("has values that belong to no row or column");
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    const int64_t index = integer_at(matrix.indices, i);
+    if (index < 0 || index >= matrix.minor) fail("has an index beyond its shape");
+  }
+}
+
+Compressed read_compressed(const Hdf5File& file, const std::string& place) {
+  Tree group = read_place(file, place);
+  const std::vector<int64_t> shape = declared_shape(group, place);
+  check_extents(shape[0], shape[1], place);
+  const bool by_rows = is_by_rows(group, place);
+  Compressed matrix{by_rows,
+                    by_rows ? shape[0] : shape[1],
+                    by_rows ? shape[1] : shape[0],
+                    taken(group, "indptr", place),
+                    taken(group, "indices", place),
+                    taken(group, "data", place)};
+  check_compressed(matrix, place);
+  return matrix;
+}
+
+// Sorts each cell's genes, adds up what is given twice and leaves out zeros, so that every form of
+// a matrix gives the same numbers.
+AnnDataMatrix tidied(AnnDataMatrix matrix) {
+  AnnDataMatrix out{matrix.cells, matrix.genes, {0}, {}, {}};
+  out.gene.reserve(matrix.gene.size());
+  out.value.reserve(matrix.value.size());
+  std::vector<std::pair<int32_t, double>> row;
+  for (int64_t cell = 0; cell < matrix.cells; ++cell) {
+    const auto first = static_cast<size_t>(matrix.starts[static_cast<size_t>(cell)]);
+    const auto last = static_cast<size_t>(matrix.starts[static_cast<size_t>(cell) + 1]);
+    row.clear();
+    for (size_t i = first; i < last; ++i) row.emplace_back(matrix.gene[i], matrix.value[i]);
+    std::stable_sort(row.begin(), row.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (size_t i = 0; i < row.size();) {
+      const int32_t gene = row[i].first;
+      double value = 0;
+      for (; i < row.size() && row[i].first == gene; ++i) value += row[i].second;
+      if (value == 0) continue;
+      out.gene.push_back(gene);
+      out.value.push_back(value);
+    }
+    out.starts.push_back(static_cast<int32_t>(out.gene.size()));
+  }
+  return out;
+}
+
+AnnDataMatrix from_rows(const Compressed& matrix) {
+  AnnDataMatrix out{matrix.major, matrix.minor, {}, {}, {}};
+  for (size_t i = 0; i < value_count(matrix.starts); ++i) {
+    out.starts.push_back(static_cast<int32_t>(integer_at(matrix.starts, i)));
+  }
+  for (size_t i = 0; i < value_count(matrix.indices); ++i) {
+    out.gene.push_back(static_cast<int32_t>(integer_at(matrix.indices, i)));
+    out.value.push_back(number_at(matrix.values, i));
+  }
+  return out;
+}
+
+// Counts the values of each cell, then puts each gene's values at their cells' next free places.
+AnnDataMatrix from_columns(const Compressed& matrix) {
+  const size_t count = value_count(matrix.indices);
+  AnnDataMatrix out{matrix.minor, matrix.major, {}, {}, {}};
+  out.starts.assign(static_cast<size_t>(matrix.minor) + 1, 0);
+  out.gene.resize(count);
+  out.value.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    ++out.starts[static_cast<size_t>(integer_at(matrix.indices, i)) + 1];
+  }
+  for (size_t cell = 1; cell < out.starts.size(); ++cell) out.starts[cell] += out.starts[cell - 1];
+  std::vector<int32_t> next(out.starts.begin(), out.starts.end() - 1);
+  for (int64_t gene = 0; gene < matrix.major; ++gene) {
+    const int64_t last = integer_at(matrix.starts, static_cast<size_t>(gene) + 1);
+    for (int64_t i = integer_at(matrix.starts, static_cast<size_t>(gene)); i < last; ++i) {
+      const auto cell = static_cast<size_t>(integer_at(matrix.indices, static_cast<size_t>(i)));
+      const auto at = static_cast<size_t>(next[cell]++);
+      out.gene[at] = static_cast<int32_t>(gene);
+      out.value[at] = number_at(matrix.values, static_cast<size_t>(i));
+    }
+  }
+  return out;
+}
+
+void append_rows(const std::vector<double>& block, int64_t rows, AnnDataMatrix& out) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t gene = 0; gene < out.genes; ++gene) {
+      const double value = block[static_cast<size_t>(row * out.genes + gene)];
+      if (value == 0) continue;
+      out.gene.push_back(static_cast<int32_t>(gene));
+      out.value.push_back(value);
+    }
+    if (out.gene.size() > static_cast<size_t>(most_values)) {
+      throw FormatError("has a matrix with more than 2^31 - 1 values that are not 0");
+    }
+    out.starts.push_back(static_cast<int32_t>(out.gene.size()));
+  }
+}
+
+void read_block(hid_t dataset, int64_t first, int64_t rows, int64_t genes, double* out,
+                const std::string& what) {
+  const hsize_t start[] = {static_cast<hsize_t>(first), 0};
+  const hsize_t count[] = {static_cast<hsize_t>(rows), static_cast<hsize_t>(genes)};
+  const Handle space(H5Dget_space(dataset), H5Sclose, what);
+  check_hdf5(H5Sselect_hyperslab(space, H5S_SELECT_SET, start, nullptr, count, nullptr), what);
+  const Handle memory(H5Screate_simple(2, count, nullptr), H5Sclose, what);
+  check_hdf5(H5Dread(dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, out), what);
+}
+
+AnnDataMatrix read_dense(const Hdf5File& file, hid_t dataset, const std::string& place) {
+  const std::string what = "has a matrix '" + place + "' that cannot be read";
+  const Handle type(H5Dget_type(dataset), H5Tclose, what);
+  const H5T_class_t kind = H5Tget_class(type);
+  if (kind != H5T_FLOAT && kind != H5T_INTEGER) throw FormatError(what + ": it has no numbers");
+  const Handle space(H5Dget_space(dataset), H5Sclose, what);
+  const std::vector<int64_t> shape = shape_of(space);
+  if (shape.size() != 2) throw FormatError(what + ": it has not two dimensions");
+  check_extents(shape[0], shape[1], place);
+  check_declared_size(file, shape, H5Tget_size(type), place);
+  AnnDataMatrix out{shape[0], shape[1], {0}, {}, {}};
+  const int64_t most_rows = std::max<int64_t>(1, block_numbers / std::max<int64_t>(1, shape[1]));
+  const int64_t block_rows = std::min(most_rows, shape[0]);
+  std::vector<double> block(static_cast<size_t>(block_rows * shape[1]));
+  for (int64_t first = 0; first < shape[0]; first += block_rows) {
+    const int64_t rows = std::min(block_rows, shape[0] - first);
+    if (shape[1] > 0) read_block(dataset, first, rows, shape[1], block.data(), what);
+    append_rows(block, rows, out);
+  }
+  return out;
+}
+
+}  // namespace
+
+AnnDataMatrix read_matrix(const Hdf5File& file, const std::string& place) {
+  const Handle object(H5Oopen(file.handle, place.c_str(), H5P_DEFAULT), H5Oclose,
+                      "has '" + place + "' that cannot be opened");
+  if (H5Iget_type(object) == H5I_DATASET) return read_dense(file, object, place);
+  const Compressed matrix = read_compressed(file, place);
+  return tidied(matrix.by_rows ? from_rows(matrix) : from_columns(matrix));
+}
+
+}  // namespace canal::io

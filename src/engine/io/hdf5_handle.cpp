@@ -1,0 +1,49 @@
+#include "engine/io/hdf5_handle.h"
+
+#include <filesystem>
+#include <fstream>
+
+namespace canal::io {
+
+namespace {
+
+herr_t keep_innermost(unsigned, const H5E_error2_t* error, void* reason) {
+  if (error->desc != nullptr && error->desc[0] != '\0') {
+    *static_cast<std::string*>(reason) = error->desc;
+  }
+  return 0;
+}
+
+// HDF5 tells a folder, a missing file and one it may not read from each other in its own words only.
+void check_readable(const std::string& path) {
+  std::error_code status;
+  if (!std::filesystem::exists(path, status)) fail_file(path, "cannot be read: no such file");
+  if (std::filesystem::is_directory(path, status)) fail_file(path, "is a folder, not a file");
+  if (!std::ifstream(path, std::ios::binary)) fail_file(path, "cannot be read: permission denied");
+}
+
+}  // namespace
+
+std::string hdf5_reason() {
+  std::string reason;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_innermost, &reason);
+  return reason;
+}
+
+void fail_hdf5(const std::string& what) {
+  const std::string reason = hdf5_reason();
+  throw FormatError(reason.empty() ? what : what + ": " + reason);
+}
+
+Handle open_hdf5(const std::string& path) {
+  check_readable(path);
+  const htri_t is_hdf5 = H5Fis_hdf5(path.c_str());
+  if (is_hdf5 <= 0) fail_file(path, "is no HDF5 file");
+  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (id >= 0) return Handle(id, H5Fclose, "");
+  const std::string reason = hdf5_reason();
+  if (reason.find("truncated") != std::string::npos) fail_file(path, "is truncated");
+  fail_file(path, "cannot be opened: " + reason);
+}
+
+}  // namespace canal::io

@@ -1,0 +1,76 @@
+// HDF5's handles, closed by themselves, and its errors, carried in exceptions instead of printed.
+#pragma once
+// One interface from 1.10 to 1.14.
+#ifndef H5_USE_110_API
+#define H5_USE_110_API
+#endif
+#include <hdf5.h>
+
+#include <string>
+#include <utility>
+
+#include "engine/io/format_error.h"
+
+namespace canal::io {
+
+// Keeps HDF5 from printing its errors while this lives; other users of the library in the same
+// process get their setting back.
+class QuietHdf5 {
+ public:
+  QuietHdf5() {
+    H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  }
+  ~QuietHdf5() { H5Eset_auto2(H5E_DEFAULT, function_, data_); }
+  QuietHdf5(const QuietHdf5&) = delete;
+  QuietHdf5& operator=(const QuietHdf5&) = delete;
+
+ private:
+  H5E_auto2_t function_ = nullptr;
+  void* data_ = nullptr;
+};
+
+// The innermost reason of HDF5's last error, "" where there is none.
+std::string hdf5_reason();
+
+// Throws FormatError: "`what`: HDF5's reason".
+[[noreturn]] void fail_hdf5(const std::string& what);
+
+inline void check_hdf5(herr_t status, const std::string& what) {
+  if (status < 0) fail_hdf5(what);
+}
+
+class Handle {
+ public:
+  using Close = herr_t (*)(hid_t);
+
+  Handle() = default;
+  // Takes what an HDF5 call returned; a negative id is the call's failure.
+  Handle(hid_t id, Close close, const std::string& what) : id_(id), close_(close) {
+    if (id < 0) fail_hdf5(what);
+  }
+  Handle(Handle&& other) noexcept
+      : id_(std::exchange(other.id_, H5I_INVALID_HID)), close_(other.close_) {}
+  Handle& operator=(Handle&& other) noexcept {
+    std::swap(id_, other.id_);
+    std::swap(close_, other.close_);
+    return *this;
+  }
+  ~Handle() {
+    if (id_ >= 0) close_(id_);
+  }
+
+  operator hid_t() const { return id_; }
+
+  // Closes now, for those who want to know whether it went well.
+  herr_t close() { return close_(std::exchange(id_, H5I_INVALID_HID)); }
+
+ private:
+  hid_t id_ = H5I_INVALID_HID;
+  Close close_ = nullptr;
+};
+
+// Opens a file for reading. Throws Error(file) with the reason in plain words.
+Handle open_hdf5(const std::string& path);
+
+}  // namespace canal::io

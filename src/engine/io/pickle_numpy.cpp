@@ -1,0 +1,202 @@
+#include "engine/io/pickle_numpy.h"
+
+#include "engine/io/bytes.h"
+#include "engine/io/element.h"
+#include "engine/io/pickle_text.h"
+#include "engine/io/pickle_values.h"
+
+namespace canal::io {
+
+namespace {
+
+bool ends_with(std::string_view text, std::string_view ending) {
+  return text.size() >= ending.size() && text.substr(text.size() - ending.size()) == ending;
+}
+
+// numpy 2 has moved its modules: numpy.core.multiarray, numpy._core.multiarray.
+bool is_numpy_call(const Pickle& pickle, NodeId id, std::string_view function) {
+  const std::string_view maker = maker_of(pickle, id);
+  return maker.substr(0, 6) == "numpy." && ends_with(maker, function);
+}
+
+struct DataType {
+  char order;    // '<', '>', '|' or '='
+  char letter;   // 'f', 'i', 'u', 'b', 'U', 'O', ...
+  int64_t size;  // as written: bytes, of a unicode type characters
+};
+
+std::optional<DataType> parse_data_type(std::string_view text) {
+  DataType type{'<', ' ', 0};
+  if (!text.empty() && std::string_view("<>|=").find(text[0]) != std::string_view::npos) {
+    type.order = text[0];
+    text.remove_prefix(1);
+  }
+  if (text.empty()) return std::nullopt;
+  type.letter = text[0];
+  for (const char digit : text.substr(1)) {
+    if (digit < '0' || digit > '9' || type.size > 100000000) return std::nullopt;
+    type.size = type.size * 10 + (digit - '0');
+  }
+  return type;
+}
+
+// numpy.dtype('i8', False, True) with the state (version, order, subtype, names, fields, ...).
+std::optional<DataType> data_type_at(const Pickle& pickle, NodeId id) {
+  if (!is_object_of(pickle, id, "numpy.dtype")) return std::nullopt;
+  const std::optional<std::string_view> text = text_of(pickle, arguments_of(pickle, id, 1)[0]);
+  if (!text) return std::nullopt;
+  std::optional<DataType> type = parse_data_type(*text);
+  const NodeId state = pickle.parts_of(id).state;
+  if (!type || state == no_node) return type;
+  const std::vector<NodeId>* parts = items_of(pickle, state);
+  if (parts == nullptr || parts->size() < 5) {
+    throw FormatError("is damaged: the state of a numpy type is no tuple of five or more");
+  }
+  const bool simple = pickle.node((*parts)[2]).kind == NodeKind::none &&
+                      pickle.node((*parts)[3]).kind == NodeKind::none;
+  const std::optional<std::string_view> order = text_of(pickle, (*parts)[1]);
+  if (!simple || !order || order->size() != 1) return std::nullopt;
+  type->order = order->front();
+  return type;
+}
+
+std::optional<ElementType> element_of(const DataType& type) {
+  if (type.size < 1 || type.size > 8) return std::nullopt;
+  const char description[] = {type.order, type.letter, static_cast<char>('0' + type.size)};
+  return element_from_numpy(std::string_view(description, sizeof(description)));
+}
+
+struct Array {
+  DataType type;
+  std::vector<int64_t> shape;
+  NodeId data;  // bytes, or the list of an object array
+};
+
+std::optional<Array> array_from(const Pickle& pickle, NodeId type, NodeId shape, NodeId data) {
+  const std::optional<DataType> data_type = data_type_at(pickle, type);
+  if (!data_type) return std::nullopt;
+  return Array{*data_type, integers_of(pickle, shape, "a numpy array's shape"), data};
+}
+
+std::optional<Array> array_at(const Pickle& pickle, NodeId id) {
+  if (is_numpy_call(pickle, id, "multiarray._reconstruct")) {
+    const NodeId state = pickle.parts_of(id).state;
+    const std::vector<NodeId>* parts = state == no_node ? nullptr : items_of(pickle, state);
+    if (parts == nullptr || parts->size() != 5) {
+      throw FormatError("is damaged: the state of a numpy array is no tuple of five");
+    }
+    return array_from(pickle, (*parts)[2], (*parts)[1], (*parts)[4]);
+  }
+  if (is_numpy_call(pickle, id, "numeric._frombuffer")) {
+    const std::vector<NodeId>& arguments = arguments_of(pickle, id, 3);
+    return array_from(pickle, arguments[1], arguments[2], arguments[0]);
+  }
+  return std::nullopt;
+}
+
+// The bytes of `count` items of `width` bytes each, no more and no fewer.
+std::string array_bytes(const Pickle& pickle, NodeId data, int64_t count, int64_t width) {
+  std::optional<std::string> bytes = bytes_of(pickle, data);
+  const bool fits = bytes && count >= 0 && width > 0 &&
+                    bytes->size() % static_cast<size_t>(width) == 0 &&
+                    bytes->size() / static_cast<size_t>(width) == static_cast<size_t>(count);
+  if (!fits) throw FormatError("is damaged: a numpy array's bytes do not fit its shape and type");
+  return *std::move(bytes);
+}
+
+// numpy pads texts of four-byte characters with zeros to one length.
+std::string text_from_ucs4(std::string_view bytes, bool big_endian) {
+  std::string text;
+  for (size_t i = 0; i + 4 <= bytes.size(); i += 4) {
+    const auto character = static_cast<uint32_t>(load_bits(bytes.data() + i, 4, big_endian));
+    if (character == 0) break;
+    append_utf8(text, character);
+  }
+  return text;
+}
+
+std::vector<std::string> texts_from_ucs4(const Pickle& pickle, const DataType& type, NodeId data,
+                                         int64_t count) {
+  const int64_t width = 4 * type.size;
+  const std::string bytes = array_bytes(pickle, data, count, width);
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < bytes.size(); i += static_cast<size_t>(width)) {
+    const auto item = std::string_view(bytes).substr(i, static_cast<size_t>(width));
+    texts.push_back(text_from_ucs4(item, type.order == '>'));
+  }
+  return texts;
+}
+
+// A text, or numpy's scalar of one.
+std::optional<std::string> scalar_text(const Pickle& pickle, NodeId id) {
+  if (const auto text = text_of(pickle, id)) return std::string(*text);
+  if (!is_numpy_call(pickle, id, "multiarray.scalar")) return std::nullopt;
+  const std::vector<NodeId>& arguments = arguments_of(pickle, id, 2);
+  const std::optional<DataType> type = data_type_at(pickle, arguments[0]);
+  if (!type || type->letter != 'U' || type->size == 0) return std::nullopt;
+  return texts_from_ucs4(pickle, *type, arguments[1], 1).front();
+}
+
+std::optional<int64_t> scalar_integer(const Pickle& pickle, NodeId id) {
+  if (const auto number = integer_of(pickle, id)) return number;
+  if (!is_numpy_call(pickle, id, "multiarray.scalar")) return std::nullopt;
+  const std::vector<NodeId>& arguments = arguments_of(pickle, id, 2);
+  const std::optional<DataType> type = data_type_at(pickle, arguments[0]);
+  const std::optional<ElementType> element = type ? element_of(*type) : std::nullopt;
+  if (!element || is_real(element->element)) return std::nullopt;
+  return load_integer(*element, array_bytes(pickle, arguments[1], 1, type->size).data());
+}
+
+template <class Value, class Convert>
+std::optional<std::vector<Value>> convert_items(const std::vector<NodeId>& items,
+                                                Convert&& convert) {
+  std::vector<Value> values;
+  for (const NodeId item : items) {
+    std::optional<Value> value = convert(item);
+    if (!value) return std::nullopt;
+    values.push_back(*std::move(value));
+  }
+  return values;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::string>> texts_at(const Pickle& pickle, NodeId id) {
+  const auto convert = [&](NodeId item) { return scalar_text(pickle, item); };
+  const std::vector<NodeId>* items = items_of(pickle, id);
+  if (items != nullptr) return convert_items<std::string>(*items, convert);
+  const std::optional<Array> array = array_at(pickle, id);
+  if (!array || array->shape.size() != 1) return std::nullopt;
+  if (array->type.letter == 'U' && array->type.size > 0) {
+    return texts_from_ucs4(pickle, array->type, array->data, array->shape[0]);
+  }
+  if (array->type.letter != 'O') return std::nullopt;
+  items = items_of(pickle, array->data);
+  if (items == nullptr || static_cast<int64_t>(items->size()) != array->shape[0]) {
+    throw FormatError("is damaged: a numpy array's objects do not fit its shape");
+  }
+  return convert_items<std::string>(*items, convert);
+}
+
+std::optional<std::vector<int64_t>> integers_at(const Pickle& pickle, NodeId id) {
+  const std::vector<NodeId>* items = items_of(pickle, id);
+  if (items != nullptr) {
+    const auto convert = [&](NodeId item) { return scalar_integer(pickle, item); };
+    return convert_items<int64_t>(*items, convert);
+  }
+  const std::optional<Array> array = array_at(pickle, id);
+  if (!array || array->shape.size() != 1) return std::nullopt;
+  const std::optional<ElementType> element = element_of(array->type);
+  const bool integers = element && !is_real(element->element) &&
+                        element->element != Element::boolean;
+  if (!integers) return std::nullopt;
+  const std::string bytes = array_bytes(pickle, array->data, array->shape[0], array->type.size);
+  std::vector<int64_t> numbers;
+  const size_t width = element_size(element->element);
+  for (size_t i = 0; i < bytes.size(); i += width) {
+    numbers.push_back(load_integer(*element, bytes.data() + i));
+  }
+  return numbers;
+}
+
+}  // namespace canal::io

@@ -1,0 +1,208 @@
+#include "engine/io/tree_read.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+
+#include "engine/array.h"
+#include "engine/io/hdf5_values.h"
+
+namespace canal::io {
+
+namespace {
+
+// Deeper nesting than any sensible file has.
+constexpr size_t deepest = 100;
+
+// Deflate makes a thousand bytes of one at best, and small arrays are harmless anyway.
+constexpr uint64_t best_compression = 1100;
+constexpr uint64_t always_allowed = uint64_t{1} << 26;
+
+struct Identity {
+  unsigned long file;
+  haddr_t address;
+  bool operator==(const Identity& other) const {
+    return file == other.file && address == other.address;
+  }
+};
+
+Identity identity_of(hid_t object) {
+  H5O_info_t info;
+  check_hdf5(H5Oget_info(object, &info), "an object's address cannot be read");
+  return {info.fileno, info.addr};
+}
+
+herr_t collect_name(hid_t, const char* name, const H5L_info_t*, void* names) {
+  static_cast<std::vector<std::string>*>(names)->emplace_back(name);
+  return 0;
+}
+
+std::vector<std::string> link_names(hid_t group) {
+  std::vector<std::string> names;
+  check_hdf5(H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, nullptr, collect_name, &names),
+             "a group's names cannot be read");
+  return names;
+}
+
+herr_t collect_attribute(hid_t, const char* name, const H5A_info_t*, void* names) {
+  static_cast<std::vector<std::string>*>(names)->emplace_back(name);
+  return 0;
+}
+
+bool is_external(hid_t group, const std::string& name) {
+  H5L_info_t info;
+  check_hdf5(H5Lget_info(group, name.c_str(), &info, H5P_DEFAULT), "'" + name + "' cannot be read");
+  return info.type != H5L_TYPE_HARD && info.type != H5L_TYPE_SOFT;
+}
+
+// Reads one object and all below it. `above_` holds the groups on the way, so that a file whose
+// group contains itself ends in an error instead of never.
+class TreeReader {
+ public:
+  explicit TreeReader(const Hdf5File& file) : file_(file) {}
+
+  // Nothing where the object is of a kind that Tree has not.
+  std::optional<Tree> read(hid_t object, const std::string& place) {
+    switch (H5Iget_type(object)) {
+      case H5I_GROUP: return read_group(object, place);
+      case H5I_DATASET: return read_dataset(object, place);
+      default: return std::nullopt;
+    }
+  }
+
+ private:
+  Tree read_group(hid_t group, const std::string& place) {
+    const Identity identity = identity_of(group);
+    if (std::find(above_.begin(), above_.end(), identity) != above_.end()) {
+      throw FormatError("has a group '" + place + "' that contains itself");
+    }
+    if (above_.size() >= deepest) throw FormatError("is nested too deeply at '" + place + "'");
+    above_.push_back(identity);
+    Tree tree;
+    tree.attributes = read_attributes(group);
+    for (const std::string& name : link_names(group)) read_child(group, name, place, tree);
+    above_.pop_back();
+    return tree;
+  }
+
+  void read_child(hid_t group, const std::string& name, const std::string& place, Tree& parent) {
+    const std::string below = place == "/" ? "/" + name : place + "/" + name;
+    if (is_external(group, name)) return;
+    const Handle child(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose,
+                       "has '" + below + "' that cannot be opened");
+    std::optional<Tree> tree = read(child, below);
+    if (tree) parent.children.emplace_back(name, *std::move(tree));
+  }
+
+  std::optional<Tree> read_dataset(hid_t dataset, const std::string& place) {
+    const std::string what = "has an array '" + place + "' that cannot be read";
+    const Handle type(H5Dget_type(dataset), H5Tclose, what);
+    const Handle space(H5Dget_space(dataset), H5Sclose, what);
+    Tree tree;
+    if (!set_kind(type, tree)) return std::nullopt;
+    tree.shape = shape_of(space);
+    check_declared_size(file_, tree.shape, memory_width(type, tree), place);
+    const auto transfer = [&](hid_t memory_type, void* out) {
+      return H5Dread(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
+    };
+    read_values(tree, type, space, transfer, what);
+    tree.attributes = read_attributes(dataset);
+    return tree;
+  }
+
+  const Hdf5File& file_;
+  std::vector<Identity> above_;
+};
+
+std::optional<Tree> read_attribute(hid_t object, const std::string& name) {
+  const std::string what = "has an attribute '" + name + "' that cannot be read";
+  const Handle attribute(H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose, what);
+  const Handle type(H5Aget_type(attribute), H5Tclose, what);
+  const Handle space(H5Aget_space(attribute), H5Sclose, what);
+  Tree tree;
+  if (!set_kind(type, tree)) return std::nullopt;
+  tree.shape = shape_of(space);
+  // An attribute lies whole in its object's header, but its dimensions are only declared there.
+  const hsize_t stored = H5Aget_storage_size(attribute);
+  const auto count = static_cast<uint64_t>(element_count(tree.shape));
+  if (count > 0 && stored / count < 1) throw FormatError(what + ": its size does not fit");
+  const auto transfer = [&](hid_t memory_type, void* out) {
+    return H5Aread(attribute, memory_type, out);
+  };
+  read_values(tree, type, space, transfer, what);
+  return tree;
+}
+
+}  // namespace
+
+Hdf5File open_tree_file(const std::string& path) {
+  Handle handle = open_hdf5(path);
+  return {std::move(handle), std::filesystem::file_size(path)};
+}
+
+std::vector<int64_t> shape_of(hid_t space) {
+  if (H5Sget_simple_extent_type(space) == H5S_NULL) return {0};
+  const int rank = H5Sget_simple_extent_ndims(space);
+  if (rank < 0) fail_hdf5("has an array without dimensions");
+  std::vector<hsize_t> extents(static_cast<size_t>(rank));
+  if (rank > 0) {
+    check_hdf5(H5Sget_simple_extent_dims(space, extents.data(), nullptr), "has no dimensions");
+  }
+  std::vector<int64_t> shape;
+  for (const hsize_t extent : extents) {
+    if (extent > static_cast<hsize_t>(std::numeric_limits<int64_t>::max())) {
+      throw FormatError("has an array of more than 2^63 - 1 rows");
+    }
+    shape.push_back(static_cast<int64_t>(extent));
+  }
+  return shape;
+}
+
+void check_declared_size(const Hdf5File& file, const std::vector<int64_t>& shape, size_t width,
+                         const std::string& place) {
+  const auto count = static_cast<uint64_t>(element_count(shape));
+  const uint64_t most = std::max(always_allowed, file.bytes * best_compression);
+  if (width > 0 && count > most / width) {
+    throw FormatError("declares " + std::to_string(count) + " values in '" + place +
+                      "', more than a file of " + std::to_string(file.bytes) + " bytes can hold");
+  }
+}
+
+bool has_place(const Hdf5File& file, const std::string& place) {
+  // Every step of the way is asked for: a question about the last one fails where one is missing.
+  for (size_t end = place.find('/', 1); end != std::string::npos; end = place.find('/', end + 1)) {
+    if (H5Lexists(file.handle, place.substr(0, end).c_str(), H5P_DEFAULT) <= 0) return false;
+  }
+  return place == "/" || H5Lexists(file.handle, place.c_str(), H5P_DEFAULT) > 0;
+}
+
+Tree read_place(const Hdf5File& file, const std::string& place) {
+  if (!has_place(file, place)) throw FormatError("holds nothing called '" + place + "'");
+  const Handle object(H5Oopen(file.handle, place.c_str(), H5P_DEFAULT), H5Oclose,
+                      "has '" + place + "' that cannot be opened");
+  std::optional<Tree> tree = TreeReader(file).read(object, place);
+  if (!tree) throw FormatError("holds values of an unsupported kind in '" + place + "'");
+  return *std::move(tree);
+}
+
+std::vector<std::pair<std::string, Tree>> read_attributes(hid_t object) {
+  std::vector<std::string> names;
+  check_hdf5(H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, nullptr, collect_attribute, &names),
+             "has attributes that cannot be read");
+  std::vector<std::pair<std::string, Tree>> attributes;
+  for (const std::string& name : names) {
+    std::optional<Tree> value = read_attribute(object, name);
+    if (value) attributes.emplace_back(name, *std::move(value));
+  }
+  return attributes;
+}
+
+std::vector<std::string> names_in(const Hdf5File& file, const std::string& place) {
+  if (!has_place(file, place)) return {};
+  const Handle object(H5Oopen(file.handle, place.c_str(), H5P_DEFAULT), H5Oclose,
+                      "has '" + place + "' that cannot be opened");
+  if (H5Iget_type(object) != H5I_GROUP) return {};
+  return link_names(object);
+}
+
+}  // namespace canal::io

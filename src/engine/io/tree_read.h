@@ -1,0 +1,38 @@
+// Reading parts of an open HDF5 file into trees.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/io/hdf5_handle.h"
+#include "engine/tree.h"
+
+namespace canal::io {
+
+// An open file and what bounds the size of what may be read from it.
+struct Hdf5File {
+  Handle handle;
+  uint64_t bytes;  // on disk
+};
+
+Hdf5File open_tree_file(const std::string& path);
+
+// Whether the file has something at `place`, a path from the root.
+bool has_place(const Hdf5File& file, const std::string& place);
+
+// The group or array at `place` with all below it. Throws FormatError.
+Tree read_place(const Hdf5File& file, const std::string& place);
+
+// The attributes alone.
+std::vector<std::pair<std::string, Tree>> read_attributes(hid_t object);
+
+// Names in a group, sorted; none where `place` is no group.
+std::vector<std::string> names_in(const Hdf5File& file, const std::string& place);
+
+// Refuses an array whose declared size could not come out of a file of this size.
+void check_declared_size(const Hdf5File& file, const std::vector<int64_t>& shape, size_t width,
+                         const std::string& place);
+
+std::vector<int64_t> shape_of(hid_t space);
+
+}  // namespace canal::io

@@ -1,0 +1,25 @@
+// FAVOR+ attention of the Performer (METHODS section 2), as ordinary LibTorch operators: the tier that
+// runs anywhere, differentiates itself, and is the oracle of every faster one.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include "engine/control.h"
+#include "engine/nn/parameters.h"
+
+namespace canal {
+
+// Over what the keys' one stabilising maximum is taken.
+enum class Stabiliser {
+  cell,  // the cell: its output does not depend on its batch
+  batch  // the whole batch, as the published training has it
+};
+
+struct Pass {
+  Stabiliser stabiliser;
+  const Control* control;
+};
+
+// x: B x N x D, normed. Returns B x N x D, before the residual is added.
+at::Tensor attention(const LayerParameters& layer, const at::Tensor& x, const Pass& pass);
+
+}  // namespace canal

@@ -1,0 +1,47 @@
+#include "engine/nn/encoder.h"
+
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linear.h>
+
+#include "engine/nn/operators.h"
+
+namespace canal {
+
+namespace {
+
+constexpr double norm_eps = 1e-5;
+
+at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return at::layer_norm(x, {x.size(-1)}, weight, bias, norm_eps);
+}
+
+// W2 gelu(W1 x), exact (erf) gelu. x: B x N x D.
+at::Tensor feed_forward(const LayerParameters& layer, const at::Tensor& x) {
+  return at::linear(at::gelu(at::linear(x, layer.w1, layer.b1)), layer.w2, layer.b2);
+}
+
+}  // namespace
+
+at::Tensor embed_tokens(const Parameters& parameters, const at::Tensor& tokens) {
+  return at::embedding(parameters.token_emb, tokens) + parameters.pos_emb;
+}
+
+at::Tensor run_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass) {
+  const at::Tensor y = x + attention(layer, norm(x, layer.norm1_weight, layer.norm1_bias), pass);
+  pass.control->check();
+  return y + feed_forward(layer, norm(y, layer.norm2_weight, layer.norm2_bias));
+}
+
+at::Tensor run_layers(const Parameters& parameters, at::Tensor x, int64_t first, int64_t last,
+                      const Pass& pass) {
+  for (int64_t i = first; i < last; ++i) x = run_layer(parameters.layers[i], x, pass);
+  return x;
+}
+
+at::Tensor final_norm(const Parameters& parameters, const at::Tensor& x) {
+  return norm(x, parameters.norm_weight, parameters.norm_bias);
+}
+
+}  // namespace canal

@@ -1,0 +1,23 @@
+// The Performer encoder (METHODS section 2).
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include "engine/nn/attention.h"
+#include "engine/nn/parameters.h"
+
+namespace canal {
+
+// tokens: B x N, int64. Returns token_emb[token] + pos_emb[position], B x N x D.
+at::Tensor embed_tokens(const Parameters& parameters, const at::Tensor& tokens);
+
+// x += Attn(LN(x)); x += FF(LN(x)). x: B x N x D.
+at::Tensor run_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass);
+
+// Layers `first` to `last` - 1 in turn.
+at::Tensor run_layers(const Parameters& parameters, at::Tensor x, int64_t first, int64_t last,
+                      const Pass& pass);
+
+// Final LN. x: B x N x D.
+at::Tensor final_norm(const Parameters& parameters, const at::Tensor& x);
+
+}  // namespace canal

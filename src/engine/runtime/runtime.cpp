@@ -1,0 +1,38 @@
+#include "engine/runtime.h"
+
+#include <ATen/Context.h>
+#include <H5public.h>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "engine/runtime/blas.h"
+
+namespace canal {
+
+namespace {
+
+const pid_t loaded_in = getpid();
+
+int core_count() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+std::string hdf5_version() {
+  unsigned major = 0, minor = 0, release = 0;
+  if (H5get_libversion(&major, &minor, &release) < 0) return "unknown";
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release);
+}
+
+}  // namespace
+
+RuntimeInfo runtime_info() {
+  return {TORCH_VERSION, hdf5_version(), blas_functions().kind, core_count(), at::hasCUDA()};
+}
+
+int usable_threads(int requested) {
+  if (getpid() != loaded_in) return 1;
+  return requested < 1 ? core_count() : std::min(requested, core_count());
+}
+
+}  // namespace canal

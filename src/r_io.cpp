@@ -1,0 +1,76 @@
+// Files: AnnData, canalR's own HDF5 files, checkpoints and gene tables.
+#include <Rcpp.h>
+
+#include "engine/checkpoint.h"
+#include "engine/h5ad.h"
+#include "engine/tree.h"
+#include "r_convert.h"
+#include "r_glue.h"
+
+// A genes x cells dgCMatrix is the file's cells x genes matrix in compressed rows.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_read_h5ad(std::string path, std::string layer) {
+  return glue::guarded([&] {
+    const canal::AnnData data = canal::read_h5ad(path, layer);
+    const Rcpp::List obs = glue::tree_to_r(data.obs, glue::Float32Form::numeric);
+    return Rcpp::List::create(
+        Rcpp::Named("p") = data.counts.starts, Rcpp::Named("i") = data.counts.gene,
+        Rcpp::Named("x") = data.counts.value,
+        Rcpp::Named("dims") = Rcpp::IntegerVector::create(static_cast<int>(data.counts.genes),
+                                                          static_cast<int>(data.counts.cells)),
+        Rcpp::Named("genes") = glue::text_to_r(data.gene_names),
+        Rcpp::Named("cells") = glue::text_to_r(data.cell_names),
+        Rcpp::Named("obs") = obs);
+  });
+}
+
+// `float32`: "numeric" or "raw", the form of float32 arrays in R.
+// [[Rcpp::export(rng = false)]]
+SEXP cpp_read_tree(std::string path, std::string place, std::string float32) {
+  return glue::guarded([&]() -> SEXP {
+    if (float32 != "numeric" && float32 != "raw") {
+      throw canal::Error(canal::ErrorKind::input,
+                         "`float32` must be \"numeric\" or \"raw\"; got \"" + float32 + "\".");
+    }
+    const bool raw = float32 == "raw";
+    return glue::tree_to_r(canal::read_tree(path, place),
+                           raw ? glue::Float32Form::raw : glue::Float32Form::numeric);
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+void cpp_write_tree(std::string path, Rcpp::List list) {
+  glue::guarded([&] { canal::write_tree(path, glue::tree_from_r(list)); });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::CharacterVector cpp_list_names(std::string path, std::string place) {
+  return glue::guarded([&] { return glue::text_to_r(canal::list_names(path, place)); });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_read_checkpoint(std::string path) {
+  return glue::guarded([&] {
+    const canal::Checkpoint checkpoint = canal::read_checkpoint(path);
+    const Rcpp::RObject places = glue::integers_to_r(checkpoint.variable_genes0);
+    return Rcpp::List::create(
+        Rcpp::Named("weights") = glue::weights_to_r(checkpoint.weights),
+        Rcpp::Named("annotation") = glue::text_to_r(checkpoint.annotation),
+        Rcpp::Named("variable_genes0") = places,
+        Rcpp::Named("skipped") = glue::text_to_r(checkpoint.skipped));
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericMatrix cpp_read_npy(std::string path) {
+  return glue::guarded([&] { return glue::matrix_to_r(canal::read_npy(path)); });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_read_word2vec(std::string path) {
+  return glue::guarded([&] {
+    const canal::WordVectors vectors = canal::read_word2vec(path);
+    return Rcpp::List::create(Rcpp::Named("words") = glue::text_to_r(vectors.words),
+                              Rcpp::Named("table") = glue::matrix_to_r(vectors.table));
+  });
+}

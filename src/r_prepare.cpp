@@ -1,0 +1,115 @@
+// Glue of R/prepare.R: counts come as a dgCMatrix of genes x cells, whose slots are read in place.
+// Genes and cells are counted from 1 on R's side and from 0 on the engine's.
+#include <Rcpp.h>
+
+#include "engine/prepare.h"
+#include "r_glue.h"
+
+namespace {
+
+// Keeps the matrix's slots protected for as long as the engine looks at them.
+class Counts {
+ public:
+  explicit Counts(const Rcpp::S4& matrix)
+      : gene_(matrix.slot("i")),
+        starts_(matrix.slot("p")),
+        value_(matrix.slot("x")),
+        dim_(matrix.slot("Dim")) {}
+  canal::SparseCells view() const {
+    return {dim_[1], dim_[0], starts_.begin(), gene_.begin(), value_.begin()};
+  }
+
+ private:
+  Rcpp::IntegerVector gene_;
+  Rcpp::IntegerVector starts_;
+  Rcpp::NumericVector value_;
+  Rcpp::IntegerVector dim_;
+};
+
+// R's indices from 1; NA becomes -1.
+std::vector<int64_t> from_zero(const Rcpp::IntegerVector& indices) {
+  std::vector<int64_t> result;
+  result.reserve(indices.size());
+  for (const int index : indices) result.push_back(index == NA_INTEGER ? -1 : index - 1);
+  return result;
+}
+
+canal::Alignment alignment_of(const Rcpp::IntegerVector& place, int vocabulary_size) {
+  return {from_zero(place), vocabulary_size};
+}
+
+// Ctrl-C during preparation leaves nothing worth keeping, so it becomes R's own interrupt.
+void run(canal::Control& control, const std::function<void()>& work) {
+  if (!glue::interruptible(control, R_NilValue, work)) {
+    throw Rcpp::internal::InterruptedException();
+  }
+}
+
+}  // namespace
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_detected_genes(Rcpp::S4 counts, Rcpp::IntegerVector place,
+                                       int vocabulary_size) {
+  const Counts input(counts);
+  const canal::Alignment alignment = alignment_of(place, vocabulary_size);
+  canal::Control control;
+  std::vector<int64_t> detected;
+  run(control, [&] { detected = canal::detected_genes(input.view(), alignment, control); });
+  return Rcpp::NumericVector(detected.begin(), detected.end());
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
+                               Rcpp::IntegerVector kept, double target_sum) {
+  const Counts input(counts);
+  const canal::Alignment alignment = alignment_of(place, vocabulary_size);
+  const std::vector<int64_t> cells = from_zero(kept);
+  canal::Control control;
+  canal::GeneStatistics result;
+  run(control, [&] {
+    result = canal::gene_statistics(input.view(), alignment, cells, target_sum, control);
+  });
+  return Rcpp::List::create(Rcpp::Named("mean") = result.mean,
+                            Rcpp::Named("dispersion") = result.dispersion,
+                            Rcpp::Named("dispersion_norm") = result.dispersion_norm);
+}
+
+// Takes what cpp_gene_statistics() returned; gives places in the vocabulary, counted from 1.
+// [[Rcpp::export(rng = false)]]
+Rcpp::IntegerVector cpp_variable_genes(Rcpp::List statistics, double n_genes) {
+  canal::GeneStatistics input;
+  input.dispersion_norm = Rcpp::as<std::vector<double>>(statistics["dispersion_norm"]);
+  const auto chosen =
+      glue::guarded([&] { return canal::variable_genes(input, static_cast<int64_t>(n_genes)); });
+  return Rcpp::IntegerVector(chosen.begin(), chosen.end()) + 1;
+}
+
+// Genes x cells, so that a cell's tokens lie together.
+// [[Rcpp::export(rng = false)]]
+Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
+                           Rcpp::IntegerVector kept, Rcpp::IntegerVector chosen, double target_sum,
+                           int n_bins) {
+  const Counts input(counts);
+  const canal::Alignment alignment = alignment_of(place, vocabulary_size);
+  const std::vector<int64_t> cells = from_zero(kept);
+  const std::vector<int64_t> genes = from_zero(chosen);
+  Rcpp::RawMatrix result(chosen.size(), kept.size());
+  uint8_t* out = RAW(result);  // asked for here: the worker must not touch R
+  canal::Control control;
+  run(control, [&] {
+    canal::tokens(input.view(), alignment, cells, genes, {target_sum, n_bins}, out, control);
+  });
+  return result;
+}
+
+// Vocabulary genes x cells, dense: for tests.
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericMatrix cpp_normalised(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
+                                   Rcpp::IntegerVector kept, double target_sum) {
+  const Counts input(counts);
+  const auto values = glue::guarded([&] {
+    return canal::normalised(input.view(), alignment_of(place, vocabulary_size), from_zero(kept),
+                             target_sum);
+  });
+  return Rcpp::NumericMatrix(vocabulary_size, kept.size(), values.begin());
+}

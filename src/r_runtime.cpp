@@ -1,0 +1,14 @@
+// Glue: facts about the machine.
+#include "engine/runtime.h"
+
+#include "r_glue.h"
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_runtime_info() {
+  return glue::guarded([] {
+    const canal::RuntimeInfo info = canal::runtime_info();
+    return Rcpp::List::create(Rcpp::_["libtorch"] = info.libtorch, Rcpp::_["hdf5"] = info.hdf5,
+                              Rcpp::_["blas"] = info.blas, Rcpp::_["cores"] = info.cores,
+                              Rcpp::_["cuda"] = info.cuda);
+  });
+}

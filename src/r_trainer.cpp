@@ -1,0 +1,101 @@
+// Glue: the training of one stage.
+#include "engine/trainer.h"
+
+#include "r_convert.h"
+#include "r_glue.h"
+#include "r_tokens.h"
+
+using canal::StageTrainer;
+
+namespace {
+
+canal::Trainable trainable_named(const std::string& name) {
+  if (name == "all") return canal::Trainable::all;
+  if (name == "stage") return canal::Trainable::stage;
+  if (name == "head") return canal::Trainable::head;
+  throw canal::Error(canal::ErrorKind::input, "There is no trainable part \"" + name + "\".");
+}
+
+canal::TrainerOptions options_from_r(Rcpp::List o) {
+  auto number = [&](const char* name) { return Rcpp::as<double>(o[name]); };
+  canal::TrainerOptions options;
+  options.trainable = trainable_named(Rcpp::as<std::string>(o["trainable"]));
+  options.label_smoothing = number("label_smoothing");
+  options.distillation = number("distillation");
+  options.batch_size = static_cast<int64_t>(number("batch_size"));
+  options.redraw_interval = static_cast<int64_t>(number("redraw_interval"));
+  options.weight_decay = number("weight_decay");
+  options.batch_stabiliser = Rcpp::as<bool>(o["batch_stabiliser"]);
+  options.learn_positions = Rcpp::as<bool>(o["learn_positions"]);
+  options.seed = static_cast<uint64_t>(number("seed"));
+  options.num_threads = static_cast<int>(number("num_threads"));
+  options.device = Rcpp::as<std::string>(o["device"]);
+  return options;
+}
+
+canal::StageData stage_data(const Rcpp::RawMatrix& tokens, const Rcpp::IntegerVector& labels0) {
+  return {glue::token_view(tokens), std::vector<int32_t>(labels0.begin(), labels0.end())};
+}
+
+}  // namespace
+
+// Returns NULL where the user interrupted.
+// [[Rcpp::export(rng = false)]]
+SEXP cpp_trainer(Rcpp::List weights, Rcpp::Nullable<Rcpp::List> old_weights,
+                 Rcpp::RawMatrix tokens, Rcpp::IntegerVector labels0, Rcpp::List options) {
+  canal::Control control;
+  canal::TrainerOptions native;
+  canal::Weights start, old;
+  glue::guarded([&] {
+    native = options_from_r(options);
+    start = glue::weights_from_r(weights);
+    if (old_weights.isNotNull()) old = glue::weights_from_r(Rcpp::List(old_weights));
+  });
+  const canal::StageData data = stage_data(tokens, labels0);
+  std::unique_ptr<StageTrainer> trainer;
+  const bool finished = glue::interruptible(control, R_NilValue, [&] {
+    trainer.reset(new StageTrainer(start, old.empty() ? nullptr : &old, data, native, control));
+  });
+  if (!finished) return R_NilValue;
+  return Rcpp::XPtr<StageTrainer>(trainer.release());
+}
+
+// Mean losses of the epoch; NULL where the user interrupted.
+// [[Rcpp::export(rng = false)]]
+SEXP cpp_train_epoch(Rcpp::XPtr<canal::StageTrainer> trainer, double learning_rate, bool shuffle,
+                     SEXP progress) {
+  canal::Control control;
+  canal::Losses losses{};
+  StageTrainer& native = *trainer;
+  const bool finished = glue::interruptible(
+      control, progress, [&] { losses = native.train_epoch(learning_rate, shuffle, control); });
+  if (!finished) return R_NilValue;
+  return Rcpp::List::create(Rcpp::_["classification"] = losses.classification,
+                            Rcpp::_["distillation"] = losses.distillation,
+                            Rcpp::_["total"] = losses.total);
+}
+
+// Loss and 0-based predictions; NULL where the user interrupted.
+// [[Rcpp::export(rng = false)]]
+SEXP cpp_validate(Rcpp::XPtr<canal::StageTrainer> trainer, Rcpp::RawMatrix tokens,
+                  Rcpp::IntegerVector labels0) {
+  canal::Control control;
+  canal::Validation validation{};
+  const canal::StageData data = stage_data(tokens, labels0);
+  const StageTrainer& native = *trainer;
+  const bool finished = glue::interruptible(
+      control, R_NilValue, [&] { validation = native.validate(data, control); });
+  if (!finished) return R_NilValue;
+  return Rcpp::List::create(Rcpp::_["loss"] = validation.loss,
+                            Rcpp::_["predicted0"] = Rcpp::wrap(validation.predicted));
+}
+
+// [[Rcpp::export(rng = false)]]
+void cpp_keep_best(Rcpp::XPtr<canal::StageTrainer> trainer) {
+  glue::guarded([&] { trainer->keep_best(); });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_best_weights(Rcpp::XPtr<canal::StageTrainer> trainer) {
+  return glue::guarded([&] { return glue::weights_to_r(trainer->best_weights()); });
+}

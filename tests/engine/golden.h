@@ -1,0 +1,45 @@
+// Golden arrays: numbers that the published programs computed. The folder is CANALR_GOLDEN, or the
+// package's fixtures.
+#pragma once
+#include <cstdlib>
+#include <string>
+
+#include "engine/array.h"
+#include "engine/checkpoint.h"
+#include "engine/errors.h"
+#include "engine/tree.h"
+
+namespace canal_test {
+
+inline std::string golden_path(const std::string& name) {
+  const char* folder = std::getenv("CANALR_GOLDEN");
+  return std::string(folder != nullptr ? folder : CANALR_FIXTURES) + "/" + name;
+}
+
+inline canal::Tree golden(const std::string& place) {
+  return canal::read_tree(golden_path("reference.h5"), place);
+}
+
+inline canal::FloatArray floats(const canal::Tree& tree) {
+  if (tree.kind == canal::Tree::Kind::float64)
+    return {tree.shape, std::vector<float>(tree.float64.begin(), tree.float64.end())};
+  return {tree.shape, tree.float32};
+}
+
+inline canal::Weights golden_weights(const std::string& name) {
+  return canal::read_checkpoint(golden_path(name)).weights;
+}
+
+// Tokens of the golden cells, cells x N.
+struct GoldenTokens {
+  explicit GoldenTokens(const std::string& place) {
+    const canal::Tree tree = golden(place);
+    shape = tree.shape;
+    bytes.assign(tree.int32.begin(), tree.int32.end());
+  }
+  canal::TokenView view() const { return {bytes.data(), shape[0], shape[1]}; }
+  std::vector<int64_t> shape;
+  std::vector<uint8_t> bytes;
+};
+
+}  // namespace canal_test

@@ -1,0 +1,235 @@
+// AnnData files: one small matrix in all its forms, tables in all their spellings, a real file.
+#include <cmath>
+
+#include "engine/h5ad.h"
+#include "io_support.h"
+
+namespace {
+
+using namespace io_test;
+using canal::AnnData;
+using canal::ErrorKind;
+using canal::Tree;
+
+// 3 cells x 4 genes: the second cell is empty.
+const std::vector<float> dense_values{0, 1.5f, 0, 2, 0, 0, 0, 0, 7, 0, 0, -1};
+
+Tree texts(std::vector<std::string> values) {
+  Tree tree;
+  tree.kind = Tree::Kind::text;
+  tree.shape = {static_cast<int64_t>(values.size())};
+  tree.text = std::move(values);
+  return tree;
+}
+
+Tree scalar_text(const std::string& value) {
+  Tree tree = texts({value});
+  tree.shape.clear();
+  return tree;
+}
+
+Tree integers(std::vector<int32_t> values) {
+  Tree tree;
+  tree.kind = Tree::Kind::int32;
+  tree.shape = {static_cast<int64_t>(values.size())};
+  tree.int32 = std::move(values);
+  return tree;
+}
+
+Tree booleans(std::vector<uint8_t> values) {
+  Tree tree;
+  tree.kind = Tree::Kind::uint8;
+  tree.boolean = true;
+  tree.shape = {static_cast<int64_t>(values.size())};
+  tree.uint8 = std::move(values);
+  return tree;
+}
+
+Tree floats(std::vector<int64_t> shape, std::vector<float> values) {
+  Tree tree;
+  tree.kind = Tree::Kind::float32;
+  tree.shape = std::move(shape);
+  tree.float32 = std::move(values);
+  return tree;
+}
+
+struct SparseText {
+  std::string format_attribute = "encoding-type";
+  std::string shape_attribute = "shape";
+  std::string format;
+  std::vector<int32_t> starts;
+  std::vector<int32_t> indices;
+  std::vector<float> values;
+};
+
+Tree sparse(const SparseText& text) {
+  Tree tree;
+  tree.attributes = {{text.format_attribute, scalar_text(text.format)},
+                     {text.shape_attribute, integers({3, 4})}};
+  const auto count = static_cast<int64_t>(text.values.size());
+  tree.children = {{"data", floats({count}, text.values)},
+                   {"indices", integers(text.indices)},
+                   {"indptr", integers(text.starts)}};
+  return tree;
+}
+
+Tree csr() {
+  return sparse({"encoding-type", "shape", "csr_matrix", {0, 2, 2, 4}, {1, 3, 0, 3},
+                 {1.5f, 2, 7, -1}});
+}
+
+Tree csc() {
+  return sparse({"h5sparse_format", "h5sparse_shape", "csc", {0, 1, 2, 2, 4}, {2, 0, 0, 2},
+                 {7, 1.5f, 2, -1}});
+}
+
+// The same rows, their genes out of order, one given in two parts, one of them 0.
+Tree untidy_csr() {
+  return sparse({"encoding-type", "shape", "csr_matrix", {0, 3, 4, 6}, {3, 1, 3, 2, 3, 0},
+                 {1, 1.5f, 1, 0, -1, 7}});
+}
+
+Tree table(std::vector<std::string> names) {
+  Tree tree;
+  tree.attributes = {{"_index", scalar_text("name")}};
+  tree.children = {{"name", texts(std::move(names))}};
+  return tree;
+}
+
+Tree file_with(Tree matrix) {
+  Tree root;
+  root.children = {{"X", std::move(matrix)}, {"obs", table({"c1", "c2", "c3"})},
+                   {"var", table({"A", "B", "C", "D"})}};
+  return root;
+}
+
+AnnData read_made(const Tree& root, const std::string& layer = "X") {
+  const TempFolder folder;
+  canal::write_tree(folder.file("made.h5ad"), root);
+  return canal::read_h5ad(folder.file("made.h5ad"), layer);
+}
+
+void expect_the_matrix(const AnnData& data) {
+  EXPECT_EQ(data.counts.cells, 3);
+  EXPECT_EQ(data.counts.genes, 4);
+  EXPECT_EQ(data.counts.starts, (std::vector<int32_t>{0, 2, 2, 4}));
+  EXPECT_EQ(data.counts.gene, (std::vector<int32_t>{1, 3, 0, 3}));
+  EXPECT_EQ(data.counts.value, (std::vector<double>{1.5, 2, 7, -1}));
+}
+
+TEST(H5ad, EveryFormOfAMatrixGivesTheSame) {
+  for (const Tree& matrix : {csr(), csc(), untidy_csr(), floats({3, 4}, dense_values)}) {
+    const AnnData data = read_made(file_with(matrix));
+    expect_the_matrix(data);
+    EXPECT_EQ(data.cell_names, (std::vector<std::string>{"c1", "c2", "c3"}));
+    EXPECT_EQ(data.gene_names, (std::vector<std::string>{"A", "B", "C", "D"}));
+  }
+}
+
+TEST(H5ad, LayersAndTheRawMatrixAreFound) {
+  Tree root = file_with(floats({3, 4}, std::vector<float>(12, 1)));
+  Tree layers;
+  layers.children = {{"counts", csc()}};
+  Tree raw;
+  raw.children = {{"X", csr()}, {"var", table({"a", "b", "c", "d"})}};
+  root.children.emplace_back("layers", layers);
+  root.children.emplace_back("raw", raw);
+  expect_the_matrix(read_made(root, "counts"));
+  const AnnData data = read_made(root, "raw/X");
+  expect_the_matrix(data);
+  EXPECT_EQ(data.gene_names[0], "a");
+  expect_error(ErrorKind::file, "has no layer 'data'; it has X, raw/X, counts",
+               [&] { read_made(root, "data"); });
+}
+
+Tree categorical(Tree categories, std::vector<int32_t> codes) {
+  Tree tree;
+  tree.attributes = {{"encoding-type", scalar_text("categorical")}};
+  tree.children = {{"categories", std::move(categories)}, {"codes", integers(std::move(codes))}};
+  return tree;
+}
+
+Tree nullable(Tree values, std::vector<uint8_t> mask) {
+  Tree tree;
+  tree.children = {{"mask", booleans(std::move(mask))}, {"values", std::move(values)}};
+  return tree;
+}
+
+TEST(H5ad, ColumnsComeInTheirOrderWhateverTheirSpelling) {
+  Tree root = file_with(csr());
+  Tree& obs = root.children[1].second;
+  obs.attributes.emplace_back("column-order",
+                              texts({"type", "old", "year", "size", "flag", "maybe", "word"}));
+  Tree old;
+  old.children = {{"old", texts({"x", "y"})}};
+  obs.children.emplace_back("__categories", old);
+  obs.children.emplace_back("flag", booleans({1, 0, 1}));
+  obs.children.emplace_back("maybe", nullable(integers({4, 5, 6}), {0, 1, 0}));
+  obs.children.emplace_back("old", integers({1, -1, 0}));
+  obs.children.emplace_back("size", floats({3}, {1, 2, 3}));
+  obs.children.emplace_back("type", categorical(texts({"alpha", "beta"}), {1, -1, 0}));
+  obs.children.emplace_back("word", nullable(texts({"p", "q", "r"}), {0, 0, 1}));
+  obs.children.emplace_back("year", categorical(integers({1999, 2020}), {1, 1, 0}));
+  const Tree columns = read_made(root).obs;
+  std::vector<std::string> names;
+  for (const auto& column : columns.children) names.push_back(column.first);
+  EXPECT_EQ(names, (std::vector<std::string>{"type", "old", "year", "size", "flag", "maybe",
+                                             "word"}));
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(columns.child("type")->text, (Texts{"beta", "", "alpha"}));
+  EXPECT_EQ(columns.child("old")->text, (Texts{"y", "", "x"}));
+  EXPECT_EQ(columns.child("year")->text, (Texts{"2020", "2020", "1999"}));
+  EXPECT_EQ(columns.child("word")->text, (Texts{"p", "q", ""}));
+  EXPECT_EQ(columns.child("size")->float32, (std::vector<float>{1, 2, 3}));
+  EXPECT_TRUE(columns.child("flag")->boolean);
+  EXPECT_EQ(columns.child("maybe")->float64[2], 6);
+  EXPECT_TRUE(std::isnan(columns.child("maybe")->float64[1]));
+}
+
+TEST(H5ad, DamageIsNamed) {
+  const auto damaged = [](const std::string& part, const Tree& with) {
+    Tree root = file_with(csr());
+    for (auto& child : root.children[0].second.children) {
+      if (child.first == part) child.second = with;
+    }
+    return root;
+  };
+  const auto refuse = [](const std::string& fragment, const Tree& root) {
+    expect_error(ErrorKind::file, fragment, [&] { read_made(root); });
+  };
+  refuse("an index beyond its shape", damaged("indices", integers({1, 4, 0, 3})));
+  refuse("an index beyond its shape", damaged("indices", integers({1, -1, 0, 3})));
+  refuse("has not as many indices", damaged("indices", integers({1, 3, 0})));
+  refuse("starts out of order", damaged("indptr", integers({0, 3, 2, 4})));
+  refuse("starts out of order", damaged("indptr", integers({0, 2, 2, 9})));
+  refuse("belong to no row", damaged("indptr", integers({0, 2, 2, 3})));
+  refuse("3 starts for 3 rows", damaged("indptr", integers({0, 2, 4})));
+  refuse("names 3 cells and its matrix has 2", file_with(floats({2, 4}, std::vector<float>(8))));
+  refuse("has not two dimensions", file_with(floats({12}, dense_values)));
+  refuse("is no sparse matrix", file_with([] {
+           Tree tree = csr();
+           tree.attributes.erase(tree.attributes.begin());
+           return tree;
+         }()));
+  Tree foreign;
+  foreign.children = {{"X", csr()}};
+  refuse("is no AnnData file: it has no 'obs'", foreign);
+  Tree codes = file_with(csr());
+  codes.children[1].second.children.emplace_back("t", categorical(texts({"a"}), {0, 1, 0}));
+  refuse("has the code 1 and 1 categories", codes);
+  Tree length = file_with(csr());
+  length.children[1].second.children.emplace_back("t", texts({"a"}));
+  refuse("no column of 3 values", length);
+}
+
+TEST(H5ad, TheEmbeddedPancreasDataAreWhole) {
+  const AnnData data = canal::read_h5ad(package_file("inst/extdata/panc8_small.h5ad"), "X");
+  EXPECT_EQ(data.counts.cells, 500);
+  EXPECT_EQ(data.counts.genes, 2000);
+  EXPECT_EQ(data.counts.value.size(), 100355u);
+  ASSERT_EQ(data.obs.children.size(), 4u);
+  EXPECT_EQ(data.obs.children[0].first, "celltype");
+  for (const std::string& type : data.obs.child("celltype")->text) EXPECT_FALSE(type.empty());
+}
+
+}  // namespace

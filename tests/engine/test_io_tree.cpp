@@ -1,0 +1,269 @@
+// HDF5 trees: what is written is read, whole or not at all, and damage is named.
+#include <hdf5.h>
+
+#include <numeric>
+
+#include "engine/tree.h"
+#include "io_support.h"
+
+namespace {
+
+using namespace io_test;
+using canal::ErrorKind;
+using canal::Tree;
+
+Tree floats(std::vector<int64_t> shape, std::vector<float> values) {
+  Tree tree;
+  tree.kind = Tree::Kind::float32;
+  tree.shape = std::move(shape);
+  tree.float32 = std::move(values);
+  return tree;
+}
+
+Tree texts(std::vector<int64_t> shape, std::vector<std::string> values) {
+  Tree tree;
+  tree.kind = Tree::Kind::text;
+  tree.shape = std::move(shape);
+  tree.text = std::move(values);
+  return tree;
+}
+
+// Large enough to be stored in deflated chunks.
+Tree many_bytes() {
+  Tree tree;
+  tree.kind = Tree::Kind::uint8;
+  tree.shape = {700, 1001};
+  tree.uint8.resize(700 * 1001);
+  std::iota(tree.uint8.begin(), tree.uint8.end(), uint8_t{0});
+  return tree;
+}
+
+Tree sample() {
+  Tree doubles;
+  doubles.kind = Tree::Kind::float64;
+  doubles.shape = {3};
+  doubles.float64 = {0.1, -1e300, 0};
+  Tree narrow;
+  narrow.kind = Tree::Kind::int32;
+  narrow.int32 = {INT32_MIN};
+  Tree wide;
+  wide.kind = Tree::Kind::int64;
+  wide.shape = {1, 2};
+  wide.int64 = {INT64_MAX, -1};
+  Tree flags;
+  flags.kind = Tree::Kind::uint8;
+  flags.boolean = true;
+  flags.shape = {3};
+  flags.uint8 = {1, 0, 1};
+  Tree inner;
+  inner.children = {{"doubles", doubles}, {"narrow", narrow}, {"wide", wide}};
+  inner.attributes = {{"note", texts({}, {"h\xc3\xa9llo"})}, {"sizes", wide}};
+  Tree root;
+  root.attributes = {{"format", texts({}, {"test"})}};
+  root.children = {{"bytes", many_bytes()},
+                   {"empty", texts({0}, {})},
+                   {"flags", flags},
+                   {"inner", inner},
+                   {"none", Tree()},
+                   {"table", floats({2, 1, 2}, {1, 2, 3, 4})},
+                   {"words", texts({2, 2}, {"a", "", "\xce\xb2", "d e"})}};
+  return root;
+}
+
+void expect_equal(const Tree& a, const Tree& b, const std::string& place) {
+  EXPECT_EQ(a.kind, b.kind) << place;
+  EXPECT_EQ(a.shape, b.shape) << place;
+  EXPECT_EQ(a.boolean, b.boolean) << place;
+  EXPECT_TRUE(a.float32 == b.float32 && a.float64 == b.float64 && a.int32 == b.int32 &&
+              a.int64 == b.int64 && a.uint8 == b.uint8 && a.text == b.text) << place;
+  for (const auto part : {&Tree::children, &Tree::attributes}) {
+    ASSERT_EQ((a.*part).size(), (b.*part).size()) << place;
+    for (size_t i = 0; i < (a.*part).size(); ++i) {
+      EXPECT_EQ((a.*part)[i].first, (b.*part)[i].first);
+      expect_equal((a.*part)[i].second, (b.*part)[i].second, place + "/" + (a.*part)[i].first);
+    }
+  }
+}
+
+TEST(Tree, WhatIsWrittenIsRead) {
+  const TempFolder folder;
+  const std::string path = folder.file("tree.h5");
+  canal::write_tree(path, sample());
+  expect_equal(canal::read_tree(path, "/"), sample(), "");
+  EXPECT_EQ(canal::read_tree(path, "inner/wide").int64[0], INT64_MAX);
+  EXPECT_EQ(canal::read_tree(path, "/inner").child("narrow")->int32[0], INT32_MIN);
+  EXPECT_EQ(canal::list_names(path, "inner"),
+            (std::vector<std::string>{"doubles", "narrow", "wide"}));
+  EXPECT_LT(std::filesystem::file_size(path), 700 * 1001 / 2);
+}
+
+TEST(Tree, WritingReplacesWholeFilesAndLeavesNoOthers) {
+  const TempFolder folder;
+  const std::string path = folder.file("tree.h5");
+  canal::write_tree(path, sample());
+  Tree small;
+  small.children = {{"x", floats({1}, {7})}};
+  canal::write_tree(path, small);
+  expect_equal(canal::read_tree(path, "/"), small, "");
+  EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(Tree, AFailedWriteKeepsTheOldFile) {
+  const TempFolder folder;
+  const std::string path = folder.file("tree.h5");
+  canal::write_tree(path, sample());
+  Tree wrong = sample();
+  wrong.children.emplace_back("zz", floats({5}, {1}));
+  expect_error(ErrorKind::input, "'/zz' cannot be written", [&] { canal::write_tree(path, wrong); });
+  Tree twice;
+  twice.children = {{"a", Tree()}, {"a", Tree()}};
+  expect_error(ErrorKind::input, "two parts 'a'", [&] { canal::write_tree(path, twice); });
+  Tree slash;
+  slash.children = {{"a/b", Tree()}};
+  expect_error(ErrorKind::input, "'a/b'", [&] { canal::write_tree(path, slash); });
+  expect_equal(canal::read_tree(path, "/"), sample(), "");
+  EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(Tree, PlacesThatCannotBeWrittenAreNamed) {
+  const TempFolder folder;
+  const std::string plain = folder.write("plain", "x");
+  expect_error(ErrorKind::file, "there is no folder",
+               [&] { canal::write_tree(folder.file("no/such/tree.h5"), Tree()); });
+  expect_error(ErrorKind::file, "it is a folder",
+               [&] { canal::write_tree(std::filesystem::path(plain).parent_path(), Tree()); });
+  expect_error(ErrorKind::file, "takes no new file",
+               [&] { canal::write_tree(plain + "/tree.h5", Tree()); });
+  EXPECT_EQ(folder.entries(), 1u);
+  if (std::filesystem::exists("/proc/self")) {
+    expect_error(ErrorKind::file, "takes no new file",
+                 [] { canal::write_tree("/proc/canal-tree.h5", Tree()); });
+  }
+}
+
+TEST(Tree, ALinkStaysALink) {
+  const TempFolder folder;
+  const TempFolder elsewhere;
+  std::filesystem::create_symlink(elsewhere.file("real.h5"), folder.file("link.h5"));
+  canal::write_tree(folder.file("link.h5"), sample());
+  EXPECT_TRUE(std::filesystem::is_symlink(folder.file("link.h5")));
+  expect_equal(canal::read_tree(elsewhere.file("real.h5"), "/"), sample(), "");
+}
+
+TEST(Tree, FilesThatCannotBeReadSayWhy) {
+  const TempFolder folder;
+  const auto read = [](const std::string& path) { canal::read_tree(path, "/"); };
+  expect_error(ErrorKind::file, "no such file", [&] { read(folder.file("none.h5")); });
+  expect_error(ErrorKind::file, "is a folder", [&] { read(folder.file(".")); });
+  expect_error(ErrorKind::file, "is no HDF5 file", [&] { read(folder.write("a", "hello")); });
+  expect_error(ErrorKind::file, "is no HDF5 file", [&] { read(folder.write("b", "")); });
+  const std::string path = folder.file("tree.h5");
+  canal::write_tree(path, sample());
+  expect_error(ErrorKind::file, "holds nothing called 'inner/x/y'",
+               [&] { canal::read_tree(path, "inner/x/y"); });
+  const std::string whole = read_bytes(path);
+  for (const size_t size : {whole.size() - 1, whole.size() / 2, size_t{700}, size_t{96}}) {
+    expect_error(ErrorKind::file, "is truncated",
+                 [&] { read(folder.write("cut.h5", whole.substr(0, size))); });
+  }
+}
+
+// Files that only HDF5 itself can make.
+class RawFile {
+ public:
+  explicit RawFile(const std::string& path)
+      : id_(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT)) {}
+  ~RawFile() { H5Fclose(id_); }
+  operator hid_t() const { return id_; }
+
+ private:
+  hid_t id_;
+};
+
+template <class Value>
+void put(hid_t file, const char* name, hid_t file_type, hid_t memory_type,
+         const std::vector<Value>& values) {
+  const hsize_t extent = values.size();
+  const hid_t space = H5Screate_simple(1, &extent, nullptr);
+  const hid_t set = H5Dcreate2(file, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  H5Dwrite(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+  H5Dclose(set);
+  H5Sclose(space);
+}
+
+TEST(Tree, EveryWidthOfIntegerIsRead) {
+  const TempFolder folder;
+  const std::string path = folder.file("raw.h5");
+  {
+    const RawFile file(path);
+    const std::vector<int> values{1, -2, 3};
+    put(file, "i8", H5T_STD_I8LE, H5T_NATIVE_INT, values);
+    put(file, "i16", H5T_STD_I16BE, H5T_NATIVE_INT, values);
+    put(file, "u16", H5T_STD_U16LE, H5T_NATIVE_INT, std::vector<int>{1, 2, 65535});
+    put(file, "u32", H5T_STD_U32LE, H5T_NATIVE_UINT, std::vector<unsigned>{4000000000u});
+    put(file, "u64", H5T_STD_U64LE, H5T_NATIVE_ULLONG, std::vector<unsigned long long>{5});
+    put(file, "huge", H5T_STD_U64LE, H5T_NATIVE_ULLONG, std::vector<unsigned long long>{~0ull});
+  }
+  EXPECT_EQ(canal::read_tree(path, "i8").int32, (std::vector<int32_t>{1, -2, 3}));
+  EXPECT_EQ(canal::read_tree(path, "i16").int32, (std::vector<int32_t>{1, -2, 3}));
+  EXPECT_EQ(canal::read_tree(path, "u16").int32, (std::vector<int32_t>{1, 2, 65535}));
+  EXPECT_EQ(canal::read_tree(path, "u32").int64, (std::vector<int64_t>{4000000000}));
+  EXPECT_EQ(canal::read_tree(path, "u64").int64, (std::vector<int64_t>{5}));
+  expect_error(ErrorKind::file, "over 2^63 - 1", [&] { canal::read_tree(path, "huge"); });
+}
+
+TEST(Tree, FixedTextsLoseTheirPadding) {
+  const TempFolder folder;
+  const std::string path = folder.file("raw.h5");
+  {
+    const RawFile file(path);
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, 4);
+    put(file, "zeros", type, type, std::vector<char>{'a', 'b', 0, 0});
+    H5Tset_strpad(type, H5T_STR_SPACEPAD);
+    put(file, "spaces", type, type, std::vector<char>{'a', 'b', ' ', ' '});
+    H5Tclose(type);
+  }
+  EXPECT_EQ(canal::read_tree(path, "zeros").text[0], "ab");
+  EXPECT_EQ(canal::read_tree(path, "spaces").text[0], "ab");
+}
+
+TEST(Tree, AGroupInItselfAndAHugeDeclarationAreRefused) {
+  const TempFolder folder;
+  const std::string cycle = folder.file("cycle.h5");
+  const std::string huge = folder.file("huge.h5");
+  {
+    const RawFile file(cycle);
+    const hid_t group = H5Gcreate2(file, "g", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_hard(file, "g", group, "again", H5P_DEFAULT, H5P_DEFAULT);
+    H5Gclose(group);
+    const RawFile second(huge);
+    const hsize_t extents[] = {hsize_t{1} << 40, hsize_t{1} << 20};
+    const hid_t space = H5Screate_simple(2, extents, nullptr);
+    const hid_t late = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk[] = {16, 16};
+    H5Pset_chunk(late, 2, chunk);
+    H5Dclose(H5Dcreate2(second, "x", H5T_IEEE_F32LE, space, H5P_DEFAULT, late, H5P_DEFAULT));
+    H5Pclose(late);
+    H5Sclose(space);
+  }
+  expect_error(ErrorKind::file, "contains itself", [&] { canal::read_tree(cycle, "/"); });
+  expect_error(ErrorKind::file, "more than a file of", [&] { canal::read_tree(huge, "x"); });
+}
+
+TEST(Tree, GoldenArraysHaveTheSizesTheirAttributesTell) {
+  const Tree root = canal::read_tree(golden("reference.h5"), "/");
+  const auto size = [&](const char* name) {
+    const Tree* attribute = root.attribute(name);
+    return attribute->kind == Tree::Kind::int32 ? attribute->int32[0] : attribute->int64[0];
+  };
+  ASSERT_NE(root.child("encodings"), nullptr);
+  const std::vector<int64_t>& shape = root.child("encodings")->shape;
+  EXPECT_EQ(shape[1], size("n_genes") + 1);
+  EXPECT_EQ(shape[2], size("dim"));
+  EXPECT_EQ(root.child("tokens")->shape, (std::vector<int64_t>{shape[0], shape[1]}));
+  const Tree prepared = canal::read_tree(golden("preprocess.h5"), "/");
+  EXPECT_EQ(prepared.child("vocabulary")->text.size(), prepared.child("means")->float64.size());
+}
+
+}  // namespace

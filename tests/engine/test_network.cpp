@@ -1,0 +1,174 @@
+// The forward pass against the golden arrays.
+#include "engine/network.h"
+
+#include <gtest/gtest.h>
+
+#include "compare.h"
+#include "golden.h"
+
+namespace {
+
+using canal::Network;
+using canal::Output;
+using canal_test::floats;
+using canal_test::golden;
+using canal_test::golden_weights;
+using canal_test::GoldenTokens;
+using canal_test::largest_difference;
+
+canal::FloatArray run(const Network& network, const canal::TokenView& tokens, Output output,
+                      int num_threads = 2) {
+  canal::Control control;
+  return network.forward(tokens, {{output}, num_threads}, control)[0];
+}
+
+class GoldenForward : public ::testing::TestWithParam<int> {};
+
+TEST_P(GoldenForward, pretrained_network) {
+  const Network network(golden_weights("pretrained.pth"), "cpu");
+  const GoldenTokens tokens("tokens");
+  const auto encodings = run(network, tokens.view(), Output::encodings, GetParam());
+  EXPECT_LT(largest_difference(encodings, floats(golden("encodings"))), 1e-4);
+  const auto mlm = run(network, tokens.view(), Output::mlm, GetParam());
+  EXPECT_LT(largest_difference(mlm, floats(golden("mlm_logits"))), 1e-4);
+}
+
+TEST_P(GoldenForward, classifier) {
+  const Network network(golden_weights("canal_stage1.pth"), "cpu");
+  const GoldenTokens tokens("stage1/tokens");
+  const std::pair<Output, const char*> outputs[] = {{Output::manifold, "stage1/manifold"},
+                                                    {Output::embedding, "stage1/embedding"},
+                                                    {Output::logits, "stage1/logits"}};
+  for (const auto& [output, place] : outputs) {
+    const auto got = run(network, tokens.view(), output, GetParam());
+    EXPECT_LT(largest_difference(got, floats(golden(place))), 1e-4) << place;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, GoldenForward, ::testing::Values(1, 2));
+
+TEST(Network, a_cell_does_not_depend_on_its_batch) {
+  const Network network(golden_weights("pretrained.pth"), "cpu");
+  const GoldenTokens tokens("tokens");
+  const auto together = run(network, tokens.view(), Output::encodings);
+  const int64_t size = together.shape[1] * together.shape[2];
+  for (int64_t cells : {1, 2, 5}) {
+    for (int64_t first = 0; first + cells <= tokens.shape[0]; first += cells) {
+      const canal::TokenView some{tokens.bytes.data() + first * tokens.shape[1], cells,
+                                  tokens.shape[1]};
+      const auto part = run(network, some, Output::encodings);
+      EXPECT_TRUE(std::equal(part.values.begin(), part.values.end(),
+                             together.values.begin() + first * size))
+          << cells << " cells from " << first;
+    }
+  }
+}
+
+TEST(Network, threads_change_nothing) {
+  const Network network(golden_weights("canal_stage1.pth"), "cpu");
+  const GoldenTokens tokens("stage1/tokens");
+  EXPECT_EQ(run(network, tokens.view(), Output::logits, 1).values,
+            run(network, tokens.view(), Output::logits, 2).values);
+}
+
+TEST(Network, the_closing_token_may_be_left_out) {
+  const Network network(golden_weights("canal_stage1.pth"), "cpu");
+  const GoldenTokens tokens("stage1/tokens");
+  std::vector<uint8_t> shorter;
+  for (int64_t i = 0; i < tokens.shape[0]; ++i)
+    shorter.insert(shorter.end(), tokens.bytes.begin() + i * tokens.shape[1],
+                   tokens.bytes.begin() + (i + 1) * tokens.shape[1] - 1);
+  const canal::TokenView view{shorter.data(), tokens.shape[0], tokens.shape[1] - 1};
+  EXPECT_EQ(run(network, view, Output::logits).values,
+            run(network, tokens.view(), Output::logits).values);
+}
+
+TEST(Network, refuses_what_it_cannot_do) {
+  const Network network(golden_weights("pretrained.pth"), "cpu");
+  const GoldenTokens tokens("tokens");
+  EXPECT_THROW(run(network, tokens.view(), Output::logits), canal::Error);
+  const GoldenTokens other("stage1/tokens");
+  EXPECT_THROW(run(network, other.view(), Output::encodings), canal::Error);
+  std::vector<uint8_t> wrong = tokens.bytes;
+  wrong[3] = 7;
+  const canal::TokenView view{wrong.data(), tokens.shape[0], tokens.shape[1]};
+  EXPECT_THROW(run(network, view, Output::encodings), canal::Error);
+}
+
+TEST(Network, stops_when_cancelled) {
+  const Network network(golden_weights("pretrained.pth"), "cpu");
+  const GoldenTokens tokens("tokens");
+  canal::Control control;
+  control.cancel = true;
+  EXPECT_THROW(network.forward(tokens.view(), {{Output::encodings}, 1}, control),
+               canal::Cancelled);
+}
+
+TEST(Sizes, are_read_from_the_weights) {
+  const canal::Tree root = golden("/");
+  const auto sizes = canal::sizes_of(golden_weights("pretrained.pth"));
+  EXPECT_EQ(sizes.dim, floats(*root.child("encodings")).shape[2]);
+  EXPECT_EQ(sizes.positions, floats(*root.child("encodings")).shape[1]);
+  EXPECT_EQ(sizes.tokens, floats(*root.child("mlm_logits")).shape[2]);
+  EXPECT_TRUE(sizes.mlm_head);
+  EXPECT_EQ(sizes.types, 0);
+}
+
+TEST(Sizes, contradicting_weights_are_refused) {
+  canal::Weights weights = golden_weights("pretrained.pth");
+  for (auto& [name, array] : weights) {
+    if (name != "norm.bias") continue;
+    array.shape = {array.shape[0] - 1};
+    array.values.pop_back();
+  }
+  EXPECT_THROW(canal::sizes_of(weights), canal::Error);
+  weights.pop_back();
+  EXPECT_THROW(canal::sizes_of({}), canal::Error);
+}
+
+TEST(Surgery, an_untrained_network_has_its_sizes_and_a_seed_its_weights) {
+  canal::NetworkSizes sizes{7, 12, 8, 3, 2, 4, 6, 32, 0, 0, 0, true};
+  const auto one = canal::initial_weights(sizes, {1, 1, 5});
+  EXPECT_EQ(canal::sizes_of(one).features, 6);
+  EXPECT_EQ(one[0].second.values, canal::initial_weights(sizes, {1, 1, 5})[0].second.values);
+  EXPECT_NE(one[0].second.values, canal::initial_weights(sizes, {1, 1, 6})[0].second.values);
+  const auto& positions = canal::find(one, "pos_emb.emb.weight")->values;
+  for (int64_t d = 0; d < sizes.dim; ++d) EXPECT_EQ(positions[11 * sizes.dim + d], 0);
+}
+
+TEST(Surgery, features_are_orthogonal_in_blocks) {
+  canal::NetworkSizes sizes{7, 12, 8, 1, 2, 4, 6, 32, 0, 0, 0, true};
+  const auto weights = canal::initial_weights(sizes, {1, 1, 5});
+  const auto* p = canal::find(
+      weights, "performer.net.layers.0.0.fn.fast_attention.projection_matrix");
+  auto dot = [&](int64_t a, int64_t b) {
+    double sum = 0;
+    for (int64_t e = 0; e < 4; ++e) sum += p->values[a * 4 + e] * p->values[b * 4 + e];
+    return sum;
+  };
+  for (int64_t a = 0; a < 4; ++a)
+    for (int64_t b = 0; b < a; ++b) EXPECT_NEAR(dot(a, b), 0, 1e-5);
+  EXPECT_GT(dot(0, 0), 0);
+}
+
+TEST(Surgery, growing_keeps_old_rows_and_cutting_keeps_chosen_positions) {
+  canal::Weights grown = golden_weights("canal_stage1.pth");
+  const canal::FloatArray before = *canal::find(grown, "to_out.fc3.weight");
+  canal::grow_types(grown, before.shape[0] + 2, 3);
+  const canal::FloatArray after = *canal::find(grown, "to_out.fc3.weight");
+  EXPECT_EQ(after.shape[0], before.shape[0] + 2);
+  EXPECT_TRUE(std::equal(before.values.begin(), before.values.end(), after.values.begin()));
+  EXPECT_THROW(canal::grow_types(grown, 1, 3), canal::Error);
+
+  canal::Weights cut = golden_weights("pretrained.pth");
+  const canal::FloatArray table = *canal::find(cut, "pos_emb.emb.weight");
+  canal::cut_positions(cut, {1, 4});
+  const canal::FloatArray rows = *canal::find(cut, "pos_emb.emb.weight");
+  ASSERT_EQ(rows.shape[0], 3);
+  EXPECT_EQ(rows.values[0], table.values[1 * table.shape[1]]);
+  EXPECT_EQ(rows.values[rows.shape[1]], table.values[4 * table.shape[1]]);
+  EXPECT_EQ(rows.values[2 * rows.shape[1]], table.values[(table.shape[0] - 1) * table.shape[1]]);
+  EXPECT_THROW(canal::cut_positions(cut, {2}), canal::Error);
+}
+
+}  // namespace

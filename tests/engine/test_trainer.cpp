@@ -1,0 +1,214 @@
+// Stage training against the golden gradients, losses and weights.
+#include "engine/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include "compare.h"
+#include "golden.h"
+
+namespace {
+
+using canal::StageTrainer;
+using canal_test::floats;
+using canal_test::golden;
+using canal_test::golden_weights;
+using canal_test::GoldenTokens;
+using canal_test::largest_difference;
+using canal_test::relative_difference;
+
+double number(const canal::Tree& tree) {
+  return tree.kind == canal::Tree::Kind::float32 ? tree.float32.at(0) : tree.float64.at(0);
+}
+
+// The settings that the golden arrays were made with: all cells in one batch, in order, one key
+// stabiliser for the batch, no redraw.
+struct GoldenStage {
+  GoldenStage() : root(golden("/stage2")), tokens("stage1/tokens") {
+    const auto& labels = root.child("labels0")->int32;
+    data = {tokens.view(), std::vector<int32_t>(labels.begin(), labels.end())};
+    options.trainable = canal::Trainable::stage;
+    options.label_smoothing = number(*root.attribute("label_smoothing"));
+    options.distillation = number(*root.attribute("lambda_effective"));
+    options.batch_size = tokens.shape[0];
+    options.redraw_interval = 0;
+    options.weight_decay = 0;
+    options.batch_stabiliser = true;
+    options.learn_positions = false;
+    options.seed = 1;
+    options.num_threads = 2;
+    options.device = "cpu";
+  }
+  std::unique_ptr<StageTrainer> trainer() {
+    const canal::Weights old = golden_weights("canal_stage1.pth");
+    return std::make_unique<StageTrainer>(golden_weights("canal_stage2_start.pth"), &old, data,
+                                          options, control);
+  }
+  double learning_rate() const { return number(*root.attribute("learning_rate")); }
+
+  canal::Tree root;
+  GoldenTokens tokens;
+  canal::StageData data;
+  canal::TrainerOptions options{};
+  canal::Control control;
+};
+
+TEST(GoldenTraining, first_gradients) {
+  GoldenStage stage;
+  const canal::Weights gradients = stage.trainer()->gradients();
+  const auto& expected = stage.root.child("grad_step1")->children;
+  EXPECT_EQ(gradients.size(), expected.size());
+  for (const auto& [name, tree] : expected) {
+    const canal::FloatArray* got = canal::find(gradients, name);
+    ASSERT_NE(got, nullptr) << name;
+    EXPECT_LT(relative_difference(*got, floats(tree)), 1e-3) << name;
+  }
+}
+
+TEST(GoldenTraining, losses_weights_and_logits_of_the_first_steps) {
+  GoldenStage stage;
+  auto trainer = stage.trainer();
+  const canal::FloatArray expected = floats(*stage.root.child("losses_cls_distill_total"));
+  for (int64_t step = 0; step < expected.shape[0]; ++step) {
+    const canal::Losses losses = trainer->train_epoch(stage.learning_rate(), false, stage.control);
+    const float* row = expected.values.data() + step * 3;
+    EXPECT_NEAR(losses.classification, row[0], 1e-4) << step;
+    EXPECT_NEAR(losses.distillation, row[1], 1e-4) << step;
+    EXPECT_NEAR(losses.total, row[2], 1e-4) << step;
+  }
+  const canal::Weights weights = trainer->weights();
+  for (const auto& [name, tree] : stage.root.child("weights_after_5_steps")->children)
+    EXPECT_LT(largest_difference(*canal::find(weights, name), floats(tree)), 1e-4) << name;
+  canal::Control control;
+  const auto logits = canal::Network(weights, "cpu")
+                          .forward(stage.tokens.view(), {{canal::Output::logits}, 2}, control)[0];
+  EXPECT_LT(largest_difference(logits, floats(*stage.root.child("logits_after_5_steps"))), 1e-4);
+}
+
+TEST(Trainer, frozen_parameters_stay_as_they_are) {
+  GoldenStage stage;
+  auto trainer = stage.trainer();
+  trainer->train_epoch(1e-2, true, stage.control);
+  const canal::Weights before = golden_weights("canal_stage2_start.pth");
+  const canal::Weights after = trainer->weights();
+  const auto& trained = stage.root.child("grad_step1")->children;
+  for (const auto& [name, array] : before) {
+    const bool learns = std::any_of(trained.begin(), trained.end(),
+                                    [&](const auto& t) { return t.first == name; });
+    const bool changed = canal::find(after, name)->values != array.values;
+    EXPECT_EQ(changed, learns) << name;
+  }
+}
+
+TEST(Trainer, parts_of_a_batch_add_up_to_the_batch) {
+  GoldenStage stage;
+  stage.options.batch_stabiliser = false;
+  stage.options.trainable = canal::Trainable::all;
+  const canal::Weights whole = stage.trainer()->gradients();
+  // Gradients of a mean are the mean of the cells' gradients.
+  canal::Weights sum;
+  const int64_t cells = stage.data.tokens.cells;
+  const canal::StageData all = stage.data;
+  for (int64_t i = 0; i < cells; ++i) {
+    stage.data = {{all.tokens.data + i * all.tokens.length, 1, all.tokens.length},
+                  {all.labels[i]}};
+    const canal::Weights one = stage.trainer()->gradients();
+    if (sum.empty()) {
+      sum = one;
+      continue;
+    }
+    for (size_t w = 0; w < one.size(); ++w)
+      for (size_t j = 0; j < one[w].second.values.size(); ++j)
+        sum[w].second.values[j] += one[w].second.values[j];
+  }
+  for (auto& [name, array] : sum) {
+    for (float& value : array.values) value /= static_cast<float>(cells);
+    EXPECT_LT(relative_difference(array, *canal::find(whole, name)), 1e-3) << name;
+  }
+}
+
+// A central difference of the loss along one weight.
+double loss_at(GoldenStage& stage, canal::Weights weights, const std::string& name, size_t place,
+               double step) {
+  for (auto& [other, array] : weights)
+    if (other == name) array.values[place] += static_cast<float>(step);
+  const canal::Weights old = golden_weights("canal_stage1.pth");
+  StageTrainer trainer(weights, &old, stage.data, stage.options, stage.control);
+  return trainer.train_epoch(0, false, stage.control).total;
+}
+
+TEST(Trainer, gradients_agree_with_finite_differences) {
+  GoldenStage stage;
+  stage.options.trainable = canal::Trainable::all;
+  const canal::Weights start = golden_weights("canal_stage2_start.pth");
+  const canal::Weights gradients = stage.trainer()->gradients();
+  for (const std::string name : {"to_out.fc3.bias", "to_out.conv1.bias", "norm.weight",
+                                 "performer.net.layers.0.1.fn.fn.w2.bias"}) {
+    const auto& gradient = canal::find(gradients, name)->values;
+    const size_t place =
+        std::max_element(gradient.begin(), gradient.end(),
+                         [](float a, float b) { return std::abs(a) < std::abs(b); }) -
+        gradient.begin();
+    const double step = 1e-2;
+    const double numeric = (loss_at(stage, start, name, place, step) -
+                            loss_at(stage, start, name, place, -step)) / (2 * step);
+    EXPECT_NEAR(numeric, gradient[place], 0.05 * std::abs(gradient[place]) + 1e-4) << name;
+  }
+}
+
+TEST(Trainer, redraws_the_features_when_due) {
+  GoldenStage stage;
+  stage.options.redraw_interval = 2;
+  auto trainer = stage.trainer();
+  const std::string name = "performer.net.layers.0.0.fn.fast_attention.projection_matrix";
+  const canal::Weights start = golden_weights("canal_stage2_start.pth");
+  auto redrawn = [&] {
+    return canal::find(trainer->weights(), name)->values != canal::find(start, name)->values;
+  };
+  trainer->train_epoch(1e-5, true, stage.control);
+  trainer->train_epoch(1e-5, true, stage.control);
+  EXPECT_FALSE(redrawn());
+  trainer->train_epoch(1e-5, true, stage.control);
+  EXPECT_TRUE(redrawn());
+}
+
+TEST(Trainer, a_seed_decides_everything) {
+  GoldenStage stage;
+  stage.options.batch_size = 5;
+  stage.options.batch_stabiliser = false;
+  auto losses = [&](uint64_t seed) {
+    stage.options.seed = seed;
+    auto trainer = stage.trainer();
+    trainer->train_epoch(1e-3, true, stage.control);
+    return trainer->weights().back().second.values;
+  };
+  EXPECT_EQ(losses(1), losses(1));
+  EXPECT_NE(losses(1), losses(2));
+}
+
+TEST(Trainer, keeps_the_best_and_stops_when_cancelled) {
+  GoldenStage stage;
+  auto trainer = stage.trainer();
+  trainer->train_epoch(1e-3, true, stage.control);
+  trainer->keep_best();
+  const auto kept = trainer->weights().back().second.values;
+  trainer->train_epoch(1e-3, true, stage.control);
+  EXPECT_NE(trainer->weights().back().second.values, kept);
+  EXPECT_EQ(trainer->best_weights().back().second.values, kept);
+  stage.control.cancel = true;
+  EXPECT_THROW(trainer->train_epoch(1e-3, true, stage.control), canal::Cancelled);
+  EXPECT_EQ(trainer->best_weights().back().second.values, kept);
+}
+
+TEST(Trainer, validates_by_accuracy_and_loss) {
+  GoldenStage stage;
+  auto trainer = stage.trainer();
+  const canal::Validation validation = trainer->validate(stage.data, stage.control);
+  EXPECT_EQ(validation.predicted.size(), stage.data.labels.size());
+  EXPECT_NEAR(validation.loss,
+              floats(*stage.root.child("losses_cls_distill_total")).values[0], 0.05);
+  canal::StageData wrong = stage.data;
+  wrong.labels[0] = 99;
+  EXPECT_THROW(trainer->validate(wrong, stage.control), canal::Error);
+}
+
+}  // namespace

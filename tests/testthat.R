@@ -1,0 +1,4 @@
+library(testthat)
+library(canalR)
+
+test_check("canalR")

@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# Sourced by the scripts beside it; they all run in the clone's top folder.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+mkdir -p .build
+
+# One compiler takes up to 1.3 GB for a file that includes LibTorch.
+jobs() {
+  local cores memory_kb=99999999 fit
+  cores=$(getconf _NPROCESSORS_ONLN)
+  [ -r /proc/meminfo ] && memory_kb=$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)
+  fit=$((memory_kb / 1300000))
+  ((fit < 1)) && fit=1
+  echo $((cores < fit ? cores : fit))
+}
+
+# A checksum of the names and contents of all files in the given files and folders, generated ones
+# left out: a copied or freshly cloned tree counts as unchanged, a deleted file as a change.
+digest() {
+  { find "$@" -type f ! -name '*.o' ! -name '*.so' ! -name '*.dep' ! -path 'src/Makevars' \
+    ! -path '*/conftest.dir/*' ! -name '.Rhistory' -print0 2> /dev/null || true; } |
+    LC_ALL=C sort -z | xargs -0 cksum | cksum
+}
+
+package_sources=(DESCRIPTION NAMESPACE LICENSE R src inst man configure cleanup)
+
+# What the installed package was built from: its sources, and where it was told to find LibTorch.
+package_digest() {
+  digest "${package_sources[@]}"
+  echo "LIBTORCH_HOME=${LIBTORCH_HOME:-}"
+}
+
+# A stamp file holds the digest its step was last done for.
+is_current() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }

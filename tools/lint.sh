@@ -1,0 +1,37 @@
+#!/bin/bash
+# Style of the R code (lintr) and the C++ code (clang-format), and that what is generated was.
+source "$(dirname "$0")/common.sh"
+
+status=0
+complain() {
+  echo "LINT: $1"
+  status=1
+}
+
+lint_r() {
+  Rscript -e '
+    found <- do.call(c, lapply(c("R", "tests", "inst", "tools"), function(folder) {
+      if (dir.exists(folder)) lintr::lint_dir(folder, relative_path = FALSE)
+    }))
+    for (lint in found) print(lint)
+    q(status = length(found) > 0)'
+}
+
+# Generates again in a copy and compares.
+generated_is_current() {
+  local copy=.build/generated path
+  rm -rf "$copy"
+  mkdir -p "$copy"
+  cp -R DESCRIPTION NAMESPACE R src man "$copy/" 2> /dev/null || true
+  find "$copy/src" \( -name '*.o' -o -name '*.so' -o -name '*.dep' \) -delete
+  tools/docs.sh "$copy" > .build/docs.log 2>&1 || { cat .build/docs.log; return 1; }
+  for path in NAMESPACE man R/RcppExports.R src/RcppExports.cpp; do
+    diff -r "$path" "$copy/$path" || return 1
+  done
+}
+
+lint_r || complain "lintr has remarks on the R code (above)."
+tools/format.sh --dry-run -Werror || complain "the C++ code is laid out otherwise: 'make format'."
+generated_is_current || complain "generated files are out of date: 'make docs' writes them."
+((status > 0)) || echo "No remarks."
+exit $status
