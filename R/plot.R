@@ -98,7 +98,7 @@ confusion_theme <- function(n_types) {
   )
 }
 
-as_percent <- function(shares) sprintf("%.0f %%", 100 * shares)
+as_percent <- function(shares) sprintf("%g %%", round(100 * shares, 1))
 
 #' @rdname canal-plots
 #' @export

@@ -78,7 +78,7 @@ query_tokens <- function(x, model, assay.type, min_genes, verbose) {
 novelty_calls <- function(model, out, novelty, threshold, temperature, seed, device) {
   probability <- softmax(out$logits)
   call <- list(label = model@labels[max.col(out$logits, ties.method = "first")],
-               confidence = do.call(pmax, asplit(probability, 2)), probability = probability)
+               confidence = apply(probability, 1, max), probability = probability)
   call$score <- 1 - call$confidence
   call$threshold <- 1
   if (novelty == "threshold") {
@@ -97,7 +97,7 @@ novelty_calls <- function(model, out, novelty, threshold, temperature, seed, dev
 
 # Softmax over the columns. logits: cells x types.
 softmax <- function(logits) {
-  raised <- exp(logits - do.call(pmax, asplit(logits, 2)))
+  raised <- exp(logits - logits[cbind(seq_len(nrow(logits)), max.col(logits))])
   raised / rowSums(raised)
 }
 

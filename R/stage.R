@@ -2,6 +2,7 @@
 
 # Grows the network for the stage's types, splits the cells and sets up the native trainer's data.
 begin_stage <- function(model, data, settings) {
+  if (nrow(model@bank$entries) == 0) model@bank <- empty_bank(length(data$tokens@genes))
   new_types <- setdiff(sort(unique(data$types)), model@labels)
   labels <- c(model@labels, new_types)
   held <- hold_out(data$types, settings$validation, derive_seed(settings$seed, 1))
@@ -147,7 +148,6 @@ end_stage <- function(stage, run, settings, seconds) {
   model@heldout <- c(model@heldout, list(held_cells(stage, settings)))
   candidates <- bank_candidates(stage, number, settings)
   accuracy <- numeric()
-  if (nrow(model@bank$entries) == 0) model@bank <- empty_bank(length(model@genes))
   if (run$stopped == "interrupt") {
     model@pending <- candidates
   } else {

@@ -111,6 +111,7 @@ stage_cells <- function(x, labels, model, assay.type, min_genes, verbose) {
     check_token_genes(tokens, model)
     types <- labels_of(x, labels, "labels")
   } else {
+    x <- cells_of(x, assay.type)
     types <- labels_of(x, labels, "labels")
     tokens <- canal_prepare(x, model, n_genes = stage_n_genes(model), min_genes = min_genes,
                             n_bins = model@config$n_bins, assay.type = assay.type,

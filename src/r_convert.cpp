@@ -13,7 +13,8 @@ constexpr const char* float32_class = "canal_float32";
 constexpr const char* attributes_name = "h5_attributes";
 
 [[noreturn]] void refuse(const std::string& place, const std::string& reason) {
-  throw canal::Error(canal::ErrorKind::input, "'" + place + "' cannot be converted: " + reason + ".");
+  throw canal::Error(canal::ErrorKind::input,
+                     "'" + place + "' cannot be converted: " + reason + ".");
 }
 
 // Calls take(row-major place) for every element in R's order, first dimension fastest.
@@ -120,9 +121,8 @@ template <class Value, class Vector>
 std::vector<Value> row_major(const Vector& x, const std::vector<int64_t>& shape) {
   std::vector<Value> values(static_cast<size_t>(x.size()));
   R_xlen_t i = 0;
-  in_column_major(shape, [&](int64_t at) {
-    values[static_cast<size_t>(at)] = static_cast<Value>(x[i++]);
-  });
+  in_column_major(
+      shape, [&](int64_t at) { values[static_cast<size_t>(at)] = static_cast<Value>(x[i++]); });
   return values;
 }
 
@@ -184,9 +184,8 @@ void fill_text(SEXP x, canal::Tree& tree) {
   tree.shape = shape_from_r(x);
   tree.text.resize(static_cast<size_t>(text.size()));
   R_xlen_t i = 0;
-  in_column_major(tree.shape, [&](int64_t at) {
-    tree.text[static_cast<size_t>(at)] = text_at(text, i++);
-  });
+  in_column_major(tree.shape,
+                  [&](int64_t at) { tree.text[static_cast<size_t>(at)] = text_at(text, i++); });
 }
 
 canal::Tree tree_below(SEXP x, const std::string& place) {

@@ -19,8 +19,7 @@ Rcpp::List cpp_read_h5ad(std::string path, std::string layer) {
         Rcpp::Named("dims") = Rcpp::IntegerVector::create(static_cast<int>(data.counts.genes),
                                                           static_cast<int>(data.counts.cells)),
         Rcpp::Named("genes") = glue::text_to_r(data.gene_names),
-        Rcpp::Named("cells") = glue::text_to_r(data.cell_names),
-        Rcpp::Named("obs") = obs);
+        Rcpp::Named("cells") = glue::text_to_r(data.cell_names), Rcpp::Named("obs") = obs);
   });
 }
 
@@ -53,11 +52,10 @@ Rcpp::List cpp_read_checkpoint(std::string path) {
   return glue::guarded([&] {
     const canal::Checkpoint checkpoint = canal::read_checkpoint(path);
     const Rcpp::RObject places = glue::integers_to_r(checkpoint.variable_genes0);
-    return Rcpp::List::create(
-        Rcpp::Named("weights") = glue::weights_to_r(checkpoint.weights),
-        Rcpp::Named("annotation") = glue::text_to_r(checkpoint.annotation),
-        Rcpp::Named("variable_genes0") = places,
-        Rcpp::Named("skipped") = glue::text_to_r(checkpoint.skipped));
+    return Rcpp::List::create(Rcpp::Named("weights") = glue::weights_to_r(checkpoint.weights),
+                              Rcpp::Named("annotation") = glue::text_to_r(checkpoint.annotation),
+                              Rcpp::Named("variable_genes0") = places,
+                              Rcpp::Named("skipped") = glue::text_to_r(checkpoint.skipped));
   });
 }
 

@@ -74,7 +74,7 @@ inline void expect_error(canal::ErrorKind kind, const std::string& fragment,
 
 inline std::string little(uint64_t value, size_t bytes) {
   std::string out;
-  for (size_t i = 0; i < bytes; ++i) out += static_cast<char>((value >> (8 * i)) & 0xff);
+  for (; bytes > 0; --bytes, value >>= 8) out += static_cast<char>(value & 0xff);
   return out;
 }
 

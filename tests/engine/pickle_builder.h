@@ -11,7 +11,9 @@ const std::string start_pickle("\x80\x02", 2);
 const std::string none("N");
 
 inline std::string text(const std::string& value) { return "X" + little(value.size(), 4) + value; }
-inline std::string bytes3(const std::string& value) { return "B" + little(value.size(), 4) + value; }
+inline std::string bytes3(const std::string& value) {
+  return "B" + little(value.size(), 4) + value;
+}
 inline std::string integer(int64_t value) {
   return std::string("\x8a\x08", 2) + little(static_cast<uint64_t>(value), 8);
 }
@@ -23,8 +25,12 @@ inline std::string joined(const std::vector<std::string>& parts) {
   for (const std::string& part : parts) out += part;
   return out;
 }
-inline std::string tuple(const std::vector<std::string>& parts) { return "(" + joined(parts) + "t"; }
-inline std::string list(const std::vector<std::string>& parts) { return "](" + joined(parts) + "e"; }
+inline std::string tuple(const std::vector<std::string>& parts) {
+  return "(" + joined(parts) + "t";
+}
+inline std::string list(const std::vector<std::string>& parts) {
+  return "](" + joined(parts) + "e";
+}
 inline std::string dict(const std::vector<std::string>& keys_and_values) {
   return "}(" + joined(keys_and_values) + "u";
 }
@@ -48,7 +54,8 @@ struct TensorText {
 
 inline std::string storage(const TensorText& tensor) {
   return tuple({text("storage"), global("torch", tensor.type), text(tensor.key), text("cpu"),
-                integer(tensor.count)}) + "Q";
+                integer(tensor.count)}) +
+         "Q";
 }
 
 inline std::string tensor(const TensorText& tensor) {

@@ -49,7 +49,8 @@ TEST(GoldenCheckpoint, ZipAndLegacyHoldTheSameWeights) {
 // brings after them must be those of the checkpoint but for that.
 TEST(GoldenCheckpoint, WeightsAreThoseThatTrainingBeganWith) {
   const Checkpoint start = canal::read_checkpoint(golden("canal_stage2_start.pth"));
-  const canal::Tree after = canal::read_tree(golden("reference.h5"), "stage2/weights_after_5_steps");
+  const canal::Tree after =
+      canal::read_tree(golden("reference.h5"), "stage2/weights_after_5_steps");
   ASSERT_FALSE(after.children.empty());
   for (const auto& [name, trained] : after.children) {
     const FloatArray* weight = canal::find(start.weights, name);
@@ -101,8 +102,7 @@ TEST(GoldenCheckpoint, CanalBringsTypesAndGenes) {
   const Checkpoint first = canal::read_checkpoint(golden("canal_stage1.pth"));
   const Checkpoint second = canal::read_checkpoint(golden("canal_stage2_start.pth"));
   const canal::Tree chosen = canal::read_tree(golden("reference.h5"), "hvg_index0");
-  EXPECT_EQ(first.variable_genes0,
-            std::vector<int64_t>(chosen.int32.begin(), chosen.int32.end()));
+  EXPECT_EQ(first.variable_genes0, std::vector<int64_t>(chosen.int32.begin(), chosen.int32.end()));
   EXPECT_EQ(second.variable_genes0, first.variable_genes0);
   for (const Checkpoint* stage : {&first, &second}) {
     const FloatArray* fc3 = canal::find(stage->weights, "to_out.fc3.weight");
@@ -111,8 +111,8 @@ TEST(GoldenCheckpoint, CanalBringsTypesAndGenes) {
     for (const std::string& type : stage->annotation) EXPECT_FALSE(type.empty());
   }
   ASSERT_LE(first.annotation.size(), second.annotation.size());
-  EXPECT_TRUE(std::equal(first.annotation.begin(), first.annotation.end(),
-                         second.annotation.begin()));
+  EXPECT_TRUE(
+      std::equal(first.annotation.begin(), first.annotation.end(), second.annotation.begin()));
   EXPECT_EQ(first.skipped, std::vector<std::string>{"example_bank (dict)"});
 }
 
@@ -160,8 +160,8 @@ TEST(Tensor, IntegersAreNoWeights) {
 }
 
 TEST(Tensor, ParametersAndSharedStoragesAreRead) {
-  const std::string parameter = call(global("torch._utils", "_rebuild_parameter"),
-                                     {tensor({}), "\x88", none});
+  const std::string parameter =
+      call(global("torch._utils", "_rebuild_parameter"), {tensor({}), "\x88", none});
   const std::string value = dict({text("module.a"), parameter, text("module.b"),
                                   tensor({"0", "FloatStorage", 6, 3, {3}, {1}})});
   const Checkpoint checkpoint = read_value(value, {bytes_of(six)});
@@ -196,7 +196,8 @@ std::string numpy_array(const std::string& type, int64_t count, const std::strin
   const std::string order = type == "O8" ? "|" : "<";
   const std::string data_type =
       call(global("numpy", "dtype"), {text(type), "\x89", "\x88"}) +
-      tuple({integer(3), text(order), none, none, none, integer(-1), integer(-1), integer(0)}) + "b";
+      tuple({integer(3), text(order), none, none, none, integer(-1), integer(-1), integer(0)}) +
+      "b";
   return call(global("numpy.core.multiarray", "_reconstruct"),
               {global("numpy", "ndarray"), integers({0}), bytes3("b")}) +
          tuple({integer(1), integers({count}), data_type, "\x89", data}) + "b";
@@ -211,8 +212,8 @@ TEST(Checkpoint, TypeNamesComeInAllTheirForms) {
   const std::vector<std::string> expected{"a", "\xc3\xa9t"};
   const std::vector<uint32_t> characters{'a', 0, 0xe9, 't'};
   const std::string names = list({text("a"), text("\xc3\xa9t")});
-  for (const std::string& form : {names, numpy_array("O8", 2, names),
-                                  numpy_array("U2", 2, bytes3(bytes_of(characters)))}) {
+  for (const std::string& form :
+       {names, numpy_array("O8", 2, names), numpy_array("U2", 2, bytes3(bytes_of(characters)))}) {
     EXPECT_EQ(with_entry("annotation", form).annotation, expected);
   }
 }
@@ -224,14 +225,14 @@ TEST(Checkpoint, GenePlacesComeInAllTheirForms) {
   const std::vector<std::string> forms{
       integers({0, 200, 7}), numpy_array("i8", 3, bytes3(bytes_of(expected))),
       numpy_array("i4", 3, bytes3(bytes_of(std::vector<int32_t>{0, 200, 7}))),
-      numpy_array("u1", 3, call(global("_codecs", "encode"),
-                                {text(std::string("\0\xc3\x88\x07", 4)), text("latin1")}))};
+      numpy_array("u1", 3,
+                  call(global("_codecs", "encode"),
+                       {text(std::string("\0\xc3\x88\x07", 4)), text("latin1")}))};
   for (const std::string& form : forms) {
     EXPECT_EQ(with_entry("highly_variable_idx", form).variable_genes0, expected);
   }
-  expect_error(ErrorKind::file, "do not fit its shape", [&] {
-    with_entry("highly_variable_idx", numpy_array("i8", 3, latin1));
-  });
+  expect_error(ErrorKind::file, "do not fit its shape",
+               [&] { with_entry("highly_variable_idx", numpy_array("i8", 3, latin1)); });
 }
 
 TEST(Checkpoint, FormsItDoesNotKnowAreSkippedByName) {
@@ -241,8 +242,9 @@ TEST(Checkpoint, FormsItDoesNotKnowAreSkippedByName) {
 }
 
 TEST(Checkpoint, AFileWithoutWeightsSaysWhatItHolds) {
-  expect_error(ErrorKind::file, "it holds epoch (int)",
-               [] { read_value(dict({text("epoch"), integer(3)}), {}); });
+  expect_error(ErrorKind::file, "it holds epoch (int)", [] {
+    read_value(dict({text("epoch"), integer(3)}), {});
+  });
   expect_error(ErrorKind::file, "a dict of weights is expected",
                [] { read_value(call(global("my.models", "Net"), {}), {}); });
   expect_error(ErrorKind::file, "no file of torch.save", [] { read_made("hello, world"); });

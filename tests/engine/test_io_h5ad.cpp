@@ -74,18 +74,26 @@ Tree sparse(const SparseText& text) {
 }
 
 Tree csr() {
-  return sparse({"encoding-type", "shape", "csr_matrix", {0, 2, 2, 4}, {1, 3, 0, 3},
-                 {1.5f, 2, 7, -1}});
+  return sparse(
+      {"encoding-type", "shape", "csr_matrix", {0, 2, 2, 4}, {1, 3, 0, 3}, {1.5f, 2, 7, -1}});
 }
 
 Tree csc() {
-  return sparse({"h5sparse_format", "h5sparse_shape", "csc", {0, 1, 2, 2, 4}, {2, 0, 0, 2},
+  return sparse({"h5sparse_format",
+                 "h5sparse_shape",
+                 "csc",
+                 {0, 1, 2, 2, 4},
+                 {2, 0, 0, 2},
                  {7, 1.5f, 2, -1}});
 }
 
 // The same rows, their genes out of order, one given in two parts, one of them 0.
 Tree untidy_csr() {
-  return sparse({"encoding-type", "shape", "csr_matrix", {0, 3, 4, 6}, {3, 1, 3, 2, 3, 0},
+  return sparse({"encoding-type",
+                 "shape",
+                 "csr_matrix",
+                 {0, 3, 4, 6},
+                 {3, 1, 3, 2, 3, 0},
                  {1, 1.5f, 1, 0, -1, 7}});
 }
 
@@ -98,7 +106,8 @@ Tree table(std::vector<std::string> names) {
 
 Tree file_with(Tree matrix) {
   Tree root;
-  root.children = {{"X", std::move(matrix)}, {"obs", table({"c1", "c2", "c3"})},
+  root.children = {{"X", std::move(matrix)},
+                   {"obs", table({"c1", "c2", "c3"})},
                    {"var", table({"A", "B", "C", "D"})}};
   return root;
 }
@@ -173,8 +182,8 @@ TEST(H5ad, ColumnsComeInTheirOrderWhateverTheirSpelling) {
   const Tree columns = read_made(root).obs;
   std::vector<std::string> names;
   for (const auto& column : columns.children) names.push_back(column.first);
-  EXPECT_EQ(names, (std::vector<std::string>{"type", "old", "year", "size", "flag", "maybe",
-                                             "word"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"type", "old", "year", "size", "flag", "maybe", "word"}));
   using Texts = std::vector<std::string>;
   EXPECT_EQ(columns.child("type")->text, (Texts{"beta", "", "alpha"}));
   EXPECT_EQ(columns.child("old")->text, (Texts{"y", "", "x"}));

@@ -63,13 +63,14 @@ TEST(Hostile, ACallOfTheShellStaysInert) {
   const std::string mark = folder.file("executed");
   const std::string shell = call(global("os", "system"), {text("touch " + mark)});
   const std::string path = folder.write(
-      "f.pth", torch_zip(dict({text("state_dict"), dict({text("w"), tensor({})}), text("args"),
-                               shell}), {bytes_of(six)}));
+      "f.pth",
+      torch_zip(dict({text("state_dict"), dict({text("w"), tensor({})}), text("args"), shell}),
+                {bytes_of(six)}));
   const Checkpoint checkpoint = canal::read_checkpoint(path);
   EXPECT_FALSE(std::filesystem::exists(mark));
-  EXPECT_EQ(checkpoint.skipped,
-            (std::vector<std::string>{"args (os.system)",
-                                      "os.system (Python code the file refers to)"}));
+  EXPECT_EQ(
+      checkpoint.skipped,
+      (std::vector<std::string>{"args (os.system)", "os.system (Python code the file refers to)"}));
 }
 
 TEST(Hostile, UnknownOpcodesAreNamed) {
@@ -90,8 +91,8 @@ TEST(Hostile, DeclaredSizesAreBelievedOnlyWithinTheFile) {
 TEST(Hostile, TensorsStayInsideTheirStorage) {
   constexpr int64_t large = int64_t{1} << 62;
   const std::vector<TensorText> bad{
-      {"0", "FloatStorage", 6, 1, {6}, {1}},                  // one too far
-      {"0", "FloatStorage", 6, -1, {1}, {1}},                 // before the start
+      {"0", "FloatStorage", 6, 1, {6}, {1}},   // one too far
+      {"0", "FloatStorage", 6, -1, {1}, {1}},  // before the start
       {"0", "FloatStorage", 6, 6, {1}, {1}},
       {"0", "FloatStorage", 6, large, {}, {}},
       {"0", "FloatStorage", 6, 0, {2}, {6}},
@@ -101,8 +102,9 @@ TEST(Hostile, TensorsStayInsideTheirStorage) {
       {"0", "FloatStorage", 6, 0, {2, 3}, {large, large}},        // so does the reach
       {"0", "FloatStorage", 6, 0, {1000000000}, {0}}};            // one number, a billion times
   for (const TensorText& description : bad) {
-    expect_error(ErrorKind::file, "reaches beyond its storage",
-                 [&] { read_value(dict({text("w"), tensor(description)})); });
+    expect_error(ErrorKind::file, "reaches beyond its storage", [&] {
+      read_value(dict({text("w"), tensor(description)}));
+    });
   }
   expect_error(ErrorKind::file, "should hold 7 numbers", [] {
     read_value(dict({text("w"), tensor({"0", "FloatStorage", 7, 0, {7}, {1}})}));
@@ -134,10 +136,15 @@ TEST(Hostile, ManyCopiesOfOneStorageAreRefused) {
 
 TEST(Hostile, ValuesThatContainThemselvesEnd) {
   // A list in itself, a dict in itself, an object whose state is itself.
-  const std::string list_cycle("]q\x07h\x07" "a", 6);
+  const std::string list_cycle(
+      "]q\x07h\x07"
+      "a",
+      6);
   const std::string dict_cycle = std::string("}q\x08", 3) + text("me") + std::string("h\x08s", 3);
-  const std::string object_cycle =
-      call(global("a", "b"), {}) + std::string("q\x09h\x09" "b", 5);
+  const std::string object_cycle = call(global("a", "b"), {}) + std::string(
+                                                                    "q\x09h\x09"
+                                                                    "b",
+                                                                    5);
   const TempFolder folder;
   const std::string value =
       dict({text("state_dict"), dict({text("w"), tensor({})}), text("annotation"), list_cycle,
@@ -147,8 +154,8 @@ TEST(Hostile, ValuesThatContainThemselvesEnd) {
   EXPECT_EQ(checkpoint.skipped.size(), 4u);
 
   // A state dict in itself, and an array whose items are the array.
-  const std::string whole_cycle = std::string("}q\x01", 3) + text("state_dict") +
-                                  std::string("h\x01s", 3);
+  const std::string whole_cycle =
+      std::string("}q\x01", 3) + text("state_dict") + std::string("h\x01s", 3);
   expect_error(ErrorKind::file, "holds no weights", [&] { read_value(whole_cycle); });
 }
 
@@ -167,13 +174,14 @@ TEST(Hostile, DeepNestingNeedsNoStack) {
   for (int i = 0; i < 1000; ++i) {
     parameter = call(global("torch._utils", "_rebuild_parameter"), {parameter, "\x88", none});
   }
-  expect_error(ErrorKind::file, "holds no weights",
-               [&] { read_value(dict({text("w"), parameter})); });
+  expect_error(ErrorKind::file, "holds no weights", [&] {
+    read_value(dict({text("w"), parameter}));
+  });
 }
 
 TEST(Hostile, TheStackIsNeverPoppedBelowItsMark) {
-  for (const char* value : {"0", "a", "s", "b", "R", "\x85", "t", "u", "e", "1", "2", "Q",
-                                   "\x93", "o", "l", "q\x01", "(i", "N(a", "N(b"}) {
+  for (const char* value : {"0", "a", "s", "b", "R", "\x85", "t", "u", "e", "1", "2", "Q", "\x93",
+                            "o", "l", "q\x01", "(i", "N(a", "N(b"}) {
     expect_error(ErrorKind::file, "", [&] { read_value(value); });
   }
 }
@@ -199,8 +207,9 @@ TEST(Hostile, TensorsWithWrongArgumentsAreRefused) {
         tuple({storage({}), integer(0), text("six"), integers({1})}),
         tuple({storage({}), integer(0), tuple({none}), integers({1})}),
         tuple({tuple({text("storage")}) + "Q", integer(0), integers({6}), integers({1})})}) {
-    expect_error(ErrorKind::file, "is damaged",
-                 [&] { read_value(dict({text("w"), rebuild + arguments + "R"})); });
+    expect_error(ErrorKind::file, "is damaged", [&] {
+      read_value(dict({text("w"), rebuild + arguments + "R"}));
+    });
   }
   expect_error(ErrorKind::file, "no entry 'file/data/../x'", [] {
     read_value(dict({text("w"), tensor({"../x", "FloatStorage", 6, 0, {6}, {1}})}));
@@ -237,7 +246,9 @@ TEST(Pickle, OldProtocolsWriteNumbersAndTextsAsLines) {
 TEST(Pickle, LongIntegersKeepTheirSign) {
   const canal::io::Pickle pickle = canal::io::read_pickle(
       std::string("(\x8a\x01\xff\x8a\x02\x00\x80\x8a\x00\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00"
-                  "\x01t.", 23), 0);
+                  "\x01t.",
+                  23),
+      0);
   const std::vector<canal::io::NodeId>& items = pickle.parts_of(pickle.root).items;
   ASSERT_EQ(items.size(), 4u);
   EXPECT_EQ(pickle.node(items[0]).integer, -1);

@@ -11,8 +11,9 @@ using canal::WordVectors;
 
 std::string npy(const std::string& type, bool column_major, const std::string& shape,
                 const std::string& data) {
-  const std::string header = "{'descr': '" + type + "', 'fortran_order': " +
-                             (column_major ? "True" : "False") + ", 'shape': " + shape + ", }\n";
+  const std::string header = "{'descr': '" + type +
+                             "', 'fortran_order': " + (column_major ? "True" : "False") +
+                             ", 'shape': " + shape + ", }\n";
   return std::string("\x93NUMPY\x01\x00", 8) + little(header.size(), 2) + header + data;
 }
 
@@ -45,9 +46,8 @@ TEST(Npy, WhatDoesNotFitIsRefused) {
                [&] { read_made(npy("|O", false, "(2, 3)", six)); });
   expect_error(ErrorKind::file, "is truncated: it should hold 3 x 3",
                [&] { read_made(npy("<f4", false, "(3, 3)", six)); });
-  expect_error(ErrorKind::file, "is truncated", [&] {
-    read_made(npy("<f4", false, "(4611686018427387904, 4)", six));
-  });
+  expect_error(ErrorKind::file, "is truncated",
+               [&] { read_made(npy("<f4", false, "(4611686018427387904, 4)", six)); });
   const std::string whole = npy("<f4", false, "(2, 3)", six);
   for (size_t size = 0; size < whole.size(); ++size) {
     expect_error(ErrorKind::file, "", [&] { read_made(whole.substr(0, size)); });
@@ -60,8 +60,9 @@ WordVectors read_text(const std::string& text) {
 }
 
 TEST(Word2vec, HeaderLineEndsAndBlanksMakeNoDifference) {
-  for (const char* text : {"2 3\nA1 1 2 3\nB-2 -4 5e-1 6\n", "A1 1 2 3\nB-2 -4 5e-1 6",
-                           "A1\t1\t2\t3 \r\nB-2\t-4\t0.5\t6 \r\n\r\n", "2 3\nA1 1 2 3\nB-2 -4 .5 6"}) {
+  for (const char* text :
+       {"2 3\nA1 1 2 3\nB-2 -4 5e-1 6\n", "A1 1 2 3\nB-2 -4 5e-1 6",
+        "A1\t1\t2\t3 \r\nB-2\t-4\t0.5\t6 \r\n\r\n", "2 3\nA1 1 2 3\nB-2 -4 .5 6"}) {
     const WordVectors vectors = read_text(text);
     EXPECT_EQ(vectors.words, (std::vector<std::string>{"A1", "B-2"}));
     EXPECT_EQ(vectors.table.shape, (std::vector<int64_t>{2, 3}));
@@ -70,10 +71,12 @@ TEST(Word2vec, HeaderLineEndsAndBlanksMakeNoDifference) {
 }
 
 TEST(Word2vec, DamageIsNamedByItsVector) {
-  expect_error(ErrorKind::file, "2 numbers in vector 2 ('B')", [] { read_text("A 1 2 3\nB 1 2\n"); });
+  expect_error(ErrorKind::file, "2 numbers in vector 2 ('B')",
+               [] { read_text("A 1 2 3\nB 1 2\n"); });
   expect_error(ErrorKind::file, "'x' in vector 1", [] { read_text("A 1 x\n"); });
   expect_error(ErrorKind::file, "'nan' in vector 1", [] { read_text("A 1 nan\n"); });
-  expect_error(ErrorKind::file, "announces 3 words and holds 2", [] { read_text("3 1\nA 1\nB 2\n"); });
+  expect_error(ErrorKind::file, "announces 3 words and holds 2",
+               [] { read_text("3 1\nA 1\nB 2\n"); });
   expect_error(ErrorKind::file, "holds no word vectors", [] { read_text("\n\n"); });
 }
 

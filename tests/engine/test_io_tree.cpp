@@ -1,6 +1,7 @@
 // HDF5 trees: what is written is read, whole or not at all, and damage is named.
 #include <hdf5.h>
 
+#include <array>
 #include <numeric>
 
 #include "engine/tree.h"
@@ -75,7 +76,8 @@ void expect_equal(const Tree& a, const Tree& b, const std::string& place) {
   EXPECT_EQ(a.shape, b.shape) << place;
   EXPECT_EQ(a.boolean, b.boolean) << place;
   EXPECT_TRUE(a.float32 == b.float32 && a.float64 == b.float64 && a.int32 == b.int32 &&
-              a.int64 == b.int64 && a.uint8 == b.uint8 && a.text == b.text) << place;
+              a.int64 == b.int64 && a.uint8 == b.uint8 && a.text == b.text)
+      << place;
   for (const auto part : {&Tree::children, &Tree::attributes}) {
     ASSERT_EQ((a.*part).size(), (b.*part).size()) << place;
     for (size_t i = 0; i < (a.*part).size(); ++i) {
@@ -114,7 +116,8 @@ TEST(Tree, AFailedWriteKeepsTheOldFile) {
   canal::write_tree(path, sample());
   Tree wrong = sample();
   wrong.children.emplace_back("zz", floats({5}, {1}));
-  expect_error(ErrorKind::input, "'/zz' cannot be written", [&] { canal::write_tree(path, wrong); });
+  expect_error(ErrorKind::input, "'/zz' cannot be written",
+               [&] { canal::write_tree(path, wrong); });
   Tree twice;
   twice.children = {{"a", Tree()}, {"a", Tree()}};
   expect_error(ErrorKind::input, "two parts 'a'", [&] { canal::write_tree(path, twice); });
@@ -213,15 +216,16 @@ TEST(Tree, EveryWidthOfIntegerIsRead) {
 }
 
 TEST(Tree, FixedTextsLoseTheirPadding) {
+  using Padded = std::vector<std::array<char, 4>>;
   const TempFolder folder;
   const std::string path = folder.file("raw.h5");
   {
     const RawFile file(path);
     const hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, 4);
-    put(file, "zeros", type, type, std::vector<char>{'a', 'b', 0, 0});
+    put(file, "zeros", type, type, Padded{{{'a', 'b', 0, 0}}});
     H5Tset_strpad(type, H5T_STR_SPACEPAD);
-    put(file, "spaces", type, type, std::vector<char>{'a', 'b', ' ', ' '});
+    put(file, "spaces", type, type, Padded{{{'a', 'b', ' ', ' '}}});
     H5Tclose(type);
   }
   EXPECT_EQ(canal::read_tree(path, "zeros").text[0], "ab");

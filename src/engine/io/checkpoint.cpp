@@ -89,7 +89,8 @@ class CheckpointReader {
       if (!view) {
         skip(place + entry.first, entry.second);
       } else if (is_real(view->type.element)) {
-        if (!names.insert(name).second) throw FormatError("holds two weights called '" + name + "'");
+        if (!names.insert(name).second)
+          throw FormatError("holds two weights called '" + name + "'");
         spend(element_count(view->shape));
         out_.weights.emplace_back(name, to_float_array(*view));
       } else if (name != redraw_counter) {

@@ -47,7 +47,9 @@ bool is_signed(Element element) {
 
 std::optional<Element> element_of(char letter, char size) {
   switch (letter) {
-    case 'b': if (size == '1') return Element::boolean; break;
+    case 'b':
+      if (size == '1') return Element::boolean;
+      break;
     case 'f':
       if (size == '2') return Element::float16;
       if (size == '4') return Element::float32;

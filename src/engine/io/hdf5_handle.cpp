@@ -14,7 +14,8 @@ herr_t keep_innermost(unsigned, const H5E_error2_t* error, void* reason) {
   return 0;
 }
 
-// HDF5 tells a folder, a missing file and one it may not read from each other in its own words only.
+// HDF5 tells a folder, a missing file and one it may not read from each other in its own words
+// only.
 void check_readable(const std::string& path) {
   std::error_code status;
   if (!std::filesystem::exists(path, status)) fail_file(path, "cannot be read: no such file");

@@ -15,8 +15,8 @@ bool is_boolean(hid_t type) {
   if (H5Tget_class(type) != H5T_ENUM || H5Tget_nmembers(type) != 2) return false;
   for (unsigned i = 0; i < 2; ++i) {
     char* name = H5Tget_member_name(type, i);
-    const bool known = name != nullptr && (std::strcmp(name, "FALSE") == 0 ||
-                                           std::strcmp(name, "TRUE") == 0);
+    const bool known =
+        name != nullptr && (std::strcmp(name, "FALSE") == 0 || std::strcmp(name, "TRUE") == 0);
     H5free_memory(name);
     if (!known) return false;
   }

@@ -8,7 +8,8 @@
 
 namespace canal::io {
 
-// Sets the kind (and `boolean`) that values of a file's type are read as; false where Tree has none.
+// Sets the kind (and `boolean`) that values of a file's type are read as; false where Tree has
+// none.
 bool set_kind(hid_t file_type, Tree& tree);
 
 // Bytes that one value takes in memory.

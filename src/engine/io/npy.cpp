@@ -50,7 +50,8 @@ std::vector<int64_t> header_shape(std::string_view header) {
     if (!digit && letter != ',' && letter != ' ') throw FormatError("is damaged: its shape");
     if (digit && !in_number) shape.push_back(0);
     if (digit) {
-      if (shape.back() > INT64_MAX / 10 - 1) throw FormatError("is damaged: its shape is too large");
+      if (shape.back() > INT64_MAX / 10 - 1)
+        throw FormatError("is damaged: its shape is too large");
       shape.back() = shape.back() * 10 + (letter - '0');
     }
     in_number = digit;

@@ -76,10 +76,10 @@ class PickleReader : private PickleMachine {
     if (line == "00" || line == "01") return push_integer(line[1] == '1', NodeKind::boolean);
     std::string digits(line);
     if (!digits.empty() && digits.back() == 'L') digits.pop_back();
-    const bool plain = !digits.empty() &&
-                       digits.find_first_not_of("0123456789", digits[0] == '-') ==
-                           std::string::npos &&
-                       digits != "-";
+    const bool plain =
+        !digits.empty() &&
+        digits.find_first_not_of("0123456789", digits[0] == '-') == std::string::npos &&
+        digits != "-";
     if (!plain) throw FormatError("is damaged: a pickled integer reads '" + digits + "'");
     errno = 0;
     const long long value = std::strtoll(digits.c_str(), nullptr, 10);

@@ -9,8 +9,8 @@
 
 namespace canal::io {
 
-// One byte of a pickle can ask for a value of a hundred: far more values than any checkpoint has are
-// refused before they fill the memory.
+// One byte of a pickle can ask for a value of a hundred: far more values than any checkpoint has
+// are refused before they fill the memory.
 constexpr size_t most_values = size_t{1} << 25;
 
 // Python's machine, with values that stay what they are.

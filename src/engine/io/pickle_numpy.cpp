@@ -187,8 +187,8 @@ std::optional<std::vector<int64_t>> integers_at(const Pickle& pickle, NodeId id)
   const std::optional<Array> array = array_at(pickle, id);
   if (!array || array->shape.size() != 1) return std::nullopt;
   const std::optional<ElementType> element = element_of(array->type);
-  const bool integers = element && !is_real(element->element) &&
-                        element->element != Element::boolean;
+  const bool integers =
+      element && !is_real(element->element) && element->element != Element::boolean;
   if (!integers) return std::nullopt;
   const std::string bytes = array_bytes(pickle, array->data, array->shape[0], array->type.size);
   std::vector<int64_t> numbers;

@@ -210,9 +210,8 @@ FloatArray to_float_array(const TensorView& view) {
 
 std::vector<int64_t> to_integers(const TensorView& view) {
   std::vector<int64_t> numbers;
-  for_each_element(view, element_count(view.shape), [&](const char* at) {
-    numbers.push_back(load_integer(view.type, at));
-  });
+  for_each_element(view, element_count(view.shape),
+                   [&](const char* at) { numbers.push_back(load_integer(view.type, at)); });
   return numbers;
 }
 

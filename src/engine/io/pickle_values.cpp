@@ -190,9 +190,9 @@ std::string kind_name(const Pickle& pickle, NodeId id) {
 bool is_known_global(std::string_view name) {
   // Modules whose every name is a type or a maker of arrays, and the single names beside them.
   constexpr std::array modules{"torch.", "numpy.", "collections."};
-  constexpr std::array names{"_codecs.encode", "builtins.bytes", "__builtin__.bytes",
+  constexpr std::array names{"_codecs.encode",     "builtins.bytes",        "__builtin__.bytes",
                              "builtins.bytearray", "__builtin__.bytearray", "builtins.dict",
-                             "__builtin__.dict", "builtins.set", "__builtin__.set"};
+                             "__builtin__.dict",   "builtins.set",          "__builtin__.set"};
   const auto begins = [&](const char* start) { return starts_with(name, start); };
   const auto equals = [&](const char* known) { return name == known; };
   return std::any_of(modules.begin(), modules.end(), begins) ||

@@ -64,12 +64,18 @@ size_t legacy_width(std::string_view type) {
     std::string_view ending;
     size_t bytes;
   };
-  constexpr Width widths[] = {{"ComplexDoubleStorage", 16}, {"ComplexFloatStorage", 8},
-                              {"DoubleStorage", 8},         {"LongStorage", 8},
-                              {"BFloat16Storage", 2},       {"FloatStorage", 4},
-                              {"IntStorage", 4},            {"HalfStorage", 2},
-                              {"ShortStorage", 2},          {"CharStorage", 1},
-                              {"ByteStorage", 1},           {"BoolStorage", 1},
+  constexpr Width widths[] = {{"ComplexDoubleStorage", 16},
+                              {"ComplexFloatStorage", 8},
+                              {"DoubleStorage", 8},
+                              {"LongStorage", 8},
+                              {"BFloat16Storage", 2},
+                              {"FloatStorage", 4},
+                              {"IntStorage", 4},
+                              {"HalfStorage", 2},
+                              {"ShortStorage", 2},
+                              {"CharStorage", 1},
+                              {"ByteStorage", 1},
+                              {"BoolStorage", 1},
                               {"UntypedStorage", 1}};
   const std::string_view name = type.substr(type.rfind('.') + 1);
   for (const Width& width : widths) {

@@ -78,7 +78,8 @@ std::vector<hsize_t> chunk_of(const Tree& tree, int64_t width) {
 
 // Tokens, indices, statistics and texts deflate well; trained weights do not.
 bool worth_deflating(const Tree& tree, int64_t width) {
-  return tree.kind != Tree::Kind::float32 && !tree.shape.empty() && element_count(tree.shape) * width >= chunk_bytes &&
+  return tree.kind != Tree::Kind::float32 && !tree.shape.empty() &&
+         element_count(tree.shape) * width >= chunk_bytes &&
          H5Zfilter_avail(H5Z_FILTER_DEFLATE) > 0;
 }
 
@@ -112,9 +113,7 @@ void write_values(const Tree& tree, const std::string& what, Write&& write) {
     case Tree::Kind::int32: values = tree.int32.data(); break;
     case Tree::Kind::int64: values = tree.int64.data(); break;
     case Tree::Kind::uint8: values = tree.uint8.data(); break;
-    default:
-      texts = padded_texts(tree);
-      values = texts.data();
+    default: texts = padded_texts(tree); values = texts.data();
   }
   if (value_count(tree) > 0) check_hdf5(write(type, values), what);
 }
@@ -127,8 +126,8 @@ void write_attributes(hid_t object, const Tree& tree, const std::string& place) 
     check_array(value, place);
     const Handle type = file_type_of(value);
     const Handle space = space_of(value);
-    const Handle attribute(
-        H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, what);
+    const Handle attribute(H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT),
+                           H5Aclose, what);
     write_values(value, what, [&](hid_t memory_type, const void* values) {
       return H5Awrite(attribute, memory_type, values);
     });

@@ -167,7 +167,8 @@ std::string_view ZipFile::stored_bytes(const Entry& entry) const {
   if ((entry.flags & 1) != 0) throw FormatError("has an encrypted entry '" + entry.name + "'");
   if (entry.method != 0 || entry.size != entry.compressed_size) {
     throw FormatError("has a compressed entry '" + entry.name + "' (method " +
-                      std::to_string(entry.method) + "); torch.save stores its entries as they are");
+                      std::to_string(entry.method) +
+                      "); torch.save stores its entries as they are");
   }
   ByteReader in = reader_at(bytes_, entry.header, "an entry");
   expect_signature(in, local_signature, "zip entry header");

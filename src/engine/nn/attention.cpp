@@ -21,10 +21,8 @@ at::Tensor half_norm(const at::Tensor& x, double scale) {
   return x.square().sum(-1, /*keepdim=*/true) * (0.5 * scale * scale);
 }
 
-// M^(-1/2) (exp(shifted) + floor)
-at::Tensor positive(const at::Tensor& shifted) {
-  return (shifted.exp() + feature_floor) * std::pow(shifted.size(-1), -0.5);
-}
+// exp(shifted) + floor. The formula's factor M^(-1/2) is in numerator and denominator alike.
+at::Tensor positive(const at::Tensor& shifted) { return shifted.exp() + feature_floor; }
 
 double head_scale(const LayerParameters& layer) {
   return std::pow(static_cast<double>(layer.projection.size(1)), -0.25);

@@ -89,7 +89,7 @@ std::vector<FloatArray> Network::forward(const TokenView& tokens, const ForwardO
   const ThreadScope threads(options.num_threads);
   control.total = tokens.cells;
   Pieces pieces(options.outputs.size(), std::vector<at::Tensor>(tokens.cells));
-  for_each_cell(tokens.cells, [&](int64_t cell) {
+  for_each_cell(tokens.cells, Gradients::off, [&](int64_t cell) {
     const at::Tensor one = token_batch(tokens, {cell}, impl_->sizes.positions, impl_->sizes.tokens)
                                .to(impl_->parameters.token_emb.device());
     forward_cell(*impl_, one, options.outputs, control, cell, pieces);

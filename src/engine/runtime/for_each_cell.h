@@ -5,16 +5,23 @@
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace canal {
 
-// Calls work(cell) for 0, 1, ..., cells - 1, without gradients. The first exception ends it and is thrown.
+// Calls work(cell) for 0, 1, ..., cells - 1. The first exception ends it and is thrown. Whether operators
+// record gradients is a thread's own affair, so it is said here.
+enum class Gradients { off, on };
+
 template <class Work>
-void for_each_cell(int64_t cells, const Work& work) {
-  at::parallel_for(0, cells, 1, [&](int64_t first, int64_t last) {
-    const c10::NoGradGuard no_grad;
-    for (int64_t cell = first; cell < last; ++cell) work(cell);
+void for_each_cell(int64_t cells, Gradients gradients, const Work& work) {
+  // One cell alone would not make LibTorch open a parallel region: its operators would then be
+  // shared out after all, and its sums end in other bits. A place that stays empty keeps it one.
+  const int64_t places = std::max<int64_t>(cells, 2);
+  at::parallel_for(0, places, 1, [&](int64_t first, int64_t last) {
+    const c10::AutoGradMode mode(gradients == Gradients::on);
+    for (int64_t cell = first; cell < std::min(last, cells); ++cell) work(cell);
   });
 }
 

@@ -27,7 +27,10 @@ void Optimiser::set_learning_rate(double learning_rate) {
     static_cast<torch::optim::AdamOptions&>(group.options()).lr(learning_rate);
 }
 
-void Optimiser::step() { impl_->adam.step(); }
-void Optimiser::zero_grad() { impl_->adam.zero_grad(); }
+void Optimiser::step(const std::vector<at::Tensor>& gradients) {
+  auto& parameters = impl_->adam.param_groups().at(0).params();
+  for (size_t i = 0; i < parameters.size(); ++i) parameters[i].mutable_grad() = gradients.at(i);
+  impl_->adam.step();
+}
 
 }  // namespace canal

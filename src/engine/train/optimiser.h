@@ -13,8 +13,8 @@ class Optimiser {
   ~Optimiser();
 
   void set_learning_rate(double learning_rate);
-  void step();
-  void zero_grad();
+  // One step along these gradients, one per parameter.
+  void step(const std::vector<at::Tensor>& gradients);
 
  private:
   struct Impl;

@@ -13,6 +13,7 @@
 #include "engine/nn/random.h"
 #include "engine/runtime/for_each_cell.h"
 #include "engine/runtime/thread_scope.h"
+#include "engine/train/gradients.h"
 #include "engine/train/losses.h"
 #include "engine/train/optimiser.h"
 #include "engine/train/stage_network.h"
@@ -21,16 +22,6 @@
 namespace canal {
 
 namespace {
-
-// Numbers of features (N*H*M per cell) that one pass with gradients may hold: a batch is worked
-// through in parts of that many, their gradients added. About 0.4 GB per trained layer.
-constexpr int64_t feature_budget = int64_t{1} << 24;
-
-int64_t cells_per_part(const NetworkSizes& s, const TrainerOptions& options) {
-  if (options.batch_stabiliser) return options.batch_size;  // one stabiliser, one part
-  const int64_t per_cell = s.positions * s.heads * s.features;
-  return std::clamp<int64_t>(feature_budget / per_cell, 1, options.batch_size);
-}
 
 void check_options(const TrainerOptions& options) {
   if (options.batch_size < 1) throw Error(ErrorKind::input, "A batch needs at least one cell.");
@@ -62,14 +53,34 @@ at::Tensor index_tensor(const std::vector<int64_t>& cells) {
   return index;
 }
 
-using Parts = std::vector<std::vector<int64_t>>;
+using Cells = std::vector<int64_t>;
 
-Parts split(const std::vector<int64_t>& cells, int64_t size) {
-  Parts parts;
+std::vector<Cells> split(const Cells& cells, int64_t size) {
+  std::vector<Cells> pieces;
   for (size_t first = 0; first < cells.size(); first += size)
-    parts.emplace_back(cells.begin() + first,
-                       cells.begin() + std::min(cells.size(), first + size));
-  return parts;
+    pieces.emplace_back(cells.begin() + first,
+                        cells.begin() + std::min(cells.size(), first + size));
+  return pieces;
+}
+
+// What some cells of a batch contribute: the sums of their losses, and the gradients of their share
+// of the batch's mean loss.
+struct Contribution {
+  Losses sums{0, 0, 0};
+  std::vector<at::Tensor> gradients;
+};
+
+// Adds up in the order of the cells, so that threads cannot change a bit.
+Contribution add_up(std::vector<Contribution> parts) {
+  Contribution total = std::move(parts.at(0));
+  for (size_t i = 1; i < parts.size(); ++i) {
+    total.sums.classification += parts[i].sums.classification;
+    total.sums.distillation += parts[i].sums.distillation;
+    total.sums.total += parts[i].sums.total;
+    for (size_t g = 0; g < total.gradients.size(); ++g)
+      total.gradients[g].add_(parts[i].gradients[g]);
+  }
+  return total;
 }
 
 }  // namespace
@@ -91,7 +102,7 @@ struct StageTrainer::Impl {
     return tensors;
   }
 
-  at::Tensor tokens_of(const TokenView& tokens, const std::vector<int64_t>& cells) const {
+  at::Tensor tokens_of(const TokenView& tokens, const Cells& cells) const {
     return token_batch(tokens, cells, network.sizes().positions, network.sizes().tokens)
         .to(network.device());
   }
@@ -102,7 +113,8 @@ struct StageTrainer::Impl {
 
   void remember_old_embeddings(const Weights& old_weights, const Control& control);
   void redraw_if_due();
-  Losses add_gradients(const std::vector<int64_t>& batch, const Control& control);
+  Contribution contribute(const Cells& cells, double share, const Control& control) const;
+  Contribution differentiate(const Cells& batch, const Control& control) const;
 
   TrainerOptions options;
   StageNetwork network;
@@ -129,7 +141,7 @@ void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
     return;
   }
   std::vector<at::Tensor> pieces(view.cells);
-  for_each_cell(view.cells, [&](int64_t cell) {
+  for_each_cell(view.cells, Gradients::off, [&](int64_t cell) {
     pieces[cell] = old.predict(tokens_of(view, {cell}), control).embedding;
   });
   if (!pieces.empty()) old_embedding = at::cat(pieces);
@@ -144,28 +156,37 @@ void StageTrainer::Impl::redraw_if_due() {
   ++passes_since_redraw;
 }
 
-// Adds the gradients of the batch's mean loss, part by part, and returns the loss's sums.
-Losses StageTrainer::Impl::add_gradients(const std::vector<int64_t>& batch,
-                                         const Control& control) {
-  Losses sums{0, 0, 0};
-  const double share = 1.0 / static_cast<double>(batch.size());
-  for (const auto& cells : split(batch, cells_per_part(network.sizes(), options))) {
-    const Classified out = network.forward(tokens_of(view, cells), control);
-    const at::Tensor classification =
-        smoothed_cross_entropy(out.logits, labels_of(labels, cells), options.label_smoothing)
-            .sum();
-    at::Tensor total = classification;
-    if (old_embedding.defined()) {
-      const at::Tensor drift =
-          embedding_drift(out.embedding, old_embedding.index_select(0, index_tensor(cells).to(network.device()))).sum();
-      sums.distillation += drift.item<double>();
-      total = total + drift * options.distillation;
-    }
-    (total * share).backward();
-    sums.classification += classification.item<double>();
-    sums.total += total.item<double>();
+// share: 1 / cells of the batch.
+Contribution StageTrainer::Impl::contribute(const Cells& cells, double share,
+                                            const Control& control) const {
+  Contribution result;
+  const Classified out = network.forward(tokens_of(view, cells), control);
+  const at::Tensor classification =
+      smoothed_cross_entropy(out.logits, labels_of(labels, cells), options.label_smoothing).sum();
+  at::Tensor total = classification;
+  if (old_embedding.defined()) {
+    const at::Tensor old = old_embedding.index_select(0, index_tensor(cells).to(network.device()));
+    const at::Tensor drift = embedding_drift(out.embedding, old).sum();
+    result.sums.distillation = drift.item<double>();
+    total = total + drift * options.distillation;
   }
-  return sums;
+  result.sums.classification = classification.item<double>();
+  result.sums.total = total.item<double>();
+  result.gradients = gradients_of(total * share, trained(network));
+  return result;
+}
+
+// The gradients of a batch's mean loss. Every cell is differentiated by itself, several side by side: one
+// cell's operators are too small to be worth sharing out. With one stabiliser for the batch they
+// cannot be told apart.
+Contribution StageTrainer::Impl::differentiate(const Cells& batch, const Control& control) const {
+  const double share = 1.0 / static_cast<double>(batch.size());
+  if (options.batch_stabiliser) return contribute(batch, share, control);
+  std::vector<Contribution> parts(batch.size());
+  for_each_cell(static_cast<int64_t>(batch.size()), Gradients::on, [&](int64_t i) {
+    parts[i] = contribute({batch[i]}, share, control);
+  });
+  return add_up(std::move(parts));
 }
 
 StageTrainer::StageTrainer(const Weights& weights, const Weights* old_weights,
@@ -192,12 +213,11 @@ Losses StageTrainer::train_epoch(double learning_rate, bool shuffle, Control& co
   Losses sums{0, 0, 0};
   for (const auto& batch : split(order, self.options.batch_size)) {
     self.redraw_if_due();
-    self.optimiser.zero_grad();
-    const Losses losses = self.add_gradients(batch, control);
-    self.optimiser.step();
-    sums.classification += losses.classification;
-    sums.distillation += losses.distillation;
-    sums.total += losses.total;
+    const Contribution step = self.differentiate(batch, control);
+    self.optimiser.step(step.gradients);
+    sums.classification += step.sums.classification;
+    sums.distillation += step.sums.distillation;
+    sums.total += step.sums.total;
     control.done += static_cast<int64_t>(batch.size());
   }
   const double cells = static_cast<double>(std::max<int64_t>(1, count));
@@ -212,7 +232,7 @@ Validation StageTrainer::validate(const StageData& data, Control& control) const
   control.total = count;
   Validation result{0, std::vector<int32_t>(count)};
   std::vector<double> losses(count);
-  for_each_cell(count, [&](int64_t cell) {
+  for_each_cell(count, Gradients::off, [&](int64_t cell) {
     const at::Tensor logits =
         self.network.predict(self.tokens_of(data.tokens, {cell}), control).logits;   // 1 x K
     losses[cell] = smoothed_cross_entropy(logits, self.labels_of(data.labels, {cell}),
@@ -232,12 +252,11 @@ Weights StageTrainer::gradients() {
   Impl& self = *impl_;
   const ThreadScope threads(self.options.num_threads);
   const Control control;
-  self.optimiser.zero_grad();
-  self.add_gradients(cell_range(0, self.options.batch_size, self.view.cells), control);
+  const Contribution first =
+      self.differentiate(cell_range(0, self.options.batch_size, self.view.cells), control);
   Weights gradients;
-  for (const auto& [name, tensor] : self.network.trainable())
-    if (tensor.grad().defined()) gradients.emplace_back(name, to_array(tensor.grad()));
-  self.optimiser.zero_grad();
+  for (size_t i = 0; i < first.gradients.size(); ++i)
+    gradients.emplace_back(self.network.trainable()[i].first, to_array(first.gradients[i]));
   return gradients;
 }
 
