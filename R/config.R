@@ -2,6 +2,7 @@
 # number or not. Functions take their defaults from a model's configuration.
 config_entries <- function() {
   head_width <- 64
+  prepared <- formals(canal_prepare)
   list(
     dim               = list(200, 32, 1, 4096, TRUE),
     depth             = list(6, 2, 1, 64, TRUE),
@@ -13,8 +14,9 @@ config_entries <- function() {
     fc2               = list(64, 64, 1, 65536, TRUE),
     token_sd          = list(1, 1, 0, 100, FALSE),
     position_sd       = list(1, 1, 0, 100, FALSE),
-    n_bins            = list(5, 5, 1, 254, TRUE),
-    n_genes           = list(1000, 1000, 1, Inf, TRUE),
+    n_bins            = list(prepared$n_bins, prepared$n_bins, 1, 254, TRUE),
+    n_genes           = list(prepared$n_genes, prepared$n_genes, 1, Inf, TRUE),
+    target_sum        = list(prepared$target_sum, prepared$target_sum, 1e-6, 1e15, FALSE),
     epochs            = list(100, 100, 1, Inf, TRUE),
     batch_size        = list(14, 14, 1, Inf, TRUE),
     learning_rate     = list(2e-4, 1e-3, 0, 1, FALSE),
@@ -55,8 +57,8 @@ config_entries <- function() {
 #' * `token_sd`, `position_sd`: standard deviations of an untrained network's token and position
 #'   tables.
 #'
-#' Preparation: `n_bins` (largest token) and `n_genes` (variable genes that a first stage chooses), as
-#' in [canal_prepare()].
+#' Preparation: `n_bins` (largest token), `target_sum` and `n_genes` (variable genes that a first stage
+#' chooses), as in [canal_prepare()].
 #'
 #' Training, as in [canal_train()]:
 #' * `epochs`, `batch_size` (cells), `learning_rate`, `label_smoothing`, `lambda` (weight of the

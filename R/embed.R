@@ -29,5 +29,5 @@ canal_embed <- function(x, model, num_threads = NULL, device = "cpu",
   embedding <- values[match(tokens@all_cells, rownames(tokens)), , drop = FALSE]
   dimnames(embedding) <- list(tokens@all_cells, paste0("canal_", seq_len(ncol(embedding))))
   with_cell_results(x, NULL, embedding = embedding,
-                    record = model_record(model, list(embedding = ncol(embedding))))
+                    record = list(embedding = model_record(model, list(width = ncol(embedding)))))
 }

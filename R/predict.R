@@ -67,18 +67,13 @@ check_trained <- function(model) {
   }
 }
 
-# Tokens of the cells that can be annotated: the model's genes, its bins.
-query_tokens <- function(x, model, assay.type, min_genes, verbose) {
-  canal_prepare(x, model, min_genes = min_genes, n_bins = model@config$n_bins,
-                assay.type = assay.type, verbose = verbose)
-}
-
 # Label, confidence, score and threshold per cell. out: logits (cells x types), manifold (cells x
 # fc1).
 novelty_calls <- function(model, out, novelty, threshold, temperature, seed, device) {
   probability <- softmax(out$logits)
-  call <- list(label = model@labels[max.col(out$logits, ties.method = "first")],
-               confidence = apply(probability, 1, max), probability = probability)
+  best <- max.col(out$logits, ties.method = "first")
+  call <- list(label = model@labels[best], probability = probability,
+               confidence = probability[cbind(seq_along(best), best)])
   call$score <- 1 - call$confidence
   call$threshold <- 1
   if (novelty == "threshold") {
@@ -97,7 +92,8 @@ novelty_calls <- function(model, out, novelty, threshold, temperature, seed, dev
 
 # Softmax over the columns. logits: cells x types.
 softmax <- function(logits) {
-  raised <- exp(logits - logits[cbind(seq_len(nrow(logits)), max.col(logits))])
+  largest <- logits[cbind(seq_len(nrow(logits)), max.col(logits, ties.method = "first"))]
+  raised <- exp(logits - largest)
   raised / rowSums(raised)
 }
 

@@ -62,15 +62,32 @@ canal_prepare <- function(x, vocabulary, n_genes = 1000, genes = NULL, min_genes
   if (methods::is(vocabulary, "CanalModel")) {
     if (missing(n_genes)) n_genes <- stage_n_genes(vocabulary)
     if (missing(n_bins)) n_bins <- vocabulary@config$n_bins
+    if (missing(target_sum)) target_sum <- vocabulary@config$target_sum
     if (is.null(genes) && has_genes(vocabulary)) genes <- vocabulary@genes
   }
   vocabulary <- as_vocabulary(vocabulary)$genes
   check_prepare_arguments(n_genes, min_genes, target_sum, n_bins)
   check_wanted_genes(genes, vocabulary)
+  prepare_cells(x, vocabulary, n_genes, genes, min_genes, target_sum, n_bins, assay.type, verbose,
+                need_some = TRUE)
+}
+
+# The cells of a query for a model; there may be none left.
+query_tokens <- function(x, model, assay.type, min_genes, verbose) {
+  check_flag(verbose, "verbose", call = sys.call(-1))
+  if (!is.null(min_genes)) {
+    check_number(min_genes, "min_genes", 0, .Machine$integer.max, call = sys.call(-1))
+  }
+  prepare_cells(x, model@vocabulary$genes, NULL, model@genes, min_genes, model@config$target_sum,
+                model@config$n_bins, assay.type, verbose, need_some = FALSE)
+}
+
+prepare_cells <- function(x, vocabulary, n_genes, genes, min_genes, target_sum, n_bins, assay.type,
+                          verbose, need_some) {
   counts <- cells_of(x, assay.type)$counts
   check_counts(counts)
   aligned <- align_counts(counts, vocabulary)
-  kept <- keep_cells(aligned, min_genes)
+  kept <- keep_cells(aligned, min_genes, need_some)
   chosen <- if (is.null(genes)) {
     choose_genes(aligned, kept$cells, n_genes, target_sum, verbose)
   } else {
@@ -163,12 +180,12 @@ case_hint <- function(symbols) {
 }
 
 # Which cells have enough genes, by number, and the table of those that have not.
-keep_cells <- function(aligned, min_genes) {
+keep_cells <- function(aligned, min_genes, need_some) {
   if (is.null(min_genes)) min_genes <- default_min_genes(aligned$overlap$measured)
   cells <- colnames(aligned$counts)
   detected <- cpp_detected_genes(aligned$counts, aligned$place, length(aligned$vocabulary))
   few <- detected < min_genes
-  if (all(few)) {
+  if (all(few) && need_some) {
     canal_abort("empty", "x", sprintf("cells with at least %g detected genes", min_genes),
                 sprintf("at most %g in the %d cells", max(detected), length(cells)),
                 "A smaller `min_genes` keeps shallower cells.")

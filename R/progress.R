@@ -1,32 +1,55 @@
-# Progress of long work, by cells and epochs. Quiet functions get the same shape that does nothing.
+# Progress of long work, by cells and epochs: a bar on a terminal that can redraw a line, elsewhere
+# (a batch log, say) a line now and then. Quiet functions get the same shape that does nothing.
 
 epoch_progress <- function(stage, settings) {
-  if (!settings$verbose) return(list(cells = NULL, epoch = function(run) NULL, close = function() NULL))
+  if (!settings$verbose) {
+    return(list(cells = NULL, epoch = function(run) NULL, close = function() NULL))
+  }
+  if (cli::is_dynamic_tty()) epoch_bar(stage, settings) else epoch_lines(stage)
+}
+
+epoch_bar <- function(stage, settings) {
   cells <- length(stage$train$types)
-  state <- new.env(parent = emptyenv())
-  state$done <- 0
-  state$status <- ""
+  done <- 0
+  status <- ""
   bar <- cli::cli_progress_bar(
     total = cells * settings$epochs, clear = TRUE, .auto_close = FALSE,
     format = paste0("Stage ", length(stage$model@history) + 1L,
                     " {cli::pb_bar} {cli::pb_percent} {cli::pb_status} | ETA {cli::pb_eta}")
   )
   list(
-    cells = function(done, total) {
-      cli::cli_progress_update(set = state$done + done, id = bar, status = state$status)
+    cells = function(now, total) {
+      cli::cli_progress_update(set = done + now, id = bar, status = status)
     },
     epoch = function(run) {
-      last <- run$losses[nrow(run$losses), ]
-      state$done <- last$epoch * cells
-      state$status <- sprintf("epoch %d, loss %.3f, validation accuracy %.3f (best %.3f)", last$epoch,
-                              last$total, last$validation_accuracy, run$best_accuracy)
+      done <<- nrow(run$losses) * cells
+      status <<- epoch_text(run)
     },
     close = function() cli::cli_progress_done(id = bar)
   )
 }
 
+epoch_lines <- function(stage, every = 10) {
+  name <- sprintf("Stage %d", length(stage$model@history) + 1L)
+  list(
+    cells = NULL,
+    epoch = function(run) {
+      if (nrow(run$losses) %% every == 0) {
+        canal_inform("epoch", sprintf("%s, %s", name, epoch_text(run)))
+      }
+    },
+    close = function() NULL
+  )
+}
+
+epoch_text <- function(run) {
+  last <- run$losses[nrow(run$losses), ]
+  sprintf("epoch %d: loss %.3f, validation accuracy %.3f (best %.3f)", last$epoch, last$total,
+          last$validation_accuracy, run$best_accuracy)
+}
+
 cell_progress <- function(name, total, verbose) {
-  if (!verbose) return(NULL)
+  if (!verbose || !cli::is_dynamic_tty()) return(NULL)
   bar <- cli::cli_progress_bar(name, total = total, clear = TRUE, .envir = parent.frame())
   function(done, total) cli::cli_progress_update(set = done, id = bar)
 }

@@ -113,8 +113,7 @@ stage_cells <- function(x, labels, model, assay.type, min_genes, verbose) {
   } else {
     x <- cells_of(x, assay.type)
     types <- labels_of(x, labels, "labels")
-    tokens <- canal_prepare(x, model, n_genes = stage_n_genes(model), min_genes = min_genes,
-                            n_bins = model@config$n_bins, assay.type = assay.type,
+    tokens <- canal_prepare(x, model, min_genes = min_genes, assay.type = assay.type,
                             verbose = verbose)
   }
   types <- types[match(rownames(tokens), tokens@all_cells)]
@@ -135,9 +134,12 @@ check_token_genes <- function(tokens, model) {
     canal_abort("genes", "x", "tokens of the model's genes", "tokens of others",
                 "Prepare the cells with canal_prepare(x, model).", call = sys.call(-1))
   }
-  if (tokens@n_bins != model@config$n_bins) {
-    canal_abort("genes", "x", sprintf("tokens of %g bins", model@config$n_bins),
-                sprintf("tokens of %g", tokens@n_bins), call = sys.call(-1))
+  prepared <- c(tokens@n_bins, tokens@target_sum)
+  expected <- c(model@config$n_bins, model@config$target_sum)
+  if (any(prepared != expected)) {
+    canal_abort("genes", "x",
+                sprintf("tokens of %g bins, cells scaled to %g", expected[1], expected[2]),
+                sprintf("%g bins and %g", prepared[1], prepared[2]), call = sys.call(-1))
   }
 }
 
