@@ -1,6 +1,6 @@
 # The example bank: cells of past stages that later stages train on again. `tokens`: raw, genes x
-# cells; `entries`: a row per cell with its name, type, rank (1 is nearest to its type's prototype) and
-# stage.
+# cells; `entries`: a row per cell with its name, type, rank (1 is nearest to its type's prototype)
+# and stage.
 
 empty_bank <- function(genes) {
   list(tokens = matrix(raw(), genes, 0),
@@ -8,8 +8,8 @@ empty_bank <- function(genes) {
                             stage = integer()))
 }
 
-# Ranks this stage's training cells within their type and lets them compete with the cells in the bank for
-# floor(bank_size / types) places per type. cells: list(tokens, types, stage, names, size).
+# Ranks this stage's training cells within their type and lets them compete with the cells in the
+# bank for floor(bank_size / types) places per type. cells: list(tokens, types, stage, names, size).
 update_bank <- function(model, cells, num_threads, device) {
   embedding <- run_network(cells$tokens, model, "embedding", num_threads, device)[[1]]
   type0 <- match(cells$types, model@labels) - 1L
@@ -33,7 +33,8 @@ trim_bank <- function(bank, labels, size) {
 # Each type's row of the last layer: types x fc2.
 prototypes <- function(model) cpp_weight_array(model@weights[["to_out.fc3.weight"]])
 
-# The cells of an interrupted stage were left unranked, so that Ctrl-C gives the prompt back at once.
+# The cells of an interrupted stage were left unranked, so that Ctrl-C gives the prompt back at
+# once.
 settle_bank <- function(model, num_threads, device) {
   if (length(model@pending)) {
     model@bank <- update_bank(model, model@pending, num_threads, device)

@@ -1,5 +1,5 @@
-# Conditions: every error canalR raises names the argument, what was expected, what came, and what to
-# do about it. Classes: `canalR_error_<kind>`, `canalR_error`; warnings and messages likewise.
+# Conditions: every error canalR raises names the argument, what was expected, what came, and what
+# to do about it. Classes: `canalR_error_<kind>`, `canalR_error`; warnings and messages likewise.
 
 canal_abort <- function(kind, argument, expected, got, hint = NULL, call = sys.call(-1)) {
   stop(canal_condition("error", kind, problem_text(argument, expected, got, hint), call))

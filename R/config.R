@@ -1,5 +1,6 @@
-# The one place where hyper-parameters have their values: entry, scbert, compact, lowest, highest, whole
-# number or not. Functions take their defaults from a model's configuration.
+# The one place where hyper-parameters have their values: entry, scbert, compact, lowest, highest,
+# whole number or not. The highest is infinite only where nothing has to hold that many. Functions
+# take their defaults from a model's configuration.
 config_entries <- function() {
   head_width <- 64
   prepared <- formals(canal_prepare)
@@ -17,23 +18,23 @@ config_entries <- function() {
     n_bins            = list(prepared$n_bins, prepared$n_bins, 1, 254, TRUE),
     n_genes           = list(prepared$n_genes, prepared$n_genes, 1, Inf, TRUE),
     target_sum        = list(prepared$target_sum, prepared$target_sum, 1e-6, 1e15, FALSE),
-    epochs            = list(100, 100, 1, Inf, TRUE),
-    batch_size        = list(14, 14, 1, Inf, TRUE),
+    epochs            = list(100, 100, 1, 1e6, TRUE),
+    batch_size        = list(14, 14, 1, 1e9, TRUE),
     learning_rate     = list(2e-4, 1e-3, 0, 1, FALSE),
     learning_rate_min = list(1e-6, 1e-6, 0, 1, FALSE),
-    first_cycle       = list(15, 15, 1, Inf, TRUE),
-    warm_up           = list(5, 5, 0, Inf, TRUE),
+    first_cycle       = list(15, 15, 1, 1e6, TRUE),
+    warm_up           = list(5, 5, 0, 1e6, TRUE),
     cycle_mult        = list(2, 2, 1, 100, FALSE),
     cycle_decay       = list(0.9, 0.9, 0, 1, FALSE),
     weight_decay      = list(0, 0, 0, 1, FALSE),
     label_smoothing   = list(0.1, 0.1, 0, 0.99, FALSE),
-    lambda            = list(0.1, 0.1, 0, Inf, FALSE),
-    bank_size         = list(1000, 1000, 0, Inf, TRUE),
+    lambda            = list(0.1, 0.1, 0, 1e6, FALSE),
+    bank_size         = list(1000, 1000, 0, 1e9, TRUE),
     patience          = list(10, 10, 1, Inf, TRUE),
     validation        = list(0.2, 0.2, 0, 0.9, FALSE),
     history_size      = list(1000, 1000, 0, Inf, TRUE),
-    redraw_interval   = list(1000, 0, 0, Inf, TRUE),
-    temperature       = list(0.8, 0.8, 1e-6, Inf, FALSE),
+    redraw_interval   = list(1000, 0, 0, 1e9, TRUE),
+    temperature       = list(0.8, 0.8, 1e-6, 1e6, FALSE),
     unsure_below      = list(0.5, 0.5, 0, 1, FALSE)
   )
 }
@@ -44,27 +45,27 @@ config_entries <- function() {
 #' take their default from the model's configuration.
 #'
 #' @param preset `"scbert"`: the published network, and the published training of a pre-trained one.
-#'   `"compact"`: a network small enough to be trained from nothing on a laptop, with a training that
-#'   suits it.
+#'   `"compact"`: a network small enough to be trained from nothing on a laptop, with a training
+#'   that suits it.
 #' @param ... Entries to change, by name, each one number.
 #'
 #' @details
 #' The network:
-#' * `dim`: width of the model. `depth`: layers. `heads`, `head_width`: attention heads and the width of
-#'   each. `features`: random features of the attention (published: `head_width * log(head_width)`).
-#'   `ff_mult`: inner width of the feed-forward part over `dim`. `fc1`, `fc2`: widths of the
-#'   classification head; `fc2` is that of the embedding.
+#' * `dim`: width of the model. `depth`: layers. `heads`, `head_width`: attention heads and the
+#'   width of each. `features`: random features of the attention (published: `head_width *
+#'   log(head_width)`). `ff_mult`: inner width of the feed-forward part over `dim`. `fc1`, `fc2`:
+#'   widths of the classification head; `fc2` is that of the embedding.
 #' * `token_sd`, `position_sd`: standard deviations of an untrained network's token and position
 #'   tables.
 #'
-#' Preparation: `n_bins` (largest token), `target_sum` and `n_genes` (variable genes that a first stage
-#' chooses), as in [canal_prepare()].
+#' Preparation: `n_bins` (largest token), `target_sum` and `n_genes` (variable genes that a first
+#' stage chooses), as in [canal_prepare()].
 #'
 #' Training, as in [canal_train()]:
 #' * `epochs`, `batch_size` (cells), `learning_rate`, `label_smoothing`, `lambda` (weight of the
-#'   distillation), `bank_size` (cells, of all types together), `patience` (validations without a better
-#'   accuracy), `validation` (share of the cells held out), `redraw_interval` (batches between two draws
-#'   of the attention's random features, 0 for never), `weight_decay`.
+#'   distillation), `bank_size` (cells, of all types together), `patience` (validations without a
+#'   better accuracy), `validation` (share of the cells held out), `redraw_interval` (batches
+#'   between two draws of the attention's random features, 0 for never), `weight_decay`.
 #' * `learning_rate_min`, `first_cycle`, `warm_up` (epochs), `cycle_mult`, `cycle_decay`: the cosine
 #'   schedule with warm restarts.
 #' * `history_size`: the most held-out cells of a stage that the model keeps for its history.
@@ -92,7 +93,24 @@ canal_config <- function(preset = c("scbert", "compact"), ...) {
     entry <- entries[[name]]
     check_number(config[[name]], name, entry[[3]], entry[[4]], entry[[5]])
   }
+  check_cycle(config)
   structure(config, preset = preset, class = "canal_config")
+}
+
+check_config <- function(config) {
+  if (!inherits(config, "canal_config")) {
+    canal_abort("argument", "config", "a canal_config()", describe_value(config),
+                call = sys.call(-1))
+  }
+}
+
+# A cycle that is all warm-up leaves nothing for the cosine, and the next would be shorter still.
+check_cycle <- function(config) {
+  if (config$warm_up >= config$first_cycle) {
+    canal_abort("argument", "warm_up", sprintf("fewer epochs than `first_cycle`, %g",
+                                               config$first_cycle),
+                format(config$warm_up), call = sys.call(-1))
+  }
 }
 
 check_config_names <- function(given, count, known) {

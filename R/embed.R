@@ -1,13 +1,13 @@
 #' Embed cells
 #'
-#' The last hidden layer of the classification head: an embedding in which a type's cells gather round
-#' that type's prototype.
+#' The last hidden layer of the classification head: an embedding in which a type's cells gather
+#' round that type's prototype.
 #'
 #' @inheritParams canal_predict
 #'
-#' @return What came in, with the embedding (cells x `fc2`, 64 in CANAL) as `reducedDim(x, "CANAL")` or
-#'   Seurat reduction `"canal"` (key `canal_`); for a matrix or a path a `DataFrame` with the matrix column
-#'   `embedding`. A cell with too few genes has a row of `NA`.
+#' @return What came in, with the embedding (cells x `fc2`, 64 in CANAL) as `reducedDim(x, "CANAL")`
+#'   or Seurat reduction `"canal"` (key `canal_`); for a matrix or a path a `DataFrame` with the
+#'   matrix column `embedding`. A cell with too few genes has a row of `NA`.
 #' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for a
 #'   SummarizedExperiment, which has no place for an embedding, and those of [canal_prepare()].
 #' @source CANAL, Methods.

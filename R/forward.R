@@ -2,20 +2,21 @@
 #'
 #' Runs the network on tokens and returns its numbers as they are.
 #'
-#' @param tokens A [CanalTokens-class], or an integer matrix of cells x N with values 0 to `n_bins + 1`,
-#'   where N is the model's number of genes plus one: the published sequence closes with a token 0. That
-#'   last column may be left out.
+#' @param tokens A [CanalTokens-class], or an integer matrix of cells x N with values 0 to `n_bins +
+#'   1`, where N is the model's number of genes plus one: the published sequence closes with a token
+#'   0. That last column may be left out.
 #' @param model A [CanalModel-class].
-#' @param output What to return: `"logits"` (cells x types), `"embedding"` (cells x `fc2`), `"manifold"`
-#'   (cells x `fc1`), `"encodings"` (cells x N x `dim`, after the final norm) or `"mlm"` (cells x N x
-#'   tokens, the pre-training head).
+#' @param output What to return: `"logits"` (cells x types), `"embedding"` (cells x `fc2`),
+#'   `"manifold"` (cells x `fc1`), `"encodings"` (cells x N x `dim`, after the final norm) or
+#'   `"mlm"` (cells x N x tokens, the pre-training head).
 #' @param num_threads Threads; `NULL` for every core this process may use.
 #' @param device `"cpu"`, or `"cuda"` where LibTorch has it.
 #'
 #' @return A matrix or array with a row per cell.
 #' @section Errors: `canalR_error_input` for tokens out of range or an output that the model lacks,
 #'   `canalR_error_sizes` for another number of genes.
-#' @source scBERT (Yang et al. 2022) and CANAL, Methods; Performer (Choromanski et al. 2021), section 2.
+#' @source scBERT (Yang et al. 2022) and CANAL, Methods; Performer (Choromanski et al. 2021),
+#'   section 2.
 #' @examples
 #' model <- canal_model(canal_config("compact"), c("INS", "GCG", "SST"), seed = 1)
 #' tokens <- matrix(c(5L, 0L, 0L, 1L, 4L, 0L), nrow = 2)

@@ -1,24 +1,24 @@
 #' Import a checkpoint of the published programs
 #'
-#' Reads a `.pth` file that scBERT or CANAL wrote, in PyTorch's zip form or the form before version 1.6.
-#' Every size is read from the file. Nothing in it is ever executed: objects that canalR does not know
-#' are skipped and named.
+#' Reads a `.pth` file that scBERT or CANAL wrote, in PyTorch's zip form or the form before version
+#' 1.6. Every size is read from the file. Nothing in it is ever executed: objects that canalR does
+#' not know are skipped and named.
 #'
 #' @param path The checkpoint.
-#' @param vocabulary A [canal_vocabulary()] or gene symbols, in the order that the checkpoint was trained
-#'   with: the full vocabulary, or (for a CANAL stage) only the chosen genes. A checkpoint does not hold
-#'   gene names. Without them they are called `gene1`, `gene2`, ..., which is enough for
-#'   [canal_forward()].
-#' @param config Training settings, a [canal_config()]; its network entries are replaced by the file's
-#'   sizes.
+#' @param vocabulary A [canal_vocabulary()] or gene symbols, in the order that the checkpoint was
+#'   trained with: the full vocabulary, or (for a CANAL stage) only the chosen genes. A checkpoint
+#'   does not hold gene names. Without them they are called `gene1`, `gene2`, ..., which is enough
+#'   for [canal_forward()].
+#' @param config Training settings, a [canal_config()]; its network entries are replaced by the
+#'   file's sizes.
 #' @param verbose Say what was read and what was skipped.
 #' @param ... For later versions; must be empty.
 #'
 #' @return A [CanalModel-class]. A CANAL stage knows its types (`annotation`) and genes
-#'   (`highly_variable_idx`) and goes on training as any other model; its example bank, a pickled Python
-#'   object, is skipped, so the bank starts empty.
-#' @section Errors: `canalR_error_file` (missing, truncated or foreign file), `canalR_error_sizes` (weights
-#'   that contradict each other, or a vocabulary of another length).
+#'   (`highly_variable_idx`) and goes on training as any other model; its example bank, a pickled
+#'   Python object, is skipped, so the bank starts empty.
+#' @section Errors: `canalR_error_file` (missing, truncated or foreign file), `canalR_error_sizes`
+#'   (weights that contradict each other, or a vocabulary of another length).
 #' @source scBERT (Yang et al. 2022) and CANAL, their programs' checkpoints.
 #' @examples
 #' \dontrun{
@@ -29,6 +29,8 @@ canal_import <- function(path, ..., vocabulary = NULL, config = canal_config("sc
                          verbose = TRUE) {
   check_no_dots(...)
   path <- check_path(path)
+  check_config(config)
+  check_flag(verbose, "verbose")
   checkpoint <- cpp_read_checkpoint(path)
   sizes <- cpp_sizes(checkpoint$weights)
   genes <- checkpoint_genes(vocabulary, checkpoint$variable_genes0, sizes)

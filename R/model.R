@@ -1,15 +1,18 @@
 #' A model of canalR
 #'
-#' Made by [canal_model()], [canal_import()] or [canal_load()]; [canal_train()] returns a new one after
-#' each stage. It is plain R data, so `saveRDS()`, a new session and a parallel worker keep it whole.
+#' Made by [canal_model()], [canal_import()] or [canal_load()]; [canal_train()] returns a new one
+#' after each stage. It is plain R data, so `saveRDS()`, a new session and a parallel worker keep it
+#' whole.
 #'
 #' @slot config The [canal_config()] it was made with.
 #' @slot vocabulary A [canal_vocabulary()] of all genes it may choose from.
-#' @slot genes The genes of its sequence, in order: chosen by the first stage, all of the vocabulary before.
+#' @slot genes The genes of its sequence, in order: chosen by the first stage, all of the vocabulary
+#'   before.
 #' @slot labels The cell types it knows, in the order of its outputs.
 #' @slot weights A named list of float32 arrays under the published names.
 #' @slot history A list with a record per stage, see [canal_stream()].
-#' @slot heldout A list with the held-out cells of each stage: `tokens` (raw, genes x cells) and `labels`.
+#' @slot heldout A list with the held-out cells of each stage: `tokens` (raw, genes x cells) and
+#'   `labels`.
 #' @slot bank The example bank: `tokens` (raw, genes x cells) and `entries` (a row per cell).
 #' @slot pending Cells of an interrupted stage that have yet to be ranked for the bank.
 #' @slot provenance Where it comes from: `id`, `pretrained`, `positions`, `seed`, `created`.
@@ -29,12 +32,13 @@ setMethod("initialize", "CanalModel", function(.Object, ...) {
 
 #' An untrained network
 #'
-#' Draws the weights of a network: the Performer encoder and its pre-training head. The classification
-#' head comes with the first stage, when the types are known.
+#' Draws the weights of a network: the Performer encoder and its pre-training head. The
+#' classification head comes with the first stage, when the types are known.
 #'
 #' @param config A [canal_config()].
-#' @param vocabulary A [canal_vocabulary()], or the gene symbols of one. Its position table (genes x `dim`)
-#'   becomes the network's and stays fixed in training; without one the table is drawn and learned.
+#' @param vocabulary A [canal_vocabulary()], or the gene symbols of one. Its position table (genes x
+#'   `dim`) becomes the network's and stays fixed in training; without one the table is drawn and
+#'   learned.
 #' @param seed One whole number; `NULL` takes one from R's random numbers without using them up.
 #'
 #' @return A [CanalModel-class].
@@ -45,9 +49,7 @@ setMethod("initialize", "CanalModel", function(.Object, ...) {
 #' canal_model(canal_config("compact"), c("INS", "GCG", "SST", "PPY"), seed = 1)
 #' @export
 canal_model <- function(config, vocabulary, seed = NULL) {
-  if (!inherits(config, "canal_config")) {
-    canal_abort("argument", "config", "a canal_config()", describe_value(config))
-  }
+  check_config(config)
   vocabulary <- as_vocabulary(vocabulary)
   seed <- resolve_seed(seed)
   weights <- cpp_initial_weights(network_sizes(config, vocabulary), config$token_sd,

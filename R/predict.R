@@ -1,31 +1,32 @@
 #' Annotate cells
 #'
-#' Gives every cell the most probable of the model's types, a confidence and a novelty score, and calls
-#' cells that look like none of the types "Unassigned".
+#' Gives every cell the most probable of the model's types, a confidence and a novelty score, and
+#' calls cells that look like none of the types "Unassigned".
 #'
 #' @inheritParams canal_train
-#' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or `dgCMatrix`
-#'   (genes x cells, raw counts), or the path of an `.h5ad`.
+#' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or
+#'   `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad`.
 #' @param model A trained [CanalModel-class].
 #' @param novelty How cells of unknown types are found: `"none"`; `"canal"`, the energy score of
-#'   CANAL with a threshold learned from mixtures of the cells at hand; `"threshold"`, scBERT's: unassigned where
-#'   the confidence is below `threshold`.
+#'   CANAL with a threshold learned from mixtures of the cells at hand; `"threshold"`, scBERT's:
+#'   unassigned where the confidence is below `threshold`.
 #' @param probabilities Add a column `canal_prob_<type>` per type.
-#' @param threshold Threshold of the novelty: `NULL` is CANAL's own for `"canal"`, `unsure_below` of the
-#'   configuration for `"threshold"`.
+#' @param threshold Threshold of the novelty: `NULL` is CANAL's own for `"canal"`, `unsure_below` of
+#'   the configuration for `"threshold"`.
 #' @param temperature Temperature T of CANAL's energy, `-T log(sum(exp(logits / T)))`.
 #' @param seed Seed of CANAL's mixtures, used with `novelty = "canal"` only.
 #'
-#' @details
-#' With `"canal"` the score is `(energy + 1 - confidence) / 2`, the energy rescaled to 0..1 over the
-#' cells of this call. One cell, or cells of equal energy, have no range: their energy counts as 0.5, and
-#' the score then goes by the confidence. So the score of a cell, unlike its label and
-#' confidence, depends on the cells it is annotated with. With the other choices it is `1 - confidence`.
+#' @details With `"canal"` the score is `(energy + 1 - confidence) / 2`, the energy rescaled to 0..1
+#' over the cells of this call. One cell, or cells of equal energy, have no range: their energy
+#' counts as 0.5, and the score then goes by the confidence. So the score of a cell, unlike its
+#' label and confidence, depends on the cells it is annotated with. With the other choices it is `1
+#' - confidence`.
 #'
-#' @return What came in, with the columns `canal_label`, `canal_confidence` (largest softmax, 0 to 1),
-#'   `canal_novelty` and `canal_reason` (why a cell has no label, else `NA`) in `colData` or `meta.data`; for a
-#'   matrix or a path a `DataFrame` with a row per cell. A cell with too few genes gets `NA` and the reason.
-#'   `metadata(x)$canal` or `Misc(x, "canal")` tells model, version and parameters.
+#' @return What came in, with the columns `canal_label`, `canal_confidence` (largest softmax, 0 to
+#'   1), `canal_novelty` and `canal_reason` (why a cell has no label, else `NA`) in `colData` or
+#'   `meta.data`; for a matrix or a path a `DataFrame` with a row per cell. A cell with too few
+#'   genes gets `NA` and the reason. `metadata(x)$canal` or `Misc(x, "canal")` tells model, version
+#'   and parameters.
 #' @section Errors: `canalR_error_model` for a model without types, those of [canal_prepare()].
 #' @source CANAL, Methods (novelty); scBERT (Yang et al. 2022), Methods (threshold).
 #' @examples
@@ -46,7 +47,7 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
   if (missing(novelty)) novelty <- novelty[1]
   check_choice(novelty, c("none", "canal", "threshold"), "novelty")
   check_flag(probabilities, "probabilities")
-  check_number(temperature, "temperature", from = 1e-6)
+  check_number(temperature, "temperature", from = 1e-6, to = 1e6)
   if (!is.null(threshold)) check_number(threshold, "threshold", from = 0, to = 1)
   tokens <- query_tokens(x, model, assay.type, min_genes, verbose)
   out <- run_network(tokens@tokens, model, c("logits", "manifold"), num_threads, device,
@@ -75,9 +76,10 @@ novelty_calls <- function(model, out, novelty, threshold, temperature, seed, dev
   call <- list(label = model@labels[best], probability = probability,
                confidence = probability[cbind(seq_along(best), best)])
   call$score <- 1 - call$confidence
-  call$threshold <- 1
+  unsure <- FALSE
   if (novelty == "threshold") {
-    call$threshold <- 1 - (if (is.null(threshold)) model@config$unsure_below else threshold)
+    call$threshold <- if (is.null(threshold)) model@config$unsure_below else threshold
+    unsure <- call$confidence < call$threshold
   }
   if (novelty == "canal" && length(call$label) > 0) {
     draws <- cpp_draw_mixing(nrow(out$manifold), ncol(out$manifold), seed)
@@ -85,8 +87,9 @@ novelty_calls <- function(model, out, novelty, threshold, temperature, seed, dev
                           draws$weight, temperature)
     call$score <- scored$score
     call$threshold <- if (is.null(threshold)) scored$threshold else threshold
+    unsure <- call$score > call$threshold
   }
-  if (novelty != "none") call$label[call$score > call$threshold] <- "Unassigned"
+  call$label[unsure] <- "Unassigned"
   call
 }
 

@@ -1,16 +1,18 @@
 #' Read an AnnData file
 #'
-#' Brings an `.h5ad` into R as an object to work on. [canal_train()] and [canal_predict()] take the path
-#' itself, too.
+#' Brings an `.h5ad` into R as an object to work on. [canal_train()] and [canal_predict()] take the
+#' path itself, too.
 #'
 #' @param path An `.h5ad` file.
 #' @param as `"SingleCellExperiment"` or `"Seurat"`; the package of that name is needed.
-#' @param assay.type Which matrix: `"counts"` (the layer of that name if there is one, else `X`), `"X"`,
-#'   `"raw/X"` or a layer.
+#' @param assay.type Which matrix: `"counts"` (the layer of that name if there is one, else `X`),
+#'   `"X"`, `"raw/X"` or a layer.
 #'
-#' @return The object, its counts in assay `"counts"` or Seurat assay `"RNA"`, its `obs` as columns of cells.
-#' @section Errors: `canalR_error_file` for a missing, truncated or foreign file, `canalR_error_assay` for
-#'   a matrix that it does not hold, `canalR_error_package` where the class's package is missing.
+#' @return The object, its counts in assay `"counts"` or Seurat assay `"RNA"`, its `obs` as columns
+#'   of cells.
+#' @section Errors: `canalR_error_file` for a missing, truncated or foreign file,
+#'   `canalR_error_assay` for a matrix that it does not hold, `canalR_error_package` where the
+#'   class's package is missing.
 #' @examples
 #' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
 #' if (requireNamespace("SingleCellExperiment", quietly = TRUE)) {

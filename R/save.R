@@ -1,14 +1,14 @@
 #' Save and load a model
 #'
-#' One HDF5 file holds the whole model. It is written whole or not at all: a file that was there before
-#' stays as it was until the new one is complete. Every later version of canalR reads it.
+#' One HDF5 file holds the whole model. It is written whole or not at all: a file that was there
+#' before stays as it was until the new one is complete. Every later version of canalR reads it.
 #'
 #' @param model A [CanalModel-class].
 #' @param path The file. `canal_save()` replaces one that is there.
 #'
 #' @return `canal_save()`: the path, invisibly. `canal_load()`: the model.
-#' @section Errors: `canalR_error_file` for a path that cannot be written, and for a missing, truncated or
-#'   foreign file; `canalR_error_version` for a file of a newer canalR.
+#' @section Errors: `canalR_error_file` for a path that cannot be written, and for a missing,
+#'   truncated or foreign file; `canalR_error_version` for a file of a newer canalR.
 #' @examples
 #' model <- canal_model(canal_config("compact"), c("INS", "GCG", "SST"), seed = 1)
 #' file <- tempfile(fileext = ".h5")
@@ -92,7 +92,10 @@ numbered <- function(x) unname(x[order(as.integer(names(x)))])
 
 record_from_tree <- function(record) {
   record$losses <- as.data.frame(record$losses)
-  record$accuracy <- setNames(as.numeric(record$accuracy$values), record$accuracy$names)
+  # After an interrupted stage there is none.
+  if (is.list(record$accuracy)) {
+    record$accuracy <- setNames(record$accuracy$values, record$accuracy$names)
+  }
   record$new_types <- as.character(record$new_types)
   record
 }

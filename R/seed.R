@@ -1,8 +1,8 @@
-# Seeds: every random choice of canalR comes from a seed of its own, and the user's random numbers go on
-# afterwards as if nothing had happened.
+# Seeds: every random choice of canalR comes from a seed of its own, and the user's random numbers
+# go on afterwards as if nothing had happened.
 
-# A given seed is checked; without one it is taken from the user's stream, so that set.seed() governs the
-# result, but the stream does not move.
+# A given seed is checked; without one it is taken from the user's stream, so that set.seed()
+# governs the result, but the stream does not move.
 resolve_seed <- function(seed) {
   if (!is.null(seed)) {
     check_number(seed, "seed", from = 0, to = 2^31 - 1, whole = TRUE)
@@ -23,7 +23,8 @@ keep_random_stream <- function(code) {
   if (had_stream) stream <- get(".Random.seed", globalenv(), inherits = FALSE)
   kinds <- RNGkind()
   on.exit({
-    RNGkind(kinds[1], kinds[2], kinds[3])
+    # R warns of the sampler "Rounding" whenever it is chosen; this user chose it long ago.
+    suppressWarnings(RNGkind(kinds[1], kinds[2], kinds[3]))
     if (had_stream) {
       assign(".Random.seed", stream, envir = globalenv())
     } else if (exists(".Random.seed", globalenv(), inherits = FALSE)) {

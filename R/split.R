@@ -1,5 +1,5 @@
-# A stratified choice of the cells that are held out: `share` of each type, at least one of a type with two
-# cells or more, none of a type with a single one. Returns TRUE for held-out cells.
+# A stratified choice of the cells that are held out: `share` of each type, at least one of a type
+# with two cells or more, none of a type with a single one. Returns TRUE for held-out cells.
 hold_out <- function(types, share, seed) {
   held <- logical(length(types))
   if (share == 0) return(held)

@@ -54,7 +54,7 @@ new_trainer <- function(stage, settings) {
 run_epochs <- function(stage, settings) {
   run <- list(weights = stage$weights, losses = empty_losses(), stopped = "epochs",
               best_epoch = 0L, best_accuracy = NA_real_, best_loss = Inf)
-  trainer <- new_trainer(stage, settings)
+  trainer <- until_interrupt(new_trainer(stage, settings))
   if (is.null(trainer)) {
     run$stopped <- "interrupt"
     return(run)
@@ -87,41 +87,53 @@ empty_losses <- function() {
              validation_accuracy = numeric())
 }
 
-# Losses and accuracy of one epoch, or a word for what ended it. An error is no reason to lose the epochs
-# before: it becomes a warning that says so.
+# Losses and accuracy of one epoch, or a word for what ended it. An error is no reason to lose the
+# epochs before: it becomes a warning that says so.
 run_epoch <- function(trainer, stage, rate, progress) {
   tryCatch({
-    losses <- cpp_train_epoch(trainer, rate, TRUE, progress$cells)
+    losses <- until_interrupt(cpp_train_epoch(trainer, rate, TRUE, progress$cells))
     if (is.null(losses)) return("interrupt")
-    if (!is.finite(losses$total)) {
+    validation <- until_interrupt(validate_epoch(trainer, stage))
+    if (is.null(validation)) return("interrupt")
+    if (!is.finite(losses$total) || !is.finite(validation$loss)) {
       warn_stopped("a loss that is no longer finite", "Try a lower `learning_rate`.")
       return("diverged")
     }
-    validate_epoch(trainer, stage, losses)
-  }, canalR_error = function(error) {
+    c(losses, validation_loss = if (has_validation(stage)) validation$loss else NA_real_,
+      validation_accuracy = validation$accuracy)
+  }, error = function(error) {
     warn_stopped(conditionMessage(error), NULL)
     "error"
-  }, interrupt = function(interrupt) "interrupt")
+  })
 }
 
-validate_epoch <- function(trainer, stage, losses) {
-  if (!has_validation(stage)) {
-    return(c(losses, validation_loss = NA_real_, validation_accuracy = NA_real_))
-  }
-  truth0 <- match(stage$validate$types, stage$labels) - 1L
-  validation <- cpp_validate(trainer, stage$validate$tokens, truth0)
-  if (is.null(validation)) return("interrupt")
-  c(losses, validation_loss = validation$loss,
-    validation_accuracy = mean(validation$predicted0 == truth0))
+# The value of `code`, or NULL where the user interrupted it. Ctrl-C is held back all through a
+# stage and let in here alone, so that it cannot come between two lines and take the trained model
+# along.
+until_interrupt <- function(code) {
+  tryCatch(allowInterrupts(code), interrupt = function(interrupt) NULL)
 }
+
+# Loss and accuracy on the held-out cells. Without any, one training cell tells whether the weights
+# are still finite: the losses of an epoch do not, as they come from before its last step.
+validate_epoch <- function(trainer, stage) {
+  cells <- if (has_validation(stage)) stage$validate else first_cell(stage$train)
+  truth0 <- match(cells$types, stage$labels) - 1L
+  validation <- cpp_validate(trainer, cells$tokens, truth0)
+  if (is.null(validation)) return(NULL)
+  accuracy <- if (has_validation(stage)) mean(validation$predicted0 == truth0) else NA_real_
+  list(loss = validation$loss, accuracy = accuracy)
+}
+
+first_cell <- function(cells) list(tokens = cells$tokens[, 1, drop = FALSE], types = cells$types[1])
 
 warn_stopped <- function(got, hint) {
   canal_warn("stopped", "model", "training to go on", got,
              paste(c(hint, "The best model so far is returned."), collapse = " "), call = NULL)
 }
 
-# Keeps the weights of an epoch that is better than all before: a higher validation accuracy, or
-# the same with a smaller loss. Patience counts from the last higher accuracy alone. Without held-out
+# Keeps the weights of an epoch that is better than all before: a higher validation accuracy, or the
+# same with a smaller loss. Patience counts from the last higher accuracy alone. Without held-out
 # cells the last epoch counts as the best.
 judge_epoch <- function(run, epoch, trainer) {
   run$losses <- rbind(run$losses, as.data.frame(epoch))
@@ -147,16 +159,27 @@ end_stage <- function(stage, run, settings, seconds) {
   model@genes <- stage$data$tokens@genes
   model@heldout <- c(model@heldout, list(held_cells(stage, settings)))
   candidates <- bank_candidates(stage, number, settings)
-  accuracy <- numeric()
-  if (run$stopped == "interrupt") {
+  ranked <- if (run$stopped != "interrupt") rank_stage(model, candidates, settings)
+  if (is.null(ranked)) {
     model@pending <- candidates
   } else {
-    model@bank <- update_bank(model, candidates, settings$num_threads, settings$device)
-    accuracy <- heldout_accuracy(model, settings)
+    model@bank <- ranked$bank
   }
-  model@history <- c(model@history, list(stage_record(stage, run, model, number, accuracy, seconds,
-                                                      settings)))
+  model@history <- c(model@history, list(stage_record(stage, run, model, number, ranked$accuracy,
+                                                      seconds, settings)))
   model
+}
+
+# The bank and the accuracies after a stage; NULL where Ctrl-C or an error came in between, which
+# must not cost the trained model.
+rank_stage <- function(model, candidates, settings) {
+  tryCatch(until_interrupt(list(
+    bank = update_bank(model, candidates, settings$num_threads, settings$device),
+    accuracy = heldout_accuracy(model, settings)
+  )), error = function(error) {
+    warn_stopped(conditionMessage(error), NULL)
+    NULL
+  })
 }
 
 bank_candidates <- function(stage, number, settings) {
@@ -191,7 +214,7 @@ stage_record <- function(stage, run, model, number, accuracy, seconds, settings)
   list(stage = number, cells = length(stage$held), dropped = nrow(stage$data$tokens@dropped),
        new_types = stage$new_types, types = stage$labels, bank = nrow(model@bank$entries),
        epochs = nrow(run$losses), best_epoch = run$best_epoch,
-       best_accuracy = run$best_accuracy, accuracy = accuracy, seconds = seconds,
+       best_accuracy = run$best_accuracy, accuracy = c(accuracy, numeric()), seconds = seconds,
        stopped = run$stopped, losses = run$losses, seed = settings$seed,
        settings = settings[c("epochs", "batch_size", "learning_rate", "lambda", "bank_size",
                              "patience", "validation", "label_smoothing", "trainable",

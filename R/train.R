@@ -1,48 +1,49 @@
 #' Train one stage
 #'
 #' Trains a model on one labelled data set. The first stage starts from a pre-trained or untrained
-#' network and chooses the genes; every later stage goes on from the model of the stage before, keeps what
-#' that one knew (with the example bank and representation distillation) and adds the types that are
-#' new.
+#' network and chooses the genes; every later stage goes on from the model of the stage before,
+#' keeps what that one knew (with the example bank and representation distillation) and adds the
+#' types that are new.
 #'
-#' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or `dgCMatrix`
-#'   (genes x cells, raw counts), the path of an `.h5ad`, or [CanalTokens-class].
+#' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or
+#'   `dgCMatrix` (genes x cells, raw counts), the path of an `.h5ad`, or [CanalTokens-class].
 #' @param labels The cells' types: the name of a column of `x`, or a vector with one per cell.
-#' @param model A [CanalModel-class]: [canal_model()] or [canal_import()] for stage 1, then the model
-#'   that the stage before returned.
+#' @param model A [CanalModel-class]: [canal_model()] or [canal_import()] for stage 1, then the
+#'   model that the stage before returned.
 #' @param epochs The most epochs.
 #' @param batch_size Cells per step of the optimiser.
 #' @param learning_rate Highest learning rate of the schedule (cosine with warm restarts, see
 #'   [canal_config()]).
-#' @param lambda Weight of the distillation loss, which is scaled by old types / all types. 0 turns it off.
+#' @param lambda Weight of the distillation loss, which is scaled by old types / all types. 0 turns
+#'   it off.
 #' @param bank_size Cells in the example bank, of all types together. 0 turns it off.
 #' @param patience Stop after so many validations in a row without a better accuracy.
-#' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is trained on
-#'   and not validated. With 0 every epoch is run and the last one kept.
+#' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is
+#'   trained on and not validated. With 0 every epoch is run and the last one kept.
 #' @param label_smoothing Share of a target spread over all types, 0 to 0.99.
-#' @param trainable `"all"` parameters, `"stage"` (final norm, last layer but one, head) or `"head"`.
-#'   `NULL`: all of an untrained network, `"stage"` of a pre-trained one.
-#' @param redraw_interval Batches between two draws of the attention's random features; 0 keeps them.
-#' @param seed One whole number: held-out cells, new weights, order of the cells. `NULL` takes one from R's
-#'   random numbers without using them up.
+#' @param trainable `"all"` parameters, `"stage"` (final norm, last layer but one, head) or
+#'   `"head"`. `NULL`: all of an untrained network, `"stage"` of a pre-trained one.
+#' @param redraw_interval Batches between two draws of the attention's random features; 0 keeps
+#'   them.
+#' @param seed One whole number: held-out cells, new weights, order of the cells. `NULL` takes one
+#'   from R's random numbers without using them up.
 #' @param num_threads Threads; `NULL` for every core this process may use.
 #' @param device `"cpu"`, or `"cuda"` where LibTorch has it.
 #' @param verbose Show progress and say what was done.
 #' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
 #' @param min_genes Leave out cells with fewer detected genes, see [canal_prepare()].
 #'
-#' @details
-#' The loss is the label-smoothed cross-entropy, from stage 2 on plus
-#' `lambda * K_old / K_new` times the mean squared difference of the embedding from that of the stage
-#' before. The optimiser is Adam with amsgrad. The model with the best validation accuracy (among equals,
-#' the smaller validation loss) is returned.
+#' @details The loss is the label-smoothed cross-entropy, from stage 2 on plus `lambda * K_old /
+#' K_new` times the mean squared difference of the embedding from that of the stage before. The
+#' optimiser is Adam with amsgrad. The model with the best validation accuracy (among equals, the
+#' smaller validation loss) is returned.
 #'
-#' Ctrl-C stops within a second and returns the best model so far, as does an error or a loss that is
-#' no longer finite, with a warning. The cells of such a stage are ranked for the bank when the next one
-#' starts.
+#' Ctrl-C stops within a second and returns the best model so far, as does an error or a loss that
+#' is no longer finite, with a warning. The cells of such a stage are ranked for the bank when the
+#' next one starts.
 #'
-#' Held-out cells never enter the bank: they stay in the model (at most `history_size` per stage) so that
-#' [canal_stream()] can tell what later stages do to them. They choose the best epoch, so their
+#' Held-out cells never enter the bank: they stay in the model (at most `history_size` per stage) so
+#' that [canal_stream()] can tell what later stages do to them. They choose the best epoch, so their
 #' accuracy is a little kinder than that on cells never seen.
 #'
 #' @return A new [CanalModel-class]; `model` is not changed.
@@ -83,8 +84,10 @@ canal_train <- function(x, labels, model,
   model <- settle_bank(model, num_threads, device)
   data <- stage_cells(x, labels, model, assay.type, min_genes, verbose)
   stage <- begin_stage(model, data, settings)
-  run <- run_epochs(stage, settings)
-  model <- end_stage(stage, run, settings, proc.time()[["elapsed"]] - started)
+  model <- suspendInterrupts({
+    run <- run_epochs(stage, settings)
+    end_stage(stage, run, settings, proc.time()[["elapsed"]] - started)
+  })
   tell_stage(model, verbose)
   model
 }
@@ -108,6 +111,7 @@ training_settings <- function(model, ...) {
 stage_cells <- function(x, labels, model, assay.type, min_genes, verbose) {
   if (is(x, "CanalTokens")) {
     tokens <- x
+    check_prepared(min_genes)
     check_token_genes(tokens, model)
     types <- labels_of(x, labels, "labels")
   } else {
@@ -122,7 +126,15 @@ stage_cells <- function(x, labels, model, assay.type, min_genes, verbose) {
   list(tokens = tokens, types = types)
 }
 
-# Before the first stage the genes are still to be chosen; a vocabulary that is shorter is taken whole.
+check_prepared <- function(min_genes) {
+  if (!is.null(min_genes)) {
+    canal_abort("argument", "min_genes", "NULL, as `x` is CanalTokens", describe_value(min_genes),
+                "Give it to canal_prepare().", call = sys.call(-2))
+  }
+}
+
+# Before the first stage the genes are still to be chosen; a vocabulary that is shorter is taken
+# whole.
 stage_n_genes <- function(model) {
   n_genes <- model@config$n_genes
   if (n_genes >= length(model@vocabulary$genes)) NULL else n_genes

@@ -7,8 +7,7 @@
 // embedding: cells x W; prototypes: types x W; type0: per cell, from 0.
 // [[Rcpp::export(rng = false)]]
 Rcpp::IntegerVector cpp_prototype_ranks(Rcpp::NumericMatrix embedding,
-                                        Rcpp::NumericMatrix prototypes,
-                                        std::vector<int> type0) {
+                                        Rcpp::NumericMatrix prototypes, std::vector<int> type0) {
   return glue::guarded([&] {
     return Rcpp::IntegerVector(Rcpp::wrap(canal::prototype_ranks(
         glue::float32_from_r(embedding), glue::float32_from_r(prototypes), type0)));
@@ -22,8 +21,8 @@ Rcpp::IntegerVector cpp_trim_bank(Rcpp::IntegerVector type0, Rcpp::IntegerVector
   std::vector<canal::BankEntry> entries;
   for (R_xlen_t i = 0; i < type0.size(); ++i) entries.push_back({type0[i], rank[i], stage[i]});
   return glue::guarded([&] {
-    const auto kept = canal::trim_bank(entries, static_cast<int64_t>(size),
-                                       static_cast<int64_t>(types));
+    const auto kept =
+        canal::trim_bank(entries, static_cast<int64_t>(size), static_cast<int64_t>(types));
     Rcpp::IntegerVector places(kept.begin(), kept.end());
     return Rcpp::IntegerVector(places + 1);
   });
@@ -45,14 +44,13 @@ Rcpp::List cpp_novelty(Rcpp::XPtr<canal::Network> network, Rcpp::NumericMatrix l
                        Rcpp::NumericMatrix manifold, std::vector<int> partner0,
                        Rcpp::NumericMatrix weight, double temperature) {
   return glue::guarded([&] {
-    const canal::Novelty n = canal::novelty(
-        *network, glue::float32_from_r(logits), glue::float32_from_r(manifold),
-        {partner0, glue::float32_from_r(weight)}, temperature);
+    const canal::Novelty n =
+        canal::novelty(*network, glue::float32_from_r(logits), glue::float32_from_r(manifold),
+                       {partner0, glue::float32_from_r(weight)}, temperature);
     return Rcpp::List::create(
-        Rcpp::_["energy"] = n.energy,
-        Rcpp::_["energy_scaled"] = n.energy_scaled, Rcpp::_["confidence"] = n.confidence,
-        Rcpp::_["score"] = n.score, Rcpp::_["energy_mixed"] = n.energy_mixed,
-        Rcpp::_["confidence_mixed"] = n.confidence_mixed,
+        Rcpp::_["energy"] = n.energy, Rcpp::_["energy_scaled"] = n.energy_scaled,
+        Rcpp::_["confidence"] = n.confidence, Rcpp::_["score"] = n.score,
+        Rcpp::_["energy_mixed"] = n.energy_mixed, Rcpp::_["confidence_mixed"] = n.confidence_mixed,
         Rcpp::_["mixed_logits"] = glue::matrix_to_r(n.mixed_logits),
         Rcpp::_["threshold"] = n.threshold);
   });

@@ -22,7 +22,8 @@ void check_interrupt(void*) { R_CheckUserInterrupt(); }
 // R_CheckUserInterrupt() jumps; at top level the jump ends here and is seen as FALSE.
 bool interrupt_pending() { return R_ToplevelExec(check_interrupt, nullptr) == FALSE; }
 
-// A progress function that fails must not leave the worker running, so its error waits until the end.
+// A progress function that fails must not leave the worker running, so its error waits until the
+// end.
 class Reporter {
  public:
   explicit Reporter(SEXP progress) : progress_(progress) {}

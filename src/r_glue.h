@@ -29,8 +29,8 @@ auto guarded(Work&& work) -> decltype(work()) {
 }
 
 // Runs long work on a thread of its own while this one, the only one that may touch R, looks for
-// Ctrl-C and reports progress: `progress(done, total)`, an R function or NULL. Returns false when the user
-// interrupted; errors of the work are raised as R conditions.
+// Ctrl-C and reports progress: `progress(done, total)`, an R function or NULL. Returns false when
+// the user interrupted; errors of the work are raised as R conditions.
 bool interruptible(canal::Control& control, SEXP progress, const std::function<void()>& work);
 
 }  // namespace glue

@@ -20,9 +20,10 @@ canal::Output output_named(const std::string& name) {
 
 canal::NetworkSizes sizes_from_r(Rcpp::List s) {
   auto number = [&](const char* name) { return static_cast<int64_t>(Rcpp::as<double>(s[name])); };
-  return {number("tokens"),     number("positions"), number("dim"),      number("depth"),
-          number("heads"),      number("head_width"), number("features"), number("ff_width"),
-          number("fc1"),        number("fc2"),        number("types"),    Rcpp::as<bool>(s["mlm_head"])};
+  return {number("tokens"),   number("positions"), number("dim"),
+          number("depth"),    number("heads"),     number("head_width"),
+          number("features"), number("ff_width"),  number("fc1"),
+          number("fc2"),      number("types"),     Rcpp::as<bool>(s["mlm_head"])};
 }
 
 Rcpp::List sizes_to_r(const canal::NetworkSizes& s) {
@@ -48,8 +49,8 @@ Rcpp::List cpp_sizes(Rcpp::List weights) {
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_initial_weights(Rcpp::List sizes, double token_sd, double position_sd, double seed) {
   return glue::guarded([&] {
-    return glue::weights_to_r(canal::initial_weights(
-        sizes_from_r(sizes), {token_sd, position_sd, seed_from_r(seed)}));
+    return glue::weights_to_r(
+        canal::initial_weights(sizes_from_r(sizes), {token_sd, position_sd, seed_from_r(seed)}));
   });
 }
 

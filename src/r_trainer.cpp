@@ -41,8 +41,8 @@ canal::StageData stage_data(const Rcpp::RawMatrix& tokens, const Rcpp::IntegerVe
 
 // Returns NULL where the user interrupted.
 // [[Rcpp::export(rng = false)]]
-SEXP cpp_trainer(Rcpp::List weights, Rcpp::Nullable<Rcpp::List> old_weights,
-                 Rcpp::RawMatrix tokens, Rcpp::IntegerVector labels0, Rcpp::List options) {
+SEXP cpp_trainer(Rcpp::List weights, Rcpp::Nullable<Rcpp::List> old_weights, Rcpp::RawMatrix tokens,
+                 Rcpp::IntegerVector labels0, Rcpp::List options) {
   canal::Control control;
   canal::TrainerOptions native;
   canal::Weights start, old;
@@ -83,8 +83,8 @@ SEXP cpp_validate(Rcpp::XPtr<canal::StageTrainer> trainer, Rcpp::RawMatrix token
   canal::Validation validation{};
   const canal::StageData data = stage_data(tokens, labels0);
   const StageTrainer& native = *trainer;
-  const bool finished = glue::interruptible(
-      control, R_NilValue, [&] { validation = native.validate(data, control); });
+  const bool finished = glue::interruptible(control, R_NilValue,
+                                            [&] { validation = native.validate(data, control); });
   if (!finished) return R_NilValue;
   return Rcpp::List::create(Rcpp::_["loss"] = validation.loss,
                             Rcpp::_["predicted0"] = Rcpp::wrap(validation.predicted));

@@ -1,5 +1,5 @@
-# The main job on real data: human pancreas by five technologies. Three labelled data sets arrive one
-# after another, with types that the first one lacks; two more are annotated.
+# The main job on real data: human pancreas by five technologies. Three labelled data sets arrive
+# one after another, with types that the first one lacks; two more are annotated.
 #
 #   Rscript demo.R [--seed N] [--output FOLDER]
 suppressPackageStartupMessages({

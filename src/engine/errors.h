@@ -1,4 +1,5 @@
-// How the engine fails: one exception type with a kind, which glue turns into a classed R condition.
+// How the engine fails: one exception type with a kind, which glue turns into a classed R
+// condition.
 #pragma once
 #include <exception>
 #include <stdexcept>

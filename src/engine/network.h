@@ -40,7 +40,8 @@ struct InitialisationOptions {
 Weights initial_weights(const NetworkSizes& sizes, const InitialisationOptions& options);
 
 // Replaces the pre-training head by (or adds) an untrained classification head.
-void add_classification_head(Weights& weights, int64_t fc1, int64_t fc2, int64_t types, uint64_t seed);
+void add_classification_head(Weights& weights, int64_t fc1, int64_t fc2, int64_t types,
+                             uint64_t seed);
 
 // Appends rows for new types to fc3; old rows are kept as they are (METHODS section 4).
 void grow_types(Weights& weights, int64_t types, uint64_t seed);

@@ -22,7 +22,7 @@ struct Novelty {
   std::vector<double> score;          // (energy_scaled + 1 - confidence) / 2
   std::vector<double> energy_mixed;
   std::vector<double> confidence_mixed;
-  FloatArray mixed_logits;            // cells x K
+  FloatArray mixed_logits;  // cells x K
   double threshold;
 };
 

@@ -14,8 +14,8 @@ struct RuntimeInfo {
 
 RuntimeInfo runtime_info();
 
-// Threads to use when the caller named none (0) or n: never more than the cores, and one in a forked
-// child, where OpenMP's pool of the parent is gone and would be waited for.
+// Threads to use when the caller named none (0) or n: never more than the cores, and one in a
+// forked child, where OpenMP's pool of the parent is gone and would be waited for.
 int usable_threads(int requested);
 
 }  // namespace canal

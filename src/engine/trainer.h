@@ -20,20 +20,20 @@ enum class Trainable {
 struct TrainerOptions {
   Trainable trainable;
   double label_smoothing;
-  double distillation;      // lambda_eff; 0 without an old model
+  double distillation;  // lambda_eff; 0 without an old model
   int64_t batch_size;
   int64_t redraw_interval;  // forward passes between two draws of the features; 0: never
   double weight_decay;
-  bool batch_stabiliser;    // one key stabiliser for a batch, as the published training has it
-  bool learn_positions;     // with Trainable::all: the position table too, unless it is gene2vec's
+  bool batch_stabiliser;  // one key stabiliser for a batch, as the published training has it
+  bool learn_positions;   // with Trainable::all: the position table too, unless it is gene2vec's
   uint64_t seed;
   int num_threads;
-  std::string device;       // "cpu" or "cuda"
+  std::string device;  // "cpu" or "cuda"
 };
 
 struct StageData {
   TokenView tokens;
-  std::vector<int32_t> labels;    // 0-based type per cell
+  std::vector<int32_t> labels;  // 0-based type per cell
 };
 
 // Means over the cells.

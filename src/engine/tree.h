@@ -19,7 +19,7 @@ struct Tree {
   std::vector<uint8_t> uint8;
   bool boolean = false;  // of uint8: an HDF5 enum of FALSE and TRUE, as h5py writes booleans
   std::vector<std::string> text;
-  std::vector<std::pair<std::string, Tree>> children;    // of a group, in order of creation/name
+  std::vector<std::pair<std::string, Tree>> children;    // of a group, as written; else by name
   std::vector<std::pair<std::string, Tree>> attributes;  // of a group or array
 
   const Tree* child(const std::string& name) const;

@@ -69,10 +69,12 @@ TEST(Bank, trimming_keeps_exactly_the_quota_best_rank_and_oldest_stage_first) {
 
 TEST(Bank, refuses_types_without_a_prototype) {
   std::mt19937 random(3);
-  EXPECT_THROW(canal::prototype_ranks(random_array(2, 3, random), random_array(2, 3, random), {0, 2}),
-               canal::Error);
-  EXPECT_THROW(canal::prototype_ranks(random_array(2, 3, random), random_array(2, 4, random), {0, 1}),
-               canal::Error);
+  EXPECT_THROW(
+      canal::prototype_ranks(random_array(2, 3, random), random_array(2, 3, random), {0, 2}),
+      canal::Error);
+  EXPECT_THROW(
+      canal::prototype_ranks(random_array(2, 3, random), random_array(2, 4, random), {0, 1}),
+      canal::Error);
   EXPECT_THROW(canal::trim_bank({}, 10, 0), canal::Error);
 }
 
@@ -116,8 +118,8 @@ TEST(Novelty, one_cell_and_equal_cells_have_a_score) {
   const auto manifold = floats(golden("stage1/manifold"));
   const auto logits = floats(golden("stage1/logits"));
   const int64_t width = manifold.shape[1], types = logits.shape[1];
-  const canal::FloatArray one_manifold{
-      {1, width}, {manifold.values.begin(), manifold.values.begin() + width}};
+  const canal::FloatArray one_manifold{{1, width},
+                                       {manifold.values.begin(), manifold.values.begin() + width}};
   const canal::FloatArray one_logits{{1, types},
                                      {logits.values.begin(), logits.values.begin() + types}};
   const auto novelty =

@@ -99,6 +99,20 @@ TEST(Tree, WhatIsWrittenIsRead) {
   EXPECT_LT(std::filesystem::file_size(path), 700 * 1001 / 2);
 }
 
+TEST(Tree, EntriesKeepTheirOrder) {
+  const Folder folder;
+  Tree inner, root;
+  inner.children = {{"z", floats({}, {1})}, {"10", floats({}, {2})}, {"9", floats({}, {3})}};
+  root.children = {{"second", inner}, {"first", inner}};
+  canal::write_tree(folder.path("t.h5"), root);
+  const Tree tree = canal::read_tree(folder.path("t.h5"), "/");
+  EXPECT_EQ(tree.children[0].first, "second");
+  EXPECT_EQ(tree.child("first")->children[0].first, "z");
+  EXPECT_EQ(tree.child("first")->children[1].first, "10");
+  EXPECT_EQ(canal::list_names(folder.path("t.h5"), "first"),
+            (std::vector<std::string>{"z", "10", "9"}));
+}
+
 TEST(Tree, WritingReplacesWholeFilesAndLeavesNoOthers) {
   const TempFolder folder;
   const std::string path = folder.file("tree.h5");

@@ -100,8 +100,7 @@ TEST(Network, stops_when_cancelled) {
   const GoldenTokens tokens("tokens");
   canal::Control control;
   control.cancel = true;
-  EXPECT_THROW(network.forward(tokens.view(), {{Output::encodings}, 1}, control),
-               canal::Cancelled);
+  EXPECT_THROW(network.forward(tokens.view(), {{Output::encodings}, 1}, control), canal::Cancelled);
 }
 
 TEST(Sizes, are_read_from_the_weights) {
@@ -139,8 +138,8 @@ TEST(Surgery, an_untrained_network_has_its_sizes_and_a_seed_its_weights) {
 TEST(Surgery, features_are_orthogonal_in_blocks) {
   canal::NetworkSizes sizes{7, 12, 8, 1, 2, 4, 6, 32, 0, 0, 0, true};
   const auto weights = canal::initial_weights(sizes, {1, 1, 5});
-  const auto* p = canal::find(
-      weights, "performer.net.layers.0.0.fn.fast_attention.projection_matrix");
+  const auto* p =
+      canal::find(weights, "performer.net.layers.0.0.fn.fast_attention.projection_matrix");
   auto dot = [&](int64_t a, int64_t b) {
     double sum = 0;
     for (int64_t e = 0; e < 4; ++e) sum += p->values[a * 4 + e] * p->values[b * 4 + e];

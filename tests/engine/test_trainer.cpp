@@ -92,8 +92,8 @@ TEST(Trainer, frozen_parameters_stay_as_they_are) {
   const canal::Weights after = trainer->weights();
   const auto& trained = stage.root.child("grad_step1")->children;
   for (const auto& [name, array] : before) {
-    const bool learns = std::any_of(trained.begin(), trained.end(),
-                                    [&](const auto& t) { return t.first == name; });
+    const bool learns =
+        std::any_of(trained.begin(), trained.end(), [&](const auto& t) { return t.first == name; });
     const bool changed = canal::find(after, name)->values != array.values;
     EXPECT_EQ(changed, learns) << name;
   }
@@ -109,8 +109,7 @@ TEST(Trainer, parts_of_a_batch_add_up_to_the_batch) {
   const int64_t cells = stage.data.tokens.cells;
   const canal::StageData all = stage.data;
   for (int64_t i = 0; i < cells; ++i) {
-    stage.data = {{all.tokens.data + i * all.tokens.length, 1, all.tokens.length},
-                  {all.labels[i]}};
+    stage.data = {{all.tokens.data + i * all.tokens.length, 1, all.tokens.length}, {all.labels[i]}};
     const canal::Weights one = stage.trainer()->gradients();
     if (sum.empty()) {
       sum = one;
@@ -149,8 +148,9 @@ TEST(Trainer, gradients_agree_with_finite_differences) {
                          [](float a, float b) { return std::abs(a) < std::abs(b); }) -
         gradient.begin();
     const double step = 1e-2;
-    const double numeric = (loss_at(stage, start, name, place, step) -
-                            loss_at(stage, start, name, place, -step)) / (2 * step);
+    const double numeric =
+        (loss_at(stage, start, name, place, step) - loss_at(stage, start, name, place, -step)) /
+        (2 * step);
     EXPECT_NEAR(numeric, gradient[place], 0.05 * std::abs(gradient[place]) + 1e-4) << name;
   }
 }
@@ -204,8 +204,8 @@ TEST(Trainer, validates_by_accuracy_and_loss) {
   auto trainer = stage.trainer();
   const canal::Validation validation = trainer->validate(stage.data, stage.control);
   EXPECT_EQ(validation.predicted.size(), stage.data.labels.size());
-  EXPECT_NEAR(validation.loss,
-              floats(*stage.root.child("losses_cls_distill_total")).values[0], 0.05);
+  EXPECT_NEAR(validation.loss, floats(*stage.root.child("losses_cls_distill_total")).values[0],
+              0.05);
   canal::StageData wrong = stage.data;
   wrong.labels[0] = 99;
   EXPECT_THROW(trainer->validate(wrong, stage.control), canal::Error);

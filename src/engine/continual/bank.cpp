@@ -49,8 +49,7 @@ std::vector<int32_t> prototype_ranks(const FloatArray& embedding, const FloatArr
   return rank;
 }
 
-std::vector<int64_t> trim_bank(const std::vector<BankEntry>& entries, int64_t size,
-                               int64_t types) {
+std::vector<int64_t> trim_bank(const std::vector<BankEntry>& entries, int64_t size, int64_t types) {
   if (types < 1) throw Error(ErrorKind::input, "A bank needs at least one type.");
   const int64_t quota = size / types;
   std::vector<int64_t> order(entries.size());

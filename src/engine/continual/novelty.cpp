@@ -25,8 +25,8 @@ std::vector<double> to_doubles(const at::Tensor& tensor) {
   return std::vector<double>(first, first + flat.numel());
 }
 
-// To 0..1 over the cells given. Where all are equal (one cell, say) their order carries no news: every one
-// is put in the middle, and the score goes by the confidence alone.
+// To 0..1 over the cells given. Where all are equal (one cell, say) their order carries no news:
+// every one is put in the middle, and the score goes by the confidence alone.
 std::vector<double> rescale(std::vector<double> values) {
   if (values.empty()) return values;
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
@@ -52,8 +52,7 @@ double mean(const std::vector<double>& values) {
 // u * manifold + (1 - u) * manifold of the partner. manifold: cells x W1.
 FloatArray mix(const FloatArray& manifold, const MixingDraws& draws) {
   const int64_t cells = manifold.shape[0], width = manifold.shape[1];
-  if (draws.weight.shape != manifold.shape ||
-      static_cast<int64_t>(draws.partner.size()) != cells)
+  if (draws.weight.shape != manifold.shape || static_cast<int64_t>(draws.partner.size()) != cells)
     throw Error(ErrorKind::sizes, "Mixing draws: expected a partner and " + std::to_string(width) +
                                       " weights for each of " + std::to_string(cells) + " cells.");
   FloatArray mixed{manifold.shape, std::vector<float>(manifold.values.size())};

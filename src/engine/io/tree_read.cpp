@@ -37,9 +37,18 @@ herr_t collect_name(hid_t, const char* name, const H5L_info_t*, void* names) {
   return 0;
 }
 
+// By creation where the file tells, else by name.
+H5_index_t order_of(hid_t group) {
+  const std::string what = "a group's order cannot be read";
+  const Handle properties(H5Gget_create_plist(group), H5Pclose, what);
+  unsigned order = 0;
+  check_hdf5(H5Pget_link_creation_order(properties, &order), what);
+  return (order & H5P_CRT_ORDER_TRACKED) != 0 ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
+}
+
 std::vector<std::string> link_names(hid_t group) {
   std::vector<std::string> names;
-  check_hdf5(H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, nullptr, collect_name, &names),
+  check_hdf5(H5Literate(group, order_of(group), H5_ITER_INC, nullptr, collect_name, &names),
              "a group's names cannot be read");
   return names;
 }

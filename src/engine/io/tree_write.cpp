@@ -149,6 +149,15 @@ void write_array(hid_t group, const std::string& name, const Tree& tree, const s
   write_attributes(dataset, tree, place);
 }
 
+// Entries come back in the order they were written in, not by name.
+Handle in_order(hid_t kind) {
+  const std::string what = "cannot be written: no properties";
+  Handle properties(H5Pcreate(kind), H5Pclose, what);
+  check_hdf5(H5Pset_link_creation_order(properties, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
+             what);
+  return properties;
+}
+
 void write_group(hid_t group, const Tree& tree, const std::string& place) {
   write_attributes(group, tree, place);
   check_names(tree.children, place);
@@ -158,14 +167,16 @@ void write_group(hid_t group, const Tree& tree, const std::string& place) {
       write_array(group, name, child, below);
       continue;
     }
-    const Handle made(H5Gcreate2(group, name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
-                      H5Gclose, "cannot be written: '" + below + "'");
+    const Handle order = in_order(H5P_GROUP_CREATE);
+    const Handle made(H5Gcreate2(group, name.c_str(), H5P_DEFAULT, order, H5P_DEFAULT), H5Gclose,
+                      "cannot be written: '" + below + "'");
     write_group(made, child, below);
   }
 }
 
 void write_file(const std::string& path, const Tree& root) {
-  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose,
+  const Handle order = in_order(H5P_FILE_CREATE);
+  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, order, H5P_DEFAULT), H5Fclose,
               "cannot be written");
   write_group(file, root, "/");
   // A full disk shows here at the latest.

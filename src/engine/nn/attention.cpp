@@ -36,8 +36,8 @@ at::Tensor project(const LayerParameters& layer, const at::Tensor& x, double sca
 // q: R x E (R = N*H rows of a cell). The maximum is each token's own.
 at::Tensor query_features(const LayerParameters& layer, const at::Tensor& q) {
   const double scale = head_scale(layer);
-  const at::Tensor projected = project(layer, q, scale);                           // R x M
-  const at::Tensor top = std::get<0>(projected.max(-1, /*keepdim=*/true));         // R x 1
+  const at::Tensor projected = project(layer, q, scale);                    // R x M
+  const at::Tensor top = std::get<0>(projected.max(-1, /*keepdim=*/true));  // R x 1
   return positive(projected - (half_norm(q, scale) + top));
 }
 
@@ -57,10 +57,10 @@ at::Tensor attend(const at::Tensor& phi_q, const at::Tensor& phi_k, const at::Te
   out.reserve(heads);
   for (int64_t h = 0; h < heads; ++h) {
     pass.control->check();
-    const at::Tensor q = phi_q.select(1, h), k = phi_k.select(1, h);               // N x M
-    const at::Tensor context = at::mm(k.t(), v.select(1, h));                      // M x E
-    const at::Tensor norm = at::matmul(q, k.sum(0)).unsqueeze(-1);                 // N x 1
-    out.push_back(at::mm(q, context) / norm);                                      // N x E
+    const at::Tensor q = phi_q.select(1, h), k = phi_k.select(1, h);  // N x M
+    const at::Tensor context = at::mm(k.t(), v.select(1, h));         // M x E
+    const at::Tensor norm = at::matmul(q, k.sum(0)).unsqueeze(-1);    // N x 1
+    out.push_back(at::mm(q, context) / norm);                         // N x E
   }
   return at::stack(out, 1).flatten(1);
 }
@@ -71,11 +71,11 @@ at::Tensor attention(const LayerParameters& layer, const at::Tensor& x, const Pa
   const int64_t cells = x.size(0), tokens = x.size(1), width = layer.projection.size(1);
   const int64_t heads = layer.to_q.size(0) / width, features = layer.projection.size(0);
   const double scale = head_scale(layer);
-  const at::Tensor q = at::linear(x, layer.to_q);                                  // B x N x H*E
+  const at::Tensor q = at::linear(x, layer.to_q);  // B x N x H*E
   const at::Tensor k = at::linear(x, layer.to_k);
   const at::Tensor v = at::linear(x, layer.to_v);
 
-  std::vector<at::Tensor> projected;                                               // each N*H x M
+  std::vector<at::Tensor> projected;  // each N*H x M
   for (int64_t b = 0; b < cells; ++b) {
     pass.control->check();
     projected.push_back(project(layer, k[b].reshape({tokens * heads, width}), scale));
@@ -83,15 +83,15 @@ at::Tensor attention(const LayerParameters& layer, const at::Tensor& x, const Pa
   at::Tensor batch_top;
   if (pass.stabiliser == Stabiliser::batch) batch_top = at::stack(projected).max();
 
-  std::vector<at::Tensor> out;                                                     // each N x H*E
+  std::vector<at::Tensor> out;  // each N x H*E
   for (int64_t b = 0; b < cells; ++b) {
     const at::Tensor rows = k[b].reshape({tokens * heads, width});
     const at::Tensor top = batch_top.defined() ? batch_top : projected[b].max();
     const at::Tensor phi_k = key_features(rows, projected[b], top, scale);
     const at::Tensor phi_q = query_features(layer, q[b].reshape({tokens * heads, width}));
     out.push_back(attend(phi_q.view({tokens, heads, features}),
-                         phi_k.view({tokens, heads, features}),
-                         v[b].view({tokens, heads, width}), pass));
+                         phi_k.view({tokens, heads, features}), v[b].view({tokens, heads, width}),
+                         pass));
   }
   return at::linear(at::stack(out), layer.to_out, layer.to_out_bias);
 }

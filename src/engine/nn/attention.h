@@ -1,5 +1,5 @@
-// FAVOR+ attention of the Performer (METHODS section 2), as ordinary LibTorch operators: the tier that
-// runs anywhere, differentiates itself, and is the oracle of every faster one.
+// FAVOR+ attention of the Performer (METHODS section 2), as ordinary LibTorch operators: the tier
+// that runs anywhere, differentiates itself, and is the oracle of every faster one.
 #pragma once
 #include <ATen/core/Tensor.h>
 

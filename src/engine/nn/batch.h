@@ -8,8 +8,8 @@
 
 namespace canal {
 
-// The chosen cells as B x N int64 tokens, the closing token 0 added where the view lacks it. Throws where
-// the length fits no network of `positions` positions, or a token is not below `kinds`.
+// The chosen cells as B x N int64 tokens, the closing token 0 added where the view lacks it. Throws
+// where the length fits no network of `positions` positions, or a token is not below `kinds`.
 at::Tensor token_batch(const TokenView& tokens, const std::vector<int64_t>& cells,
                        int64_t positions, int64_t kinds);
 

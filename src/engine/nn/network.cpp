@@ -23,7 +23,8 @@ namespace {
 void require_heads(const NetworkSizes& sizes, const std::vector<Output>& outputs) {
   for (Output output : outputs) {
     if (output == Output::mlm && !sizes.mlm_head)
-      throw Error(ErrorKind::input, "The network has no pre-training head: \"mlm\" is not to be had.");
+      throw Error(ErrorKind::input,
+                  "The network has no pre-training head: \"mlm\" is not to be had.");
     const bool head =
         output == Output::logits || output == Output::embedding || output == Output::manifold;
     if (head && sizes.types == 0)
@@ -52,8 +53,8 @@ void forward_cell(const Network::Impl& network, const at::Tensor& tokens,
                   Pieces& pieces) {
   const Parameters& p = network.parameters;
   const Pass pass{Stabiliser::cell, &control};
-  const at::Tensor encodings = final_norm(
-      p, run_layers(p, embed_tokens(p, tokens), 0, network.sizes.depth, pass));
+  const at::Tensor encodings =
+      final_norm(p, run_layers(p, embed_tokens(p, tokens), 0, network.sizes.depth, pass));
   Classified classified;
   if (network.sizes.types > 0) classified = classify(p.head, encodings);
   for (size_t i = 0; i < outputs.size(); ++i)
@@ -97,18 +98,19 @@ std::vector<FloatArray> Network::forward(const TokenView& tokens, const ForwardO
   });
   std::vector<FloatArray> result;
   for (size_t i = 0; i < pieces.size(); ++i)
-    result.push_back(pieces[i].empty() ? FloatArray{empty_shape(options.outputs[i], impl_->sizes), {}}
-                                       : to_array(at::cat(pieces[i])));
+    result.push_back(pieces[i].empty()
+                         ? FloatArray{empty_shape(options.outputs[i], impl_->sizes), {}}
+                         : to_array(at::cat(pieces[i])));
   return result;
 }
 
 FloatArray Network::classify_manifold(const FloatArray& manifold) const {
   require_heads(impl_->sizes, {Output::logits});
   const c10::NoGradGuard no_grad;
-  return to_array(classify_from_manifold(
-                      impl_->parameters.head,
-                      to_tensor(manifold).to(impl_->parameters.token_emb.device()))
-                      .logits);
+  return to_array(
+      classify_from_manifold(impl_->parameters.head,
+                             to_tensor(manifold).to(impl_->parameters.token_emb.device()))
+          .logits);
 }
 
 }  // namespace canal

@@ -34,17 +34,15 @@ Parameters to_parameters(const Weights& weights, const NetworkSizes& sizes,
                          const std::string& device) {
   Parameters parameters;
   parameters.layers.resize(sizes.depth);
-  visit_parameters(parameters, sizes,
-                   [&](const std::string& name, at::Tensor& tensor, const Shape& shape) {
-                     const FloatArray* array = find(weights, name);
-                     if (array == nullptr)
-                       throw Error(ErrorKind::sizes, "The weights lack `" + name + "`.");
-                     if (array->shape != shape)
-                       throw Error(ErrorKind::sizes, "`" + name + "`: expected " +
-                                                         shape_text(shape) + ", got " +
-                                                         shape_text(array->shape) + ".");
-                     tensor = to_tensor(*array).to(at::Device(device));
-                   });
+  visit_parameters(
+      parameters, sizes, [&](const std::string& name, at::Tensor& tensor, const Shape& shape) {
+        const FloatArray* array = find(weights, name);
+        if (array == nullptr) throw Error(ErrorKind::sizes, "The weights lack `" + name + "`.");
+        if (array->shape != shape)
+          throw Error(ErrorKind::sizes, "`" + name + "`: expected " + shape_text(shape) + ", got " +
+                                            shape_text(array->shape) + ".");
+        tensor = to_tensor(*array).to(at::Device(device));
+      });
   return parameters;
 }
 

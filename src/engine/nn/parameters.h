@@ -32,12 +32,12 @@ struct HeadParameters {
 };
 
 struct Parameters {
-  at::Tensor token_emb;                // T x D
-  at::Tensor pos_emb;                  // N x D, the last row zeros
+  at::Tensor token_emb;  // T x D
+  at::Tensor pos_emb;    // N x D, the last row zeros
   std::vector<LayerParameters> layers;
-  at::Tensor norm_weight, norm_bias;   // D
-  at::Tensor mlm, mlm_bias;            // T x D, T; undefined without a pre-training head
-  HeadParameters head;                 // undefined without a classification head
+  at::Tensor norm_weight, norm_bias;  // D
+  at::Tensor mlm, mlm_bias;           // T x D, T; undefined without a pre-training head
+  HeadParameters head;                // undefined without a classification head
 };
 
 using Shape = std::vector<int64_t>;

@@ -21,12 +21,12 @@ at::Generator make_generator(uint64_t seed) {
 at::Tensor draw_projection(int64_t features, int64_t head_width, at::Generator& generator) {
   std::vector<at::Tensor> blocks;
   for (int64_t left = features; left > 0; left -= head_width) {
-    const at::Tensor gaussian = at::randn({head_width, head_width}, generator);        // E x E
-    const at::Tensor rows = std::get<0>(at::linalg_qr(gaussian)).t();                  // E x E
+    const at::Tensor gaussian = at::randn({head_width, head_width}, generator);  // E x E
+    const at::Tensor rows = std::get<0>(at::linalg_qr(gaussian)).t();            // E x E
     blocks.push_back(rows.narrow(0, 0, std::min(left, head_width)));
   }
   const at::Tensor norms =
-      at::randn({features, head_width}, generator).norm(2, {1}, /*keepdim=*/true);     // M x 1
+      at::randn({features, head_width}, generator).norm(2, {1}, /*keepdim=*/true);  // M x 1
   return (at::cat(blocks) * norms).contiguous();
 }
 

@@ -8,8 +8,8 @@ namespace canal {
 
 namespace {
 
-// A symbol as libtorch_cpu itself resolves it: R loads packages with RTLD_LOCAL, so the process-wide
-// search would miss LibTorch's BLAS or find R's.
+// A symbol as libtorch_cpu itself resolves it: R loads packages with RTLD_LOCAL, so the
+// process-wide search would miss LibTorch's BLAS or find R's.
 void* torch_symbol(const char* name) {
   Dl_info place;
   if (dladdr(reinterpret_cast<void*>(&at::get_num_threads), &place) == 0) return nullptr;

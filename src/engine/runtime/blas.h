@@ -5,8 +5,8 @@
 namespace canal {
 
 struct BlasFunctions {
-  std::string kind;               // "mkl", "openblas-openmp", "openblas-pthread", "openblas-serial", "unknown"
-  void (*set_threads)(int);       // OpenBLAS only, else null
+  std::string kind;  // "mkl", "openblas-openmp", "openblas-pthread", "openblas-serial", "unknown"
+  void (*set_threads)(int);  // OpenBLAS only, else null
   int (*get_threads)();
 };
 

@@ -1,6 +1,7 @@
-// Cells side by side: a thread takes a cell at a time, and the operators inside it run on that thread
-// alone. For the sizes of this network that scales with the cores where one cell on many threads does not,
-// and a cell's numbers depend neither on its neighbours nor on the number of threads.
+// Cells side by side: a thread takes a cell at a time, and the operators inside it run on that
+// thread alone. For the sizes of this network that scales with the cores where one cell on many
+// threads does not, and a cell's numbers depend neither on its neighbours nor on the number of
+// threads.
 #pragma once
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
@@ -10,8 +11,8 @@
 
 namespace canal {
 
-// Calls work(cell) for 0, 1, ..., cells - 1. The first exception ends it and is thrown. Whether operators
-// record gradients is a thread's own affair, so it is said here.
+// Calls work(cell) for 0, 1, ..., cells - 1. The first exception ends it and is thrown. Whether
+// operators record gradients is a thread's own affair, so it is said here.
 enum class Gradients { off, on };
 
 template <class Work>

@@ -3,9 +3,9 @@
 
 namespace canal {
 
-// Sets LibTorch's threads on construction and puts back what was there on destruction. Where OpenBLAS
-// brings a spinning thread pool of its own (its pthread build), that pool is held at one thread meanwhile:
-// two pools that spin for the same cores slow everything many times over.
+// Sets LibTorch's threads on construction and puts back what was there on destruction. Where
+// OpenBLAS brings a spinning thread pool of its own (its pthread build), that pool is held at one
+// thread meanwhile: two pools that spin for the same cores slow everything many times over.
 class ThreadScope {
  public:
   explicit ThreadScope(int requested);

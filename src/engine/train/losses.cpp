@@ -8,8 +8,8 @@ namespace canal {
 
 at::Tensor smoothed_cross_entropy(const at::Tensor& logits, const at::Tensor& labels,
                                   double smoothing) {
-  const at::Tensor log_p = at::log_softmax(logits, 1);                            // B x K
-  const at::Tensor own = log_p.gather(1, labels.unsqueeze(1)).squeeze(1);         // B
+  const at::Tensor log_p = at::log_softmax(logits, 1);                     // B x K
+  const at::Tensor own = log_p.gather(1, labels.unsqueeze(1)).squeeze(1);  // B
   return own * -(1 - smoothing) - log_p.mean(1) * smoothing;
 }
 

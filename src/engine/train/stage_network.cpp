@@ -57,7 +57,8 @@ void StageNetwork::choose_trainable(const TrainerOptions& options) {
     if (is_features(name) || name == "to_out.weight" || name == "to_out.bias") return false;
     if (name == "pos_emb.emb.weight" && !options.learn_positions) return false;
     if (is_head(name) || trainable == Trainable::all) return true;
-    return trainable == Trainable::stage && (starts_with(name, "norm.") || starts_with(name, layer));
+    return trainable == Trainable::stage &&
+           (starts_with(name, "norm.") || starts_with(name, layer));
   };
   visit_parameters(parameters_, sizes_,
                    [&](const std::string& name, at::Tensor& tensor, const Shape&) {
@@ -69,7 +70,7 @@ void StageNetwork::choose_trainable(const TrainerOptions& options) {
 
 Classified StageNetwork::forward(const at::Tensor& tokens, const Control& control) const {
   const Pass pass{stabiliser_, &control};
-  at::Tensor x;                                                            // B x N x D
+  at::Tensor x;  // B x N x D
   if (frozen_layers_ > 0) {
     const c10::NoGradGuard no_grad;
     x = run_layers(parameters_, embed_tokens(parameters_, tokens), 0, frozen_layers_, pass);

@@ -123,7 +123,7 @@ struct StageTrainer::Impl {
   TokenView view;
   Optimiser optimiser;
   at::Generator generator;
-  at::Tensor old_embedding;          // cells x W2; undefined without distillation
+  at::Tensor old_embedding;  // cells x W2; undefined without distillation
   int64_t passes_since_redraw = 0;
   Weights best;
 };
@@ -176,16 +176,15 @@ Contribution StageTrainer::Impl::contribute(const Cells& cells, double share,
   return result;
 }
 
-// The gradients of a batch's mean loss. Every cell is differentiated by itself, several side by side: one
-// cell's operators are too small to be worth sharing out. With one stabiliser for the batch they
-// cannot be told apart.
+// The gradients of a batch's mean loss. Every cell is differentiated by itself, several side by
+// side: one cell's operators are too small to be worth sharing out. With one stabiliser for the
+// batch they cannot be told apart.
 Contribution StageTrainer::Impl::differentiate(const Cells& batch, const Control& control) const {
   const double share = 1.0 / static_cast<double>(batch.size());
   if (options.batch_stabiliser) return contribute(batch, share, control);
   std::vector<Contribution> parts(batch.size());
-  for_each_cell(static_cast<int64_t>(batch.size()), Gradients::on, [&](int64_t i) {
-    parts[i] = contribute({batch[i]}, share, control);
-  });
+  for_each_cell(static_cast<int64_t>(batch.size()), Gradients::on,
+                [&](int64_t i) { parts[i] = contribute({batch[i]}, share, control); });
   return add_up(std::move(parts));
 }
 
@@ -234,7 +233,7 @@ Validation StageTrainer::validate(const StageData& data, Control& control) const
   std::vector<double> losses(count);
   for_each_cell(count, Gradients::off, [&](int64_t cell) {
     const at::Tensor logits =
-        self.network.predict(self.tokens_of(data.tokens, {cell}), control).logits;   // 1 x K
+        self.network.predict(self.tokens_of(data.tokens, {cell}), control).logits;  // 1 x K
     losses[cell] = smoothed_cross_entropy(logits, self.labels_of(data.labels, {cell}),
                                           self.options.label_smoothing)
                        .item<double>();
