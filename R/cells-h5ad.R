@@ -16,11 +16,11 @@ cells_of.character <- function(x, assay.type = "counts") {
 }
 
 read_h5ad <- function(path, assay.type) {
-  matrices <- h5ad_matrices(path)
+  matrices <- about_argument("x", "an AnnData file (.h5ad)", h5ad_matrices(path))
   # Files keep counts in a layer of that name or, more often, in X.
   if (assay.type == "counts" && !"counts" %in% matrices) assay.type <- "X"
   if (!assay.type %in% matrices) abort_assay(assay.type, matrices, "a matrix")
-  cpp_read_h5ad(path, assay.type)
+  about_argument("x", "an AnnData file (.h5ad)", cpp_read_h5ad(path, assay.type))
 }
 
 # Names of the matrices in the order in which they are looked for.

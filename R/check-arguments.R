@@ -2,14 +2,18 @@
 
 check_number <- function(value, argument, from = -Inf, to = Inf, whole = FALSE,
                          call = sys.call(-1)) {
-  ok <- is.numeric(value) && length(value) == 1L && !is.na(value) && value >= from &&
-    value <= to && (!whole || value == round(value))
-  if (!ok) {
+  if (!is_number(value) || !in_range(value, from, to, whole)) {
     kind <- if (whole) "one whole number" else "one number"
     canal_abort("argument", argument, sprintf("%s from %s to %s", kind, from, to),
                 describe_value(value), call = call)
   }
   invisible(value)
+}
+
+is_number <- function(value) is.numeric(value) && length(value) == 1L && !is.na(value)
+
+in_range <- function(value, from, to, whole) {
+  value >= from && value <= to && (!whole || value == round(value))
 }
 
 check_flag <- function(value, argument, call = sys.call(-1)) {

@@ -31,6 +31,17 @@ engine_error <- function(kind, text) {
   stop(canal_condition("error", kind, text, NULL))
 }
 
+# Errors of the engine know the file, not the argument that named it; here the one is put to the other.
+# expected: "a model that canal_save() wrote".
+about_argument <- function(argument, expected, code, call = sys.call(-1)) {
+  tryCatch(code, canalR_error = function(error) {
+    if (startsWith(conditionMessage(error), "`")) stop(error)
+    error$message <- sprintf("`%s`: expected %s. %s", argument, expected, conditionMessage(error))
+    error$call <- call
+    stop(error)
+  })
+}
+
 # "a, b, c, ... (12 in all)": examples for a message.
 some_of <- function(values, most = 3) {
   shown <- paste(utils::head(values, most), collapse = ", ")

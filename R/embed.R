@@ -11,14 +11,14 @@
 #' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for a
 #'   SummarizedExperiment, which has no place for an embedding, and those of [canal_prepare()].
 #' @source CANAL, Methods.
-#' @examples
+#' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
 #' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
-#' panc <- canalR:::cells_of(file, "counts")
-#' cells <- panc$obs$batch == "indrop"
-#' model <- canal_model(canal_config("compact", n_genes = 50), rownames(panc$counts), seed = 1)
-#' model <- canal_train(panc$counts[, cells], panc$obs$celltype[cells], model, epochs = 2, seed = 1,
-#'                      verbose = FALSE)
-#' dim(canal_embed(panc$counts[, cells], model, verbose = FALSE)$embedding)
+#' pancreas <- canal_read_h5ad(file)
+#' indrop <- pancreas[, pancreas$batch == "indrop"]
+#' model <- canal_model(canal_config("compact", n_genes = 50), rownames(pancreas), seed = 1)
+#' model <- canal_train(indrop, "celltype", model, epochs = 2, seed = 1, verbose = FALSE)
+#' indrop <- canal_embed(indrop, model, verbose = FALSE)
+#' dim(SingleCellExperiment::reducedDim(indrop, "CANAL"))
 #' @export
 canal_embed <- function(x, model, num_threads = NULL, device = "cpu",
                         verbose = TRUE, assay.type = "counts", min_genes = NULL) {

@@ -31,8 +31,9 @@ canal_import <- function(path, ..., vocabulary = NULL, config = canal_config("sc
   path <- check_path(path)
   check_config(config)
   check_flag(verbose, "verbose")
-  checkpoint <- cpp_read_checkpoint(path)
-  sizes <- cpp_sizes(checkpoint$weights)
+  expected <- "a checkpoint of scBERT or CANAL"
+  checkpoint <- about_argument("path", expected, cpp_read_checkpoint(path))
+  sizes <- about_argument("path", expected, cpp_sizes(checkpoint$weights))
   genes <- checkpoint_genes(vocabulary, checkpoint$variable_genes0, sizes)
   labels <- checkpoint_labels(checkpoint$annotation, sizes)
   model <- new_model(sized_config(config, sizes), canal_vocabulary(genes$vocabulary), genes$genes,

@@ -29,14 +29,14 @@
 #'   and parameters.
 #' @section Errors: `canalR_error_model` for a model without types, those of [canal_prepare()].
 #' @source CANAL, Methods (novelty); scBERT (Yang et al. 2022), Methods (threshold).
-#' @examples
+#' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
 #' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
-#' panc <- canalR:::cells_of(file, "counts")
-#' cells <- panc$obs$batch == "indrop"
-#' model <- canal_model(canal_config("compact", n_genes = 50), rownames(panc$counts), seed = 1)
-#' model <- canal_train(panc$counts[, cells], panc$obs$celltype[cells], model, epochs = 2, seed = 1,
-#'                      verbose = FALSE)
-#' canal_predict(panc$counts[, cells], model, novelty = "canal", seed = 1, verbose = FALSE)
+#' pancreas <- canal_read_h5ad(file)
+#' indrop <- pancreas[, pancreas$batch == "indrop"]
+#' model <- canal_model(canal_config("compact", n_genes = 50), rownames(pancreas), seed = 1)
+#' model <- canal_train(indrop, "celltype", model, epochs = 2, seed = 1, verbose = FALSE)
+#' annotated <- canal_predict(indrop, model, novelty = "canal", seed = 1, verbose = FALSE)
+#' table(annotated$canal_label, annotated$celltype)
 #' @export
 canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
                           probabilities = FALSE, threshold = NULL,

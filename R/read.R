@@ -26,10 +26,17 @@ canal_read_h5ad <- function(path, as = c("SingleCellExperiment", "Seurat"),
   cells <- cells_of(check_path(path), assay.type)
   if (as == "Seurat") {
     need_package("SeuratObject", "as", "which makes Seurat objects")
-    return(SeuratObject::CreateSeuratObject(cells$counts, meta.data = as.data.frame(cells$obs)))
+    return(SeuratObject::CreateSeuratObject(cells$counts, meta.data = obs_by_cell(cells)))
   }
   need_package("SingleCellExperiment", "as", "which makes such objects")
   SingleCellExperiment::SingleCellExperiment(
-    list(counts = cells$counts), colData = S4Vectors::DataFrame(cells$obs)
+    list(counts = cells$counts),
+    colData = S4Vectors::DataFrame(obs_by_cell(cells), check.names = FALSE)
   )
+}
+
+# The columns of cells under the cells' names, by which Seurat finds them.
+obs_by_cell <- function(cells) {
+  if (is.null(cells$obs)) return(data.frame(row.names = colnames(cells$counts)))
+  `rownames<-`(as.data.frame(cells$obs), colnames(cells$counts))
 }

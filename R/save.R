@@ -18,7 +18,8 @@
 canal_save <- function(model, path) {
   check_model(model)
   path <- check_path(path)
-  cpp_write_tree(path, model_to_tree(model))
+  about_argument("path", "a file that can be written",
+                 cpp_write_tree(path, model_to_tree(model)))
   invisible(path)
 }
 
@@ -26,7 +27,8 @@ canal_save <- function(model, path) {
 #' @export
 canal_load <- function(path) {
   path <- check_path(path)
-  tree <- cpp_read_tree(path, "/", "raw")
+  tree <- about_argument("path", "a model that canal_save() wrote",
+                         cpp_read_tree(path, "/", "raw"))
   check_format(tree, path)
   model_from_tree(tree)
 }

@@ -50,14 +50,12 @@
 #' @section Errors: `canalR_error_labels` (wrong length, missing, one single type),
 #'   `canalR_error_argument`, those of [canal_prepare()].
 #' @source CANAL, Methods; deviations from the published program are listed in `internals.md`.
-#' @examples
+#' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
 #' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
-#' panc <- canalR:::cells_of(file, "counts")
-#' indrop <- panc$obs$batch == "indrop"
-#' genes <- rownames(panc$counts)
-#' model <- canal_model(canal_config("compact", n_genes = 50), genes, seed = 1)
-#' model <- canal_train(panc$counts[, indrop], panc$obs$celltype[indrop], model, epochs = 2,
-#'                      seed = 1, verbose = FALSE)
+#' pancreas <- canal_read_h5ad(file)
+#' indrop <- pancreas[, pancreas$batch == "indrop"]
+#' model <- canal_model(canal_config("compact", n_genes = 50), rownames(pancreas), seed = 1)
+#' model <- canal_train(indrop, "celltype", model, epochs = 2, seed = 1, verbose = FALSE)
 #' model
 #' @export
 canal_train <- function(x, labels, model,
