@@ -29,14 +29,13 @@ canal_read_h5ad <- function(path, as = c("SingleCellExperiment", "Seurat"),
     return(SeuratObject::CreateSeuratObject(cells$counts, meta.data = obs_by_cell(cells)))
   }
   need_package("SingleCellExperiment", "as", "which makes such objects")
-  SingleCellExperiment::SingleCellExperiment(
-    list(counts = cells$counts),
-    colData = S4Vectors::DataFrame(obs_by_cell(cells), check.names = FALSE)
-  )
+  object <- SingleCellExperiment::SingleCellExperiment(list(counts = cells$counts))
+  SummarizedExperiment::colData(object)[names(cells$obs)] <- cells$obs
+  object
 }
 
-# The columns of cells under the cells' names, by which Seurat finds them.
+# The columns of cells under the cells' names, by which Seurat finds them; NULL without any.
 obs_by_cell <- function(cells) {
-  if (is.null(cells$obs)) return(data.frame(row.names = colnames(cells$counts)))
+  if (is.null(cells$obs)) return(NULL)
   `rownames<-`(as.data.frame(cells$obs), colnames(cells$counts))
 }

@@ -30,6 +30,7 @@ canal_load <- function(path) {
   tree <- about_argument("path", "a model that canal_save() wrote",
                          cpp_read_tree(path, "/", "raw"))
   check_format(tree, path)
+  check_parts(tree)
   model_from_tree(tree)
 }
 
@@ -42,11 +43,26 @@ check_format <- function(tree, path) {
     canal_abort("file", "path", "a model that canal_save() wrote", "another HDF5 file",
                 "Checkpoints of Python programs are read by canal_import().", call = sys.call(-1))
   }
+  if (!is.numeric(format$version)) abort_parts("a version")
   if (format$version > model_format$version) {
     canal_abort("version", "path", sprintf("a model of format %d or older", model_format$version),
-                sprintf("format %d, written by canalR %s", format$version, format$written_by),
+                sprintf("format %d, written by canalR %s", format$version,
+                        c(format$written_by, "(not told)")[1]),
                 "Update canalR.", call = sys.call(-1))
   }
+}
+
+# What every model has, whatever else its file holds.
+model_parts <- c("config", "vocabulary", "genes", "labels", "weights", "history", "heldout", "bank",
+                 "pending", "provenance")
+
+check_parts <- function(tree) {
+  lacking <- setdiff(model_parts, names(tree))
+  if (length(lacking)) abort_parts(some_of(lacking))
+}
+
+abort_parts <- function(lacking) {
+  canal_abort("file", "path", "a whole model", paste("one without", lacking), call = sys.call(-2))
 }
 
 model_to_tree <- function(model) {
@@ -54,9 +70,8 @@ model_to_tree <- function(model) {
     format = c(model_format, written_by = as.character(utils::packageVersion("canalR"))),
     config = c(as.list(unclass(model@config)), preset = attr(model@config, "preset")),
     vocabulary = model@vocabulary$genes, genes = model@genes, labels = model@labels,
-    weights = model@weights, weight_order = names(model@weights), history = model@history,
-    heldout = model@heldout, bank = model@bank, pending = model@pending,
-    provenance = model@provenance
+    weights = model@weights, history = model@history, heldout = model@heldout,
+    bank = model@bank, pending = model@pending, provenance = model@provenance
   )
   plain_tree(tree)
 }
@@ -82,7 +97,7 @@ model_from_tree <- function(tree) {
   new("CanalModel",
       config = structure(config, preset = tree$config$preset, class = "canal_config"),
       vocabulary = canal_vocabulary(tree$vocabulary), genes = tree$genes,
-      labels = as.character(tree$labels), weights = tree$weights[tree$weight_order],
+      labels = as.character(tree$labels), weights = tree$weights,
       history = lapply(numbered(tree$history), record_from_tree),
       heldout = lapply(numbered(tree$heldout), cells_from_tree), bank = bank_from_tree(tree$bank),
       pending = if (length(tree$pending)) cells_from_tree(tree$pending) else list(),

@@ -100,17 +100,17 @@ TEST(Tree, WhatIsWrittenIsRead) {
 }
 
 TEST(Tree, EntriesKeepTheirOrder) {
-  const Folder folder;
+  const TempFolder folder;
+  const std::string path = folder.file("tree.h5");
   Tree inner, root;
   inner.children = {{"z", floats({}, {1})}, {"10", floats({}, {2})}, {"9", floats({}, {3})}};
   root.children = {{"second", inner}, {"first", inner}};
-  canal::write_tree(folder.path("t.h5"), root);
-  const Tree tree = canal::read_tree(folder.path("t.h5"), "/");
+  canal::write_tree(path, root);
+  const Tree tree = canal::read_tree(path, "/");
   EXPECT_EQ(tree.children[0].first, "second");
   EXPECT_EQ(tree.child("first")->children[0].first, "z");
   EXPECT_EQ(tree.child("first")->children[1].first, "10");
-  EXPECT_EQ(canal::list_names(folder.path("t.h5"), "first"),
-            (std::vector<std::string>{"z", "10", "9"}));
+  EXPECT_EQ(canal::list_names(path, "first"), (std::vector<std::string>{"z", "10", "9"}));
 }
 
 TEST(Tree, WritingReplacesWholeFilesAndLeavesNoOthers) {

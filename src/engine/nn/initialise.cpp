@@ -79,6 +79,11 @@ void add_classification_head(Weights& weights, int64_t fc1, int64_t fc2, int64_t
   s.fc1 = fc1;
   s.fc2 = fc2;
   s.types = types;
+  const auto is_pretraining_head = [](const auto& weight) {
+    return weight.first == "to_out.weight" || weight.first == "to_out.bias";
+  };
+  weights.erase(std::remove_if(weights.begin(), weights.end(), is_pretraining_head),
+                weights.end());
   at::Generator generator = make_generator(seed);
   HeadParameters head;
   visit_head(head, s, [&](const std::string& name, at::Tensor&, const Shape& shape) {

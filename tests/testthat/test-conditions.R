@@ -1,0 +1,66 @@
+test_that("an error says which argument, what was expected, what came and what to do", {
+  call_it <- function(size) canal_abort("argument", "size", "one number", "\"a\"", "Try 3.")
+  error <- tryCatch(call_it("a"), error = identity)
+  expect_s3_class(error, c("canalR_error_argument", "canalR_error", "error", "condition"),
+                  exact = TRUE)
+  expect_identical(conditionMessage(error),
+                   "`size`: expected one number; got \"a\".\nTry 3.")
+  expect_identical(conditionCall(error), quote(call_it("a")))
+})
+
+test_that("warnings and messages have classes of their own", {
+  expect_warning(canal_warn("overlap", "x", "a", "b"), "^`x`: expected a; got b\\.$",
+                 class = "canalR_warning_overlap")
+  expect_message(canal_inform("stage", "Done."), "^Done\\.\n$", class = "canalR_message_stage")
+  expect_silent(canal_inform("stage", "Done.", verbose = FALSE))
+  condition <- tryCatch(canal_inform("stage", "Done."), message = identity)
+  expect_s3_class(condition, "canalR_message")
+})
+
+test_that("text of the user is never a format", {
+  expect_error(canal_abort("file", "path", "a file", "100 %s %d"), "got 100 %s %d.", fixed = TRUE)
+})
+
+test_that("an engine error comes as a classed one", {
+  expect_error(cpp_network(list(), "cpu"), class = "canalR_error_sizes")
+  expect_error(cpp_trim_bank(1L, 1L, 1L, 1, 0), class = "canalR_error_input")
+  error <- tryCatch(cpp_read_npy(tempfile()), error = identity)
+  expect_s3_class(error, c("canalR_error_file", "canalR_error", "error", "condition"), exact = TRUE)
+})
+
+test_that("a message shows some values and how many there are", {
+  expect_identical(some_of(c("a", "b", "c")), "a, b, c")
+  expect_identical(some_of(letters), "a, b, c, ... (26 in all)")
+  expect_identical(some_of(letters, 1), "a, ... (26 in all)")
+  expect_identical(some_of(character()), "")
+})
+
+test_that("values are described shortly", {
+  expect_identical(describe_value(NULL), "NULL")
+  expect_identical(describe_value(0.5), "0.5")
+  expect_identical(describe_value(NA), "NA")
+  expect_identical(describe_value(1:3), "an object of class integer and length 3")
+  expect_match(describe_value(data.frame(a = 1:2)), "data.frame")
+})
+
+test_that("plain arguments are checked and returned", {
+  expect_identical(check_number(2, "n", 1, 3), 2)
+  expect_refused(check_number(4, "n", 1, 3), "argument", "n")
+  expect_error(check_number(1.5, "n", 1, 3, whole = TRUE), "one whole number from 1 to 3; got 1.5")
+  expect_refused(check_flag(NA, "verbose"), "argument", "verbose")
+  expect_refused(check_flag(1, "verbose"), "argument", "verbose")
+  expect_refused(check_choice("c", c("a", "b"), "kind"), "argument", "kind")
+  expect_refused(check_model(list()), "argument", "model")
+  expect_refused(check_path(c("a", "b")), "argument", "path")
+  expect_refused(check_path(NA_character_), "argument", "path")
+  expect_refused(thread_count(0), "argument", "num_threads")
+  expect_refused(thread_count(1.5), "argument", "num_threads")
+  expect_identical(thread_count(NULL), 0L)
+  expect_refused(check_device("gpu"), "argument", "device")
+  expect_identical(check_device("cpu"), "cpu")
+})
+
+test_that("a device that is not there is told", {
+  skip_if(cpp_runtime_info()$cuda, "there is a CUDA device")
+  expect_refused(check_device("cuda"), "device", "device")
+})

@@ -1,0 +1,111 @@
+# Ctrl-C, sent to another R session while it trains or annotates.
+
+# A network that takes seconds per epoch, and one that ends an epoch every few milliseconds, so that
+# the interrupt comes between two lines of R as often as not.
+session_code <- '
+cells <- value$cells
+train <- function(model, ..., telling = "none") {
+  withCallingHandlers(
+    canal_train(cells$counts, cells$types, model, seed = 1, ...),
+    canalR_message_prepare = function(message) {
+      tell(telling)
+      tryInvokeRestart("muffleMessage")
+    }
+  )
+}
+large <- canal_model(canal_config("compact", n_genes = 200, dim = 256, depth = 6, head_width = 64),
+                     rownames(cells$counts), seed = 1)
+result <- list(model = train(large, epochs = 1e5, telling = "began-1"))
+result$ended_1 <- as.numeric(Sys.time())
+result$labels <- canal_predict(cells$counts[, 1:3], result$model, verbose = FALSE)$canal_label
+many <- cells$counts[, rep(1, 20000)]
+colnames(many) <- seq_len(ncol(many))
+result$predicted <- tryCatch({
+  withCallingHandlers(canal_predict(many, result$model),
+                      canalR_message_prepare = function(message) tell("began-2"))
+}, interrupt = function(interrupt) "interrupted")
+result$ended_2 <- as.numeric(Sys.time())
+result$small <- train(value$small, epochs = 1e5, patience = 1e6, telling = "began-3")
+result$ended_3 <- as.numeric(Sys.time())
+result$next_one <- train(result$small, epochs = 1)
+'
+
+# Sends the interrupts that the code above waits for; returns when.
+interrupt_thrice <- function(file) {
+  sent <- numeric()
+  for (round in 1:3) {
+    if (!wait_for(file(paste0("began-", round)))) return(sent)
+    Sys.sleep(c(1.5, 1, 2)[round])
+    tools::pskill(as.integer(readLines(file("pid"))), tools::SIGINT)
+    sent[round] <- as.numeric(Sys.time())
+  }
+  sent
+}
+
+interrupted_session <- function() {
+  once("interrupted", function() {
+    small <- canal_model(small_config(n_genes = 10, history_size = 2), rownames(panc()$counts),
+                         seed = 1)
+    sent <- NULL
+    result <- in_new_session(session_code, list(cells = stage_one_cells(), small = small),
+                             function(file) sent <<- interrupt_thrice(file))
+    c(result, list(sent = sent))
+  })
+}
+
+test_that("Ctrl-C gives the model back within a second", {
+  skip_on_os("windows")
+  session <- interrupted_session()
+  expect_lt(session$ended_1 - session$sent[1], 1)
+  expect_s4_class(session$model, "CanalModel")
+  expect_identical(last_record(session$model)$stopped, "interrupt")
+  expect_identical(session$model@labels, stage_one()@labels)
+  expect_length(last_record(session$model)$accuracy, 0)
+  expect_true(all(session$labels %in% stage_one()@labels))
+})
+
+test_that("an annotation ends within a second, with R's interrupt", {
+  skip_on_os("windows")
+  session <- interrupted_session()
+  expect_identical(session$predicted, "interrupted")
+  expect_lt(session$ended_2 - session$sent[2], 1)
+})
+
+test_that("the best model so far is the one given back", {
+  skip_on_os("windows")
+  session <- interrupted_session()
+  record <- last_record(session$small)
+  expect_lt(session$ended_3 - session$sent[3], 1)
+  expect_identical(record$stopped, "interrupt")
+  expect_gt(record$epochs, 1)
+  expect_identical(record$best_accuracy, max(record$losses$validation_accuracy))
+})
+
+test_that("cells of an interrupted stage are ranked when the next one starts", {
+  skip_on_os("windows")
+  session <- interrupted_session()
+  model <- session$small
+  cells <- stage_one_cells()
+  held <- hold_out(cells$types, 0.2, derive_seed(1, 1))
+  expect_identical(nrow(model@bank$entries), 0L)
+  expect_identical(model@pending$names, colnames(cells$counts)[!held])
+  settled <- settle_bank(model, NULL, "cpu")
+  expect_setequal(settled@bank$entries$cell, model@pending$names)
+  expect_true(all(settled@bank$entries$stage == 1))
+  following <- session$next_one
+  expect_length(following@pending, 0)
+  first <- following@bank$entries[following@bank$entries$stage == 1, ]
+  expect_identical(first[order(first$cell), c("cell", "type", "rank")],
+                   settled@bank$entries[order(settled@bank$entries$cell), c("cell", "type", "rank")],
+                   ignore_attr = TRUE)
+  expect_identical(last_record(following)$stopped, "epochs")
+})
+
+test_that("a model of an interrupted stage is saved with the cells that wait", {
+  skip_on_os("windows")
+  path <- tempfile(fileext = ".h5")
+  on.exit(unlink(path))
+  model <- interrupted_session()$small
+  canal_save(model, path)
+  expect_same_model(canal_load(path), model)
+})

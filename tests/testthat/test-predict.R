@@ -1,0 +1,175 @@
+# What a prediction holds, without the record of when it was made.
+values_of <- function(prediction) as.data.frame(prediction)
+
+test_that("a matrix gives a DataFrame with a row per cell", {
+  cells <- stage_two_cells()
+  result <- predict_quietly(cells$counts, stage_two())
+  expect_s4_class(result, "DataFrame")
+  expect_identical(rownames(result), colnames(cells$counts))
+  expect_named(result, c("canal_label", "canal_confidence", "canal_novelty", "canal_reason"))
+  logits <- canal_forward(canal_prepare(cells$counts, stage_two(), verbose = FALSE), stage_two())
+  softmax <- exp(logits) / rowSums(exp(logits))
+  expect_identical(result$canal_label, stage_two()@labels[max.col(logits, "first")])
+  expect_equal(result$canal_confidence, apply(softmax, 1, max))
+  expect_true(all(is.na(result$canal_reason)))
+  expect_true(all(result$canal_confidence > 0 & result$canal_confidence <= 1))
+})
+
+test_that("labels go into the user's own object, which else stays as it is", {
+  cells <- stage_two_cells()
+  expected <- values_of(predict_quietly(cells$counts, stage_two()))
+  skip_if_not_installed("SingleCellExperiment")
+  experiment <- SingleCellExperiment::SingleCellExperiment(list(counts = cells$counts))
+  experiment$donor <- seq_len(ncol(experiment))
+  result <- predict_quietly(experiment, stage_two())
+  expect_identical(values_of(SummarizedExperiment::colData(result))[names(expected)], expected)
+  expect_identical(result$donor, experiment$donor)
+  skip_if_not_installed("SeuratObject")
+  seurat <- SeuratObject::CreateSeuratObject(cells$counts)
+  result <- predict_quietly(seurat, stage_two())
+  expect_identical(result@meta.data[names(expected)], expected)
+  expect_identical(result@meta.data[names(seurat@meta.data)], seurat@meta.data)
+})
+
+test_that("a result can be traced to the model and the parameters", {
+  result <- predict_quietly(stage_two_cells()$counts, stage_two(), novelty = "canal", seed = 1)
+  record <- S4Vectors::metadata(result)$canal
+  expect_identical(record$model$id, stage_two()@provenance$id)
+  expect_identical(record$model$stages, 2L)
+  expect_identical(record$version, as.character(utils::packageVersion("canalR")))
+  expect_identical(record$parameters$novelty, "canal")
+  expect_identical(record$parameters$temperature, 0.8)
+  expect_identical(record$parameters$cells, ncol(stage_two_cells()$counts))
+  expect_true(is.finite(record$parameters$threshold))
+})
+
+test_that("a cell with too few genes has NA and the reason, in its place", {
+  counts <- stage_two_cells()$counts
+  poor <- c(1, 7, ncol(counts))
+  counts[, poor] <- 0
+  result <- predict_quietly(counts, stage_two(), novelty = "canal", seed = 1, probabilities = TRUE)
+  expect_identical(rownames(result), colnames(counts))
+  expect_identical(which(is.na(result$canal_label)), as.integer(poor))
+  expect_identical(which(is.na(result$canal_confidence)), as.integer(poor))
+  expect_identical(which(is.na(result$canal_novelty)), as.integer(poor))
+  expect_identical(which(is.na(result$canal_prob_alpha)), as.integer(poor))
+  expect_match(result$canal_reason[poor], "0 detected genes, fewer than 4")
+  expect_true(all(is.na(result$canal_reason[-poor])))
+  rest <- predict_quietly(counts[, -poor], stage_two(), novelty = "canal", seed = 1,
+                          probabilities = TRUE)
+  expect_identical(values_of(result)[-poor, ], values_of(rest))
+})
+
+test_that("cells that all have too few genes have reasons too", {
+  counts <- stage_two_cells()$counts[, 1:3]
+  for (novelty in c("none", "canal", "threshold")) {
+    result <- predict_quietly(counts, stage_two(), novelty = novelty, min_genes = 190)
+    expect_identical(nrow(result), 3L)
+    expect_true(all(is.na(result$canal_label)))
+    expect_match(result$canal_reason, "fewer than 190")
+  }
+})
+
+test_that("probabilities have a column per type and sum to one", {
+  result <- predict_quietly(stage_two_cells()$counts, stage_two(), probabilities = TRUE)
+  names <- paste0("canal_prob_", stage_two()@labels)
+  expect_true(all(names %in% names(result)))
+  table <- as.matrix(values_of(result)[names])
+  expect_equal(unname(rowSums(table)), rep(1, nrow(table)), tolerance = 1e-12)
+  expect_identical(unname(apply(table, 1, max)), result$canal_confidence)
+  expect_identical(stage_two()@labels[max.col(table, "first")], result$canal_label)
+})
+
+test_that("the order of cells and genes does not matter", {
+  counts <- stage_two_cells()$counts
+  expected <- values_of(predict_quietly(counts, stage_two()))
+  backwards <- values_of(predict_quietly(counts[rev(rownames(counts)), rev(colnames(counts))],
+                                         stage_two()))
+  expect_identical(rownames(backwards), rev(colnames(counts)))
+  expect_identical(backwards[colnames(counts), ], expected)
+})
+
+test_that("a cell's label and confidence do not depend on the others, to the last bit", {
+  counts <- stage_two_cells()$counts
+  expected <- values_of(predict_quietly(counts, stage_two(), probabilities = TRUE))
+  for (size in c(1, 7, 20)) {
+    pieces <- split(seq_len(ncol(counts)), (seq_len(ncol(counts)) - 1) %/% size)
+    if (size == 1) pieces <- pieces[c(1, 5, 9)]
+    for (cells in pieces) {
+      part <- predict_quietly(counts[, cells, drop = FALSE], stage_two(), probabilities = TRUE)
+      expect_identical(values_of(part), expected[cells, ])
+    }
+  }
+  for (threads in 1:2) {
+    result <- predict_quietly(counts, stage_two(), probabilities = TRUE, num_threads = threads)
+    expect_identical(values_of(result), expected)
+  }
+})
+
+test_that("near ties do not draw on the user's random numbers", {
+  logits <- matrix(c(1, 1 + 1e-7, 1 - 1e-7, 1, 1, 1), 2)
+  set.seed(1)
+  before <- get(".Random.seed", globalenv())
+  expect_equal(rowSums(softmax(logits)), c(1, 1))
+  expect_identical(softmax(logits), softmax(logits))
+  expect_identical(get(".Random.seed", globalenv()), before)
+  expect_equal(softmax(matrix(c(1000, 0), 1)), matrix(c(1, 0), 1))
+})
+
+test_that("a model without types and arguments out of range are refused", {
+  counts <- stage_two_cells()$counts
+  expect_refused(canal_predict(counts, untrained()), "model", "model")
+  expect_refused(canal_predict(counts, NULL), "argument", "model")
+  wrong <- list(novelty = "energy", novelty = c("none", "canal"), probabilities = NA,
+                threshold = 2, threshold = -1, threshold = "a", temperature = 0, temperature = Inf,
+                num_threads = 0, device = "tpu", verbose = NA, min_genes = -1)
+  for (i in seq_along(wrong)) {
+    call <- utils::modifyList(list(counts, stage_two(), verbose = FALSE), wrong[i])
+    expect_refused(do.call(canal_predict, call), "argument", names(wrong)[i])
+  }
+  expect_refused(canal_predict(counts, stage_two(), "canal", seed = -1, verbose = FALSE),
+                 "argument", "seed")
+})
+
+test_that("progress is told, and verbose silences it", {
+  counts <- stage_two_cells()$counts
+  expect_silent(predict_quietly(counts, stage_two()))
+  expect_message(canal_predict(counts, stage_two()), class = "canalR_message_prepare")
+})
+
+test_that("a forked worker annotates alike", {
+  skip_on_os("windows")
+  counts <- stage_two_cells()$counts
+  expected <- values_of(predict_quietly(counts, stage_two()))
+  results <- parallel::mclapply(1:2, function(i) values_of(predict_quietly(counts, stage_two())),
+                                mc.cores = 2)
+  expect_identical(results, list(expected, expected))
+})
+
+test_that("a worker of a cluster annotates and trains alike", {
+  cells <- stage_one_cells()
+  cluster <- parallel::makePSOCKcluster(1)
+  on.exit(parallel::stopCluster(cluster))
+  parallel::clusterCall(cluster, function(paths) .libPaths(paths),
+                        c(dirname(find.package("canalR")), .libPaths()))
+  work <- function(job) {
+    suppressMessages(library(canalR))
+    model <- canal_train(job$counts, job$types, job$untrained, seed = 1, verbose = FALSE)
+    list(weights = model@weights,
+         labels = as.data.frame(canal_predict(job$counts, job$model, verbose = FALSE)))
+  }
+  environment(work) <- globalenv()
+  job <- list(counts = cells$counts, types = cells$types, model = stage_one(),
+              untrained = untrained())
+  result <- parallel::clusterCall(cluster, work, job)[[1]]
+  expect_identical(result$weights, stage_one()@weights)
+  expect_identical(result$labels, values_of(predict_quietly(cells$counts, stage_one())))
+})
+
+test_that("a new session annotates alike with a model from saveRDS()", {
+  counts <- stage_two_cells()$counts
+  predict_quietly(counts, stage_two())
+  code <- "result <- as.data.frame(canal_predict(value$counts, value$model, verbose = FALSE))"
+  expect_identical(in_new_session(code, list(counts = counts, model = stage_two())),
+                   values_of(predict_quietly(counts, stage_two())))
+})
