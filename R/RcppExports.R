@@ -53,8 +53,8 @@ cpp_initial_weights <- function(sizes, token_sd, position_sd, seed) {
     .Call(`_canalR_cpp_initial_weights`, sizes, token_sd, position_sd, seed)
 }
 
-cpp_add_head <- function(weights, fc1, fc2, types, seed) {
-    .Call(`_canalR_cpp_add_head`, weights, fc1, fc2, types, seed)
+cpp_add_head <- function(weights, fc1, fc2, types, pretrained, seed) {
+    .Call(`_canalR_cpp_add_head`, weights, fc1, fc2, types, pretrained, seed)
 }
 
 cpp_grow_types <- function(weights, types, seed) {

@@ -31,8 +31,8 @@ engine_error <- function(kind, text) {
   stop(canal_condition("error", kind, text, NULL))
 }
 
-# Errors of the engine know the file, not the argument that named it; here the one is put to the other.
-# expected: "a model that canal_save() wrote".
+# Errors of the engine know the file, not the argument that named it; here the one is put to the
+# other. expected: "a model that canal_save() wrote".
 about_argument <- function(argument, expected, code, call = sys.call(-1)) {
   tryCatch(code, canalR_error = function(error) {
     if (startsWith(conditionMessage(error), "`")) stop(error)

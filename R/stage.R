@@ -30,7 +30,8 @@ grow_network <- function(model, genes, labels, seed) {
   if (!identical(genes, model@vocabulary$genes)) {
     weights <- cpp_cut_positions(weights, match(genes, model@vocabulary$genes) - 1L)
   }
-  cpp_add_head(weights, model@config$fc1, model@config$fc2, length(labels), seed)
+  cpp_add_head(weights, model@config$fc1, model@config$fc2, length(labels),
+               isTRUE(model@provenance$pretrained), seed)
 }
 
 new_trainer <- function(stage, settings) {
@@ -42,7 +43,8 @@ new_trainer <- function(stage, settings) {
     list(trainable = settings$trainable, label_smoothing = settings$label_smoothing,
          distillation = if (distil) settings$lambda * length(old) / length(stage$labels) else 0,
          batch_size = settings$batch_size, redraw_interval = settings$redraw_interval,
-         weight_decay = stage$model@config$weight_decay, batch_stabiliser = FALSE,
+         weight_decay = stage$model@config$weight_decay,
+         dropped_tokens = stage$model@config$dropped_tokens, batch_stabiliser = FALSE,
          learn_positions = identical(stage$model@provenance$positions, "learned"),
          seed = derive_seed(settings$seed, 4), num_threads = thread_count(settings$num_threads),
          device = settings$device)

@@ -162,16 +162,17 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_add_head
-Rcpp::List cpp_add_head(Rcpp::List weights, double fc1, double fc2, double types, double seed);
-RcppExport SEXP _canalR_cpp_add_head(SEXP weightsSEXP, SEXP fc1SEXP, SEXP fc2SEXP, SEXP typesSEXP, SEXP seedSEXP) {
+Rcpp::List cpp_add_head(Rcpp::List weights, double fc1, double fc2, double types, bool pretrained, double seed);
+RcppExport SEXP _canalR_cpp_add_head(SEXP weightsSEXP, SEXP fc1SEXP, SEXP fc2SEXP, SEXP typesSEXP, SEXP pretrainedSEXP, SEXP seedSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type weights(weightsSEXP);
     Rcpp::traits::input_parameter< double >::type fc1(fc1SEXP);
     Rcpp::traits::input_parameter< double >::type fc2(fc2SEXP);
     Rcpp::traits::input_parameter< double >::type types(typesSEXP);
+    Rcpp::traits::input_parameter< bool >::type pretrained(pretrainedSEXP);
     Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_add_head(weights, fc1, fc2, types, seed));
+    rcpp_result_gen = Rcpp::wrap(cpp_add_head(weights, fc1, fc2, types, pretrained, seed));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -403,7 +404,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_read_word2vec", (DL_FUNC) &_canalR_cpp_read_word2vec, 1},
     {"_canalR_cpp_sizes", (DL_FUNC) &_canalR_cpp_sizes, 1},
     {"_canalR_cpp_initial_weights", (DL_FUNC) &_canalR_cpp_initial_weights, 4},
-    {"_canalR_cpp_add_head", (DL_FUNC) &_canalR_cpp_add_head, 5},
+    {"_canalR_cpp_add_head", (DL_FUNC) &_canalR_cpp_add_head, 6},
     {"_canalR_cpp_grow_types", (DL_FUNC) &_canalR_cpp_grow_types, 3},
     {"_canalR_cpp_cut_positions", (DL_FUNC) &_canalR_cpp_cut_positions, 2},
     {"_canalR_cpp_set_positions", (DL_FUNC) &_canalR_cpp_set_positions, 2},

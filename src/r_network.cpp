@@ -55,11 +55,13 @@ Rcpp::List cpp_initial_weights(Rcpp::List sizes, double token_sd, double positio
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_add_head(Rcpp::List weights, double fc1, double fc2, double types, double seed) {
+Rcpp::List cpp_add_head(Rcpp::List weights, double fc1, double fc2, double types, bool pretrained,
+                        double seed) {
   return glue::guarded([&] {
     canal::Weights grown = glue::weights_from_r(weights);
-    canal::add_classification_head(grown, static_cast<int64_t>(fc1), static_cast<int64_t>(fc2),
-                                   static_cast<int64_t>(types), seed_from_r(seed));
+    canal::add_classification_head(
+        grown, static_cast<int64_t>(fc1), static_cast<int64_t>(fc2), static_cast<int64_t>(types),
+        pretrained ? canal::HeadStart::uniform : canal::HeadStart::expression, seed_from_r(seed));
     return glue::weights_to_r(grown);
   });
 }

@@ -25,6 +25,7 @@ canal::TrainerOptions options_from_r(Rcpp::List o) {
   options.batch_size = static_cast<int64_t>(number("batch_size"));
   options.redraw_interval = static_cast<int64_t>(number("redraw_interval"));
   options.weight_decay = number("weight_decay");
+  options.dropped_tokens = number("dropped_tokens");
   options.batch_stabiliser = Rcpp::as<bool>(o["batch_stabiliser"]);
   options.learn_positions = Rcpp::as<bool>(o["learn_positions"]);
   options.seed = static_cast<uint64_t>(number("seed"));

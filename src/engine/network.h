@@ -31,7 +31,7 @@ NetworkSizes sizes_of(const Weights& weights);
 
 // How random weights are drawn.
 struct InitialisationOptions {
-  double token_sd;     // sd of the token table's normal entries
+  double token_sd;     // sd of the token table's entries
   double position_sd;  // sd of the position table's, its last row zero
   uint64_t seed;
 };
@@ -39,9 +39,15 @@ struct InitialisationOptions {
 // Weights of an untrained network: the encoder, and the heads that `sizes` names.
 Weights initial_weights(const NetworkSizes& sizes, const InitialisationOptions& options);
 
+// How an untrained classification head starts.
+enum class HeadStart {
+  uniform,    // every layer uniform, as PyTorch has it: for a pre-trained encoder
+  expression  // reads the tokens' expression: for an encoder that was never trained
+};
+
 // Replaces the pre-training head by (or adds) an untrained classification head.
 void add_classification_head(Weights& weights, int64_t fc1, int64_t fc2, int64_t types,
-                             uint64_t seed);
+                             HeadStart start, uint64_t seed);
 
 // Appends rows for new types to fc3; old rows are kept as they are (METHODS section 4).
 void grow_types(Weights& weights, int64_t types, uint64_t seed);

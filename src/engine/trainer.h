@@ -24,6 +24,7 @@ struct TrainerOptions {
   int64_t batch_size;
   int64_t redraw_interval;  // forward passes between two draws of the features; 0: never
   double weight_decay;
+  double dropped_tokens;  // most of a cell's tokens that a step may set to 0, as a share; 0: none
   bool batch_stabiliser;  // one key stabiliser for a batch, as the published training has it
   bool learn_positions;   // with Trainable::all: the position table too, unless it is gene2vec's
   uint64_t seed;

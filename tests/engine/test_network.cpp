@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "compare.h"
 #include "golden.h"
 
@@ -148,6 +150,58 @@ TEST(Surgery, features_are_orthogonal_in_blocks) {
   for (int64_t a = 0; a < 4; ++a)
     for (int64_t b = 0; b < a; ++b) EXPECT_NEAR(dot(a, b), 0, 1e-5);
   EXPECT_GT(dot(0, 0), 0);
+}
+
+// What the head's filter makes of every token by itself, layer-normed: T numbers.
+std::vector<double> read_tokens(const canal::Weights& weights) {
+  const auto& table = *canal::find(weights, "token_emb.weight");
+  const auto& filter = canal::find(weights, "to_out.conv1.weight")->values;
+  const int64_t dim = table.shape[1];
+  std::vector<double> readings;
+  for (auto row = table.values.begin(); row != table.values.end(); row += dim) {
+    double sum = 0, squares = 0, product = 0, filter_sum = 0;
+    for (int64_t d = 0; d < dim; ++d) {
+      sum += row[d];
+      squares += row[d] * row[d];
+      product += row[d] * filter[d];
+      filter_sum += filter[d];
+    }
+    const double mean = sum / dim;
+    readings.push_back((product - mean * filter_sum) / std::sqrt(squares / dim - mean * mean));
+  }
+  return readings;
+}
+
+canal::Weights untrained_with_head(uint64_t seed, int64_t dim, canal::HeadStart start) {
+  canal::Weights weights =
+      canal::initial_weights({7, 12, dim, 1, 2, 4, 6, 4 * dim, 0, 0, 0, true}, {2, 0.1, seed});
+  canal::add_classification_head(weights, 5, 4, 3, start, seed);
+  return weights;
+}
+
+TEST(Surgery, an_untrained_network_reads_expression_whatever_the_seed) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    const auto weights = untrained_with_head(seed, 8, canal::HeadStart::expression);
+    const std::vector<double> readings = read_tokens(weights);
+    EXPECT_NEAR(readings[0], 0, 1e-5) << seed;
+    for (int token = 1; token <= 5; ++token) EXPECT_GT(readings[token], readings[token - 1]);
+    EXPECT_NEAR(readings[5], 1, 1e-5) << seed;
+    for (const char* bias : {"to_out.conv1.bias", "to_out.fc1.bias", "to_out.fc2.bias"})
+      for (float value : canal::find(weights, bias)->values) EXPECT_EQ(value, 0) << bias;
+  }
+}
+
+TEST(Surgery, the_head_of_a_pretrained_network_starts_uniform) {
+  const auto weights = untrained_with_head(3, 8, canal::HeadStart::uniform);
+  for (float value : canal::find(weights, "to_out.conv1.weight")->values)
+    EXPECT_LE(std::abs(value), 1 / std::sqrt(8.0f));
+  for (float value : canal::find(weights, "to_out.fc1.bias")->values) EXPECT_NE(value, 0);
+}
+
+TEST(Surgery, a_network_too_narrow_for_ordered_tokens_is_drawn_all_the_same) {
+  for (int64_t dim : {1, 2})
+    for (const auto& [name, array] : untrained_with_head(3, dim, canal::HeadStart::expression))
+      for (float value : array.values) EXPECT_TRUE(std::isfinite(value)) << name;
 }
 
 TEST(Surgery, growing_keeps_old_rows_and_cutting_keeps_chosen_positions) {

@@ -32,6 +32,7 @@ struct GoldenStage {
     options.batch_size = tokens.shape[0];
     options.redraw_interval = 0;
     options.weight_decay = 0;
+    options.dropped_tokens = 0;
     options.batch_stabiliser = true;
     options.learn_positions = false;
     options.seed = 1;
@@ -123,6 +124,47 @@ TEST(Trainer, parts_of_a_batch_add_up_to_the_batch) {
     for (float& value : array.values) value /= static_cast<float>(cells);
     EXPECT_LT(relative_difference(array, *canal::find(whole, name)), 1e-3) << name;
   }
+}
+
+// Training loss of the first epoch at the start weights.
+double first_loss(GoldenStage& stage) {
+  return stage.trainer()->train_epoch(0, false, stage.control).classification;
+}
+
+TEST(Trainer, dropped_tokens_change_what_is_trained_on_and_a_seed_repeats_them) {
+  GoldenStage stage;
+  stage.options.batch_stabiliser = false;
+  const double whole = first_loss(stage);
+  stage.options.dropped_tokens = 1;
+  const double dropped = first_loss(stage);
+  EXPECT_NE(dropped, whole);
+  stage.options.num_threads = 1;
+  EXPECT_EQ(first_loss(stage), dropped);
+  stage.options.seed = 2;
+  EXPECT_NE(first_loss(stage), dropped);
+}
+
+TEST(Trainer, dropped_tokens_become_0) {
+  GoldenStage stage;
+  stage.options.batch_stabiliser = false;
+  const std::vector<uint8_t> silent(stage.data.tokens.cells * stage.data.tokens.length, 0);
+  stage.data.tokens.data = silent.data();
+  const double whole = first_loss(stage);
+  stage.options.dropped_tokens = 1;
+  EXPECT_EQ(first_loss(stage), whole);
+}
+
+TEST(Trainer, validation_sees_every_token) {
+  GoldenStage stage;
+  const double whole = stage.trainer()->validate(stage.data, stage.control).loss;
+  stage.options.dropped_tokens = 1;
+  EXPECT_EQ(stage.trainer()->validate(stage.data, stage.control).loss, whole);
+}
+
+TEST(Trainer, a_share_of_dropped_tokens_beyond_1_is_refused) {
+  GoldenStage stage;
+  stage.options.dropped_tokens = 1.5;
+  EXPECT_THROW(stage.trainer(), canal::Error);
 }
 
 // A central difference of the loss along one weight.

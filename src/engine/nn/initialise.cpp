@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "engine/errors.h"
+#include "engine/nn/expression_start.h"
 #include "engine/nn/parameters.h"
 #include "engine/nn/random.h"
 
@@ -36,11 +37,22 @@ int64_t inputs_of(const std::string& name, const NetworkSizes& s) {
   return s.dim;
 }
 
+// Of the usual size at the start of a network that was never trained: the layers add this much to
+// the tokens, so that what leaves the encoder is first of all the cell's own expression. Random
+// attention at full size shifts all tokens of a cell by how many genes it expresses, which is what
+// differs between technologies.
+constexpr double residual_start = 0.1;
+
+bool ends_a_residual_branch(const std::string& name) {
+  return contains(name, "0.fn.to_out") || contains(name, "fn.w2");
+}
+
 at::Tensor draw_parameter(const std::string& name, const Shape& shape, const NetworkSizes& s,
                           const InitialisationOptions& options, at::Generator& generator) {
   if (ends_with(name, "norm.weight")) return at::ones(shape);
   if (ends_with(name, "norm.bias")) return at::zeros(shape);
-  if (name == "token_emb.weight") return draw_table(shape, options.token_sd, generator);
+  if (name == "token_emb.weight")
+    return draw_expression_tokens(s.tokens, s.dim, options.token_sd, generator);
   if (name == "pos_emb.emb.weight") {
     at::Tensor table = draw_table(shape, options.position_sd, generator);
     table.select(0, s.positions - 1).zero_();
@@ -48,6 +60,19 @@ at::Tensor draw_parameter(const std::string& name, const Shape& shape, const Net
   }
   if (ends_with(name, "projection_matrix"))
     return draw_projection(s.features, s.head_width, generator);
+  at::Tensor linear = draw_linear(shape, inputs_of(name, s), generator);
+  return ends_a_residual_branch(name) ? linear.mul_(residual_start) : linear;
+}
+
+// The head of a network that was never trained: its filter reads expression, and the layers before
+// a relu start with He's variance and without a bias. fc3 makes logits and starts as any layer.
+at::Tensor draw_expression_head(const std::string& name, const Shape& shape, const NetworkSizes& s,
+                                const at::Tensor& filter, at::Generator& generator) {
+  const bool is_bias = ends_with(name, "bias");
+  if (contains(name, "to_out.conv1") && filter.defined())
+    return is_bias ? at::zeros(shape) : filter.reshape(shape);
+  if (contains(name, "to_out.fc1") || contains(name, "to_out.fc2"))
+    return is_bias ? at::zeros(shape) : draw_before_relu(shape, inputs_of(name, s), generator);
   return draw_linear(shape, inputs_of(name, s), generator);
 }
 
@@ -73,7 +98,7 @@ Weights initial_weights(const NetworkSizes& sizes, const InitialisationOptions& 
 }
 
 void add_classification_head(Weights& weights, int64_t fc1, int64_t fc2, int64_t types,
-                             uint64_t seed) {
+                             HeadStart start, uint64_t seed) {
   NetworkSizes s = sizes_of(weights);
   if (s.types > 0) throw Error(ErrorKind::sizes, "The network has a classification head already.");
   s.fc1 = fc1;
@@ -82,12 +107,15 @@ void add_classification_head(Weights& weights, int64_t fc1, int64_t fc2, int64_t
   const auto is_pretraining_head = [](const auto& weight) {
     return weight.first == "to_out.weight" || weight.first == "to_out.bias";
   };
-  weights.erase(std::remove_if(weights.begin(), weights.end(), is_pretraining_head),
-                weights.end());
+  weights.erase(std::remove_if(weights.begin(), weights.end(), is_pretraining_head), weights.end());
   at::Generator generator = make_generator(seed);
+  const at::Tensor filter = expression_filter(to_tensor(*find(weights, "token_emb.weight")));  // D
   HeadParameters head;
   visit_head(head, s, [&](const std::string& name, at::Tensor&, const Shape& shape) {
-    weights.emplace_back(name, to_array(draw_linear(shape, inputs_of(name, s), generator)));
+    weights.emplace_back(name,
+                         to_array(start == HeadStart::expression
+                                      ? draw_expression_head(name, shape, s, filter, generator)
+                                      : draw_linear(shape, inputs_of(name, s), generator)));
   });
 }
 

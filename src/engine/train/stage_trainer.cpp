@@ -1,6 +1,7 @@
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/rand.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -27,6 +28,8 @@ void check_options(const TrainerOptions& options) {
   if (options.batch_size < 1) throw Error(ErrorKind::input, "A batch needs at least one cell.");
   if (options.label_smoothing < 0 || options.label_smoothing >= 1)
     throw Error(ErrorKind::input, "Label smoothing must lie in [0, 1).");
+  if (options.dropped_tokens < 0 || options.dropped_tokens > 1)
+    throw Error(ErrorKind::input, "The share of dropped tokens must lie in [0, 1].");
 }
 
 void check_data(const StageData& data, int64_t types) {
@@ -113,8 +116,11 @@ struct StageTrainer::Impl {
 
   void remember_old_embeddings(const Weights& old_weights, const Control& control);
   void redraw_if_due();
-  Contribution contribute(const Cells& cells, double share, const Control& control) const;
-  Contribution differentiate(const Cells& batch, const Control& control) const;
+  at::Tensor with_dropped_tokens(const at::Tensor& tokens);
+  Contribution contribute(const Cells& cells, const at::Tensor& tokens, double share,
+                          const Control& control) const;
+  Contribution differentiate(const Cells& batch, const at::Tensor& tokens,
+                             const Control& control) const;
 
   TrainerOptions options;
   StageNetwork network;
@@ -156,11 +162,22 @@ void StageTrainer::Impl::redraw_if_due() {
   ++passes_since_redraw;
 }
 
-// share: 1 / cells of the batch.
-Contribution StageTrainer::Impl::contribute(const Cells& cells, double share,
-                                            const Control& control) const {
+// Imitates cells of which fewer transcripts were caught: every cell gets a share of its own,
+// uniform from 0 to dropped_tokens, and each of its tokens becomes 0 with that probability. Drawn
+// for the whole batch at once, so that threads cannot change it. tokens: B x N.
+at::Tensor StageTrainer::Impl::with_dropped_tokens(const at::Tensor& tokens) {
+  if (options.dropped_tokens <= 0) return tokens;
+  const at::Tensor share =
+      at::rand({tokens.size(0), 1}, generator) * options.dropped_tokens;  // B x 1
+  const at::Tensor kept = at::rand(tokens.sizes(), generator).ge(share);  // B x N
+  return tokens * kept.to(tokens.device());
+}
+
+// tokens: those of `cells`, B x N. share: 1 / cells of the batch.
+Contribution StageTrainer::Impl::contribute(const Cells& cells, const at::Tensor& tokens,
+                                            double share, const Control& control) const {
   Contribution result;
-  const Classified out = network.forward(tokens_of(view, cells), control);
+  const Classified out = network.forward(tokens, control);
   const at::Tensor classification =
       smoothed_cross_entropy(out.logits, labels_of(labels, cells), options.label_smoothing).sum();
   at::Tensor total = classification;
@@ -179,12 +196,14 @@ Contribution StageTrainer::Impl::contribute(const Cells& cells, double share,
 // The gradients of a batch's mean loss. Every cell is differentiated by itself, several side by
 // side: one cell's operators are too small to be worth sharing out. With one stabiliser for the
 // batch they cannot be told apart.
-Contribution StageTrainer::Impl::differentiate(const Cells& batch, const Control& control) const {
+Contribution StageTrainer::Impl::differentiate(const Cells& batch, const at::Tensor& tokens,
+                                               const Control& control) const {
   const double share = 1.0 / static_cast<double>(batch.size());
-  if (options.batch_stabiliser) return contribute(batch, share, control);
+  if (options.batch_stabiliser) return contribute(batch, tokens, share, control);
   std::vector<Contribution> parts(batch.size());
-  for_each_cell(static_cast<int64_t>(batch.size()), Gradients::on,
-                [&](int64_t i) { parts[i] = contribute({batch[i]}, share, control); });
+  for_each_cell(static_cast<int64_t>(batch.size()), Gradients::on, [&](int64_t i) {
+    parts[i] = contribute({batch[i]}, tokens.narrow(0, i, 1), share, control);
+  });
   return add_up(std::move(parts));
 }
 
@@ -212,7 +231,8 @@ Losses StageTrainer::train_epoch(double learning_rate, bool shuffle, Control& co
   Losses sums{0, 0, 0};
   for (const auto& batch : split(order, self.options.batch_size)) {
     self.redraw_if_due();
-    const Contribution step = self.differentiate(batch, control);
+    const at::Tensor tokens = self.with_dropped_tokens(self.tokens_of(self.view, batch));  // B x N
+    const Contribution step = self.differentiate(batch, tokens, control);
     self.optimiser.step(step.gradients);
     sums.classification += step.sums.classification;
     sums.distillation += step.sums.distillation;
@@ -251,8 +271,8 @@ Weights StageTrainer::gradients() {
   Impl& self = *impl_;
   const ThreadScope threads(self.options.num_threads);
   const Control control;
-  const Contribution first =
-      self.differentiate(cell_range(0, self.options.batch_size, self.view.cells), control);
+  const Cells batch = cell_range(0, self.options.batch_size, self.view.cells);
+  const Contribution first = self.differentiate(batch, self.tokens_of(self.view, batch), control);
   Weights gradients;
   for (size_t i = 0; i < first.gradients.size(); ++i)
     gradients.emplace_back(self.network.trainable()[i].first, to_array(first.gradients[i]));
