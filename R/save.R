@@ -91,11 +91,13 @@ plain_tree <- function(x) {
 }
 
 model_from_tree <- function(tree) {
-  config <- tree$config[names(config_entries())]
+  # What a file of an older canalR does not say is as the published programs have it.
+  config <- utils::modifyList(unclass(canal_config("scbert")), as.list(tree$config))
   provenance <- tree$provenance
   provenance$pretrained <- as.logical(provenance$pretrained)
   new("CanalModel",
-      config = structure(config, preset = tree$config$preset, class = "canal_config"),
+      config = structure(config[names(config_entries())], preset = tree$config$preset,
+                         class = "canal_config"),
       vocabulary = canal_vocabulary(tree$vocabulary), genes = tree$genes,
       labels = as.character(tree$labels), weights = tree$weights,
       history = lapply(numbered(tree$history), record_from_tree),

@@ -481,7 +481,8 @@ test_that("losses of a second stage are the recorded ones", {
     token_bytes(tokens), as.integer(recorded$labels0),
     list(trainable = "stage", label_smoothing = settings$label_smoothing,
          distillation = settings$lambda_effective, batch_size = cells, redraw_interval = 0,
-         weight_decay = 0, batch_stabiliser = TRUE, learn_positions = FALSE, seed = 1,
+         weight_decay = 0, dropped_tokens = 0, batch_stabiliser = TRUE,
+         learn_positions = FALSE, seed = 1,
          num_threads = 0, device = "cpu")
   )
   for (step in seq_len(nrow(recorded$losses_cls_distill_total))) {
