@@ -35,6 +35,8 @@ with_cell_results.SummarizedExperiment <- function(x, results, embedding = NULL,
                                                    name = "CANAL") {
   need_experiment()
   check_results(results, embedding, ncol(x))
+  stale <- stale_columns(colnames(SummarizedExperiment::colData(x)), results)
+  for (column in stale) SummarizedExperiment::colData(x)[[column]] <- NULL
   for (column in names(results)) {
     SummarizedExperiment::colData(x)[[column]] <- results[[column]]
   }

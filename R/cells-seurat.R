@@ -42,6 +42,7 @@ with_cell_results.Seurat <- function(x, results, embedding = NULL, record = NULL
   need_seurat()
   check_results(results, embedding, ncol(x))
   # Not AddMetaData(), which makes R names of columns such as "canal_prob_T cell".
+  x@meta.data[stale_columns(names(x@meta.data), results)] <- NULL
   x@meta.data[names(results)] <- results
   if (!is.null(embedding)) x <- with_dim_reduc(x, embedding, tolower(name))
   # `Misc<-` warns when it replaces an entry, and replacing is what is meant here.

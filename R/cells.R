@@ -106,6 +106,12 @@ merged_record <- function(earlier, record, results) {
   if (length(merged)) merged
 }
 
+# Columns of an earlier prediction that new labels leave without meaning: another model's types.
+stale_columns <- function(columns, results) {
+  if (!"canal_label" %in% names(results)) return(character())
+  setdiff(grep("^canal_prob_", columns, value = TRUE), names(results))
+}
+
 check_results <- function(results, embedding, n_cells) {
   rows <- c(if (!is.null(results)) nrow(results), if (!is.null(embedding)) nrow(embedding))
   if (all(rows == n_cells)) return(invisible())

@@ -16,7 +16,7 @@ config_entries <- function() {
     token_sd          = list(1, 1, 0, 100, FALSE),
     position_sd       = list(1, 0.1, 0, 100, FALSE),
     n_bins            = list(prepared$n_bins, prepared$n_bins, 1, 254, TRUE),
-    n_genes           = list(prepared$n_genes, 500, 1, Inf, TRUE),
+    n_genes           = list(prepared$n_genes, prepared$n_genes, 1, Inf, TRUE),
     target_sum        = list(prepared$target_sum, prepared$target_sum, 1e-6, 1e15, FALSE),
     epochs            = list(100, 15, 1, 1e6, TRUE),
     batch_size        = list(14, 14, 1, 1e9, TRUE),
@@ -97,12 +97,9 @@ canal_config <- function(preset = c("scbert", "compact"), ...) {
   changes <- list(...)
   check_config_names(names(changes), length(changes), names(entries))
   config[names(changes)] <- changes
-  for (name in names(changes)) {
-    entry <- entries[[name]]
-    check_number(config[[name]], name, entry[[3]], entry[[4]], entry[[5]])
-  }
-  check_cycle(config)
-  structure(config, preset = preset, class = "canal_config")
+  config <- structure(config, preset = preset, class = "canal_config")
+  check_config(config)
+  config
 }
 
 check_config <- function(config) {
@@ -110,14 +107,19 @@ check_config <- function(config) {
     canal_abort("argument", "config", "a canal_config()", describe_value(config),
                 call = sys.call(-1))
   }
+  for (name in names(config_entries())) {
+    entry <- config_entries()[[name]]
+    check_number(config[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = sys.call(-1))
+  }
+  check_cycle(config, sys.call(-1))
 }
 
 # A cycle that is all warm-up leaves nothing for the cosine, and the next would be shorter still.
-check_cycle <- function(config) {
+check_cycle <- function(config, call) {
   if (config$warm_up >= config$first_cycle) {
     canal_abort("argument", "warm_up", sprintf("fewer epochs than `first_cycle`, %g",
                                                config$first_cycle),
-                format(config$warm_up), call = sys.call(-1))
+                format(config$warm_up), call = call)
   }
 }
 

@@ -28,7 +28,10 @@ canal_forward <- function(tokens, model,
   check_model(model)
   if (missing(output)) output <- output[1]
   check_choice(output, eval(formals(canal_forward)$output), "output")
-  run_network(token_bytes(tokens), model, output, num_threads, device)[[1]]
+  if (is(tokens, "CanalTokens")) check_token_genes(tokens, model, "tokens")
+  bytes <- token_bytes(tokens)
+  about_argument("tokens", "tokens that this network reads",
+                 run_network(bytes, model, output, num_threads, device)[[1]])
 }
 
 # Raw genes x cells from whatever holds tokens.

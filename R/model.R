@@ -24,6 +24,20 @@ setClass("CanalModel", slots = c(
   provenance = "list", cache = "environment"
 ))
 
+setValidity("CanalModel", function(object) {
+  if (!length(object@weights)) return(TRUE)  # an empty one, before it is filled
+  sizes <- cpp_sizes(object@weights)
+  problems <- c(
+    if (!inherits(object@config, "canal_config")) "`config` must be a canal_config()",
+    if (!inherits(object@vocabulary, "canal_vocabulary")) "`vocabulary` must be a vocabulary",
+    if (length(object@genes) != sizes$positions - 1) "`genes` must name all positions but the last",
+    if (length(object@labels) != sizes$types) "`labels` must name every output",
+    if (length(object@history) != length(object@heldout)) "every stage must have held-out cells",
+    if (ncol(object@bank$tokens) != nrow(object@bank$entries)) "`bank` must have an entry per cell"
+  )
+  if (length(problems)) problems else TRUE
+})
+
 setMethod("initialize", "CanalModel", function(.Object, ...) {
   .Object <- callNextMethod(.Object, ...)
   .Object@cache <- new.env(parent = emptyenv())
@@ -138,11 +152,13 @@ types_text <- function(model) {
   if (length(model@history) == 0) {
     return(if (length(model@labels)) paste("  types  ", some_of(model@labels, 8)))
   }
-  vapply(model@history, function(record) {
+  imported <- setdiff(model@labels, unlist(lapply(model@history, `[[`, "new_types")))
+  stages <- vapply(model@history, function(record) {
     new <- if (length(record$new_types)) some_of(record$new_types, 8) else "no new types"
     sprintf("  stage %d %d cells, %s; best validation accuracy %s", record$stage, record$cells, new,
             format(round(record$best_accuracy, 3)))
   }, "")
+  c(if (length(imported)) paste("  before ", some_of(imported, 8)), stages)
 }
 
 bank_text <- function(model) {

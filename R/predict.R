@@ -16,11 +16,13 @@
 #' @param temperature Temperature T of CANAL's energy, `-T log(sum(exp(logits / T)))`.
 #' @param seed Seed of CANAL's mixtures, used with `novelty = "canal"` only.
 #'
-#' @details With `"canal"` the score is `(energy + 1 - confidence) / 2`, the energy rescaled to 0..1
-#' over the cells of this call. One cell, or cells of equal energy, have no range: their energy
-#' counts as 0.5, and the score then goes by the confidence. So the score of a cell, unlike its
-#' label and confidence, depends on the cells it is annotated with. With the other choices it is `1
-#' - confidence`.
+#' @details
+#' With `"canal"` the score is `(energy + 1 - confidence) / 2`, the energy rescaled to 0..1 over the
+#' cells of this call. One cell, or cells of equal energy, have no range: their energy counts as
+#' 0.5, and the score then goes by the confidence. So with `"canal"` a cell's score, and whether it
+#' is called "Unassigned", depend on the cells it is annotated with; its most probable type, its
+#' confidence and its probabilities never do. With the other choices the score is `1 - confidence`,
+#' and nothing depends on other cells.
 #'
 #' @return What came in, with the columns `canal_label`, `canal_confidence` (largest softmax, 0 to
 #'   1), `canal_novelty` and `canal_reason` (why a cell has no label, else `NA`) in `colData` or
@@ -49,13 +51,15 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
   check_flag(probabilities, "probabilities")
   check_number(temperature, "temperature", from = 1e-6, to = 1e6)
   if (!is.null(threshold)) check_number(threshold, "threshold", from = 0, to = 1)
+  seed <- resolve_seed(seed)
   tokens <- query_tokens(x, model, assay.type, min_genes, verbose)
   out <- run_network(tokens@tokens, model, c("logits", "manifold"), num_threads, device,
                      cell_progress("Annotating", nrow(tokens), verbose))
-  call <- novelty_calls(model, out, novelty, threshold, temperature, resolve_seed(seed), device)
+  call <- novelty_calls(model, out, novelty, threshold, temperature, seed, device)
   results <- cell_results(tokens, model, call, probabilities)
   parameters <- list(novelty = novelty, threshold = call$threshold, temperature = temperature,
-                     min_genes = tokens@min_genes, cells = nrow(tokens),
+                     min_genes = tokens@min_genes, seed = seed,
+                     assay.type = assay.type, cells = nrow(tokens),
                      dropped = nrow(tokens@dropped))
   with_cell_results(x, results, record = model_record(model, parameters))
 }

@@ -91,6 +91,7 @@ prepare_cells <- function(x, vocabulary, n_genes, genes, min_genes, target_sum, 
   chosen <- if (is.null(genes)) {
     choose_genes(aligned, kept$cells, n_genes, target_sum, verbose)
   } else {
+    check_wanted_overlap(genes, aligned$overlap$missing)
     match(genes, vocabulary)
   }
   tokens <- tokens_of(aligned, kept, chosen, target_sum, n_bins)
@@ -150,6 +151,17 @@ check_overlap <- function(symbols, vocabulary, cells, least = 0.1) {
                  if (shared) format(shared, big.mark = ",") else "none",
                  format(length(symbols), big.mark = ","), some_of(setdiff(symbols, vocabulary))),
          overlap_hint(symbols, vocabulary, cells))
+}
+
+# What the network reads are these genes: cells in which none is measured all look the same to it.
+check_wanted_overlap <- function(genes, missing, least = 0.1) {
+  absent <- intersect(genes, missing)
+  measured <- length(genes) - length(absent)
+  if (measured > 0 && measured >= least * length(genes)) return(invisible())
+  report <- if (measured == 0) canal_abort else canal_warn
+  report("overlap", "x", sprintf("the genes that the model reads (%s)", some_of(genes)),
+         sprintf("%d of %d of them", measured, length(genes)),
+         "Without its genes a model cannot tell cells apart.", call = sys.call(-2))
 }
 
 # The likeliest reason why names do not meet.

@@ -31,7 +31,8 @@ canal_load <- function(path) {
                          cpp_read_tree(path, "/", "raw"))
   check_format(tree, path)
   check_parts(tree)
-  model_from_tree(tree)
+  about_argument("path", "a whole model", check_weights(tree))
+  tryCatch(model_from_tree(tree), error = function(error) abort_damaged(conditionMessage(error)))
 }
 
 # Raised by one whenever an older canalR could not read what this one writes.
@@ -59,6 +60,19 @@ model_parts <- c("config", "vocabulary", "genes", "labels", "weights", "history"
 check_parts <- function(tree) {
   lacking <- setdiff(model_parts, names(tree))
   if (length(lacking)) abort_parts(some_of(lacking))
+}
+
+# The id is a digest of the weights: other bytes, another id.
+check_weights <- function(tree) {
+  cpp_sizes(tree$weights)
+  if (!identical(weights_id(tree$weights), tree$provenance$id)) {
+    abort_damaged("its weights are not those that were saved")
+  }
+}
+
+abort_damaged <- function(reason) {
+  canal_abort("file", "path", "a whole model", paste("a damaged one:", reason),
+              call = sys.call(-2))
 }
 
 abort_parts <- function(lacking) {

@@ -3,7 +3,7 @@
 # (cycle - warm_up) * cycle_mult + warm_up long, its top `cycle_decay` times the one before.
 # Returns the learning rate of the epochs 1, 2, ..., epochs.
 learning_rates <- function(epochs, learning_rate, config) {
-  low <- config$learning_rate_min
+  low <- min(config$learning_rate_min, learning_rate)
   top <- learning_rate
   cycle <- config$first_cycle
   rates <- numeric()

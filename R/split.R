@@ -4,7 +4,9 @@ hold_out <- function(types, share, seed) {
   held <- logical(length(types))
   if (share == 0) return(held)
   with_seed(seed, {
-    for (cells in split(seq_along(types), types)) {
+    # Sorted by bytes: the draws must not depend on the user's language.
+    levels <- sort(unique(types), method = "radix")
+    for (cells in split(seq_along(types), factor(types, levels))) {
       if (length(cells) < 2L) next
       count <- min(length(cells) - 1L, max(1L, round(share * length(cells))))
       held[cells[sample.int(length(cells), count)]] <- TRUE

@@ -3,15 +3,17 @@
 # Grows the network for the stage's types, splits the cells and sets up the native trainer's data.
 begin_stage <- function(model, data, settings) {
   if (nrow(model@bank$entries) == 0) model@bank <- empty_bank(length(data$tokens@genes))
-  new_types <- setdiff(sort(unique(data$types)), model@labels)
+  # The stage counts, so that one seed for a whole stream does not draw the same thing twice.
+  stage_seed <- function(part) derive_seed(settings$seed, 10 * length(model@history) + part)
+  new_types <- setdiff(sort(unique(data$types), method = "radix"), model@labels)
   labels <- c(model@labels, new_types)
-  held <- hold_out(data$types, settings$validation, derive_seed(settings$seed, 1))
+  held <- hold_out(data$types, settings$validation, stage_seed(1))
   bank_held <- hold_out(model@bank$entries$type, settings$validation,
-                        derive_seed(settings$seed, 2))
-  grown <- grow_network(model, data$tokens@genes, labels, derive_seed(settings$seed, 3))
+                        stage_seed(2))
+  grown <- grow_network(model, data$tokens@genes, labels, stage_seed(3))
   list(
     model = model, data = data, labels = labels, new_types = new_types, held = held,
-    weights = grown,
+    weights = grown, seed = stage_seed,
     train = join_cells(data, !held, model@bank, !bank_held),
     validate = join_cells(data, held, model@bank, bank_held)
   )
@@ -46,7 +48,7 @@ new_trainer <- function(stage, settings) {
          weight_decay = stage$model@config$weight_decay,
          dropped_tokens = stage$model@config$dropped_tokens, batch_stabiliser = FALSE,
          learn_positions = identical(stage$model@provenance$positions, "learned"),
-         seed = derive_seed(settings$seed, 4), num_threads = thread_count(settings$num_threads),
+         seed = stage$seed(4), num_threads = thread_count(settings$num_threads),
          device = settings$device)
   )
 }
@@ -195,7 +197,7 @@ held_cells <- function(stage, settings) {
   held <- which(stage$held)
   most <- stage$model@config$history_size
   if (length(held) > most) {
-    held <- with_seed(derive_seed(settings$seed, 5), sort(held[sample.int(length(held), most)]))
+    held <- with_seed(stage$seed(5), sort(held[sample.int(length(held), most)]))
   }
   list(tokens = unname(stage$data$tokens@tokens[, held, drop = FALSE]),
        labels = stage$data$types[held])

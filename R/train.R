@@ -82,6 +82,7 @@ canal_train <- function(x, labels, model,
   model <- settle_bank(model, num_threads, device)
   data <- stage_cells(x, labels, model, assay.type, min_genes, verbose)
   stage <- begin_stage(model, data, settings)
+  check_quota(bank_size, stage$labels)
   model <- suspendInterrupts({
     run <- run_epochs(stage, settings)
     end_stage(stage, run, settings, proc.time()[["elapsed"]] - started)
@@ -138,16 +139,16 @@ stage_n_genes <- function(model) {
   if (n_genes >= length(model@vocabulary$genes)) NULL else n_genes
 }
 
-check_token_genes <- function(tokens, model) {
+check_token_genes <- function(tokens, model, argument = "x") {
   known <- if (has_genes(model)) model@genes else model@vocabulary$genes
   if (!all(tokens@genes %in% known) || (has_genes(model) && !identical(tokens@genes, known))) {
-    canal_abort("genes", "x", "tokens of the model's genes", "tokens of others",
+    canal_abort("genes", argument, "tokens of the model's genes", "tokens of others",
                 "Prepare the cells with canal_prepare(x, model).", call = sys.call(-1))
   }
   prepared <- c(tokens@n_bins, tokens@target_sum)
   expected <- c(model@config$n_bins, model@config$target_sum)
   if (any(prepared != expected)) {
-    canal_abort("genes", "x",
+    canal_abort("genes", argument,
                 sprintf("tokens of %g bins, cells scaled to %g", expected[1], expected[2]),
                 sprintf("%g bins and %g", prepared[1], prepared[2]), call = sys.call(-1))
   }
@@ -157,7 +158,7 @@ check_token_genes <- function(tokens, model) {
 has_genes <- function(model) length(model@labels) > 0
 
 check_types <- function(types, model) {
-  if (any(types == "Unassigned")) {
+  if (any(types == unassigned_label)) {
     canal_abort("labels", "labels", "names of cell types", "\"Unassigned\"",
                 "That name is kept for cells of no known type.", call = sys.call(-2))
   }
@@ -165,6 +166,14 @@ check_types <- function(types, model) {
   if (length(all_types) < 2L) {
     canal_abort("labels", "labels", "at least two types", paste("only", some_of(all_types)),
                 "A classifier needs types to tell apart.", call = sys.call(-2))
+  }
+}
+
+check_quota <- function(bank_size, labels) {
+  if (bank_size > 0 && bank_size < length(labels)) {
+    canal_warn("bank", "bank_size", sprintf("at least a cell for each of the %d types, or 0",
+                                            length(labels)),
+               format(bank_size), "The bank will be empty.", call = sys.call(-1))
   }
 }
 
@@ -177,11 +186,14 @@ tell_single_cells <- function(types, verbose) {
   }
 }
 
+stop_reasons <- c(epochs = "all of them", patience = "no better since", interrupt = "interrupted",
+                  error = "an error", diverged = "diverged")
+
 tell_stage <- function(model, verbose) {
   record <- model@history[[length(model@history)]]
   new <- if (length(record$new_types)) some_of(record$new_types, 8) else "none"
   canal_inform("stage", sprintf(
-    "Stage %d: %d cells; new types: %s; %d epochs (%s), best validation accuracy %s; %.1f s.",
-    record$stage, record$cells, new, record$epochs, record$stopped,
+    "Stage %d: %d cells; new types: %s; epochs: %d (%s), best validation accuracy %s; %.1f s.",
+    record$stage, record$cells, new, record$epochs, stop_reasons[[record$stopped]],
     format(round(record$best_accuracy, 3)), record$seconds), verbose)
 }

@@ -83,7 +83,8 @@ expect_same_model <- function(object, expected) {
 
 # An error of that class that names the argument.
 expect_refused <- function(code, kind, argument) {
-  expect_error(code, paste0("`", argument, "`"), fixed = TRUE, class = paste0("canalR_error_", kind))
+  expect_error(code, paste0("`", argument, "`"), fixed = TRUE,
+               class = paste0("canalR_error_", kind))
 }
 
 # Runs code while a function of the package is another one.

@@ -63,3 +63,12 @@ test_that("print tells every entry", {
   expect_length(printed, 1 + length(config_entries()))
   expect_match(printed, "^  batch_size +14$", all = FALSE)
 })
+
+test_that("a configuration that was changed by hand is checked where it is used", {
+  config <- canal_config("compact")
+  config$dim <- "a"
+  expect_error(canal_model(config, letters), "`dim`", class = "canalR_error_argument")
+  config <- canal_config("compact")
+  config$warm_up <- 20
+  expect_error(canal_model(config, letters), "`warm_up`", class = "canalR_error_argument")
+})

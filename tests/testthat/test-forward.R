@@ -105,3 +105,16 @@ test_that("tokens and outputs that do not fit are refused", {
   expect_error(canal_forward(golden_array("tokens"), golden_model("pretrained.pth"), "logits"),
                class = "canalR_error_input")
 })
+
+test_that("tokens of other genes are refused", {
+  genes <- rownames(panc()$counts)
+  others <- setdiff(genes, stage_one()@genes)
+  tokens <- canal_prepare(stage_one_cells()$counts, genes,
+                          genes = utils::head(others, length(stage_one()@genes)), verbose = FALSE)
+  expect_error(canal_forward(tokens, stage_one()), "`tokens`", class = "canalR_error_genes")
+})
+
+test_that("an output that the network lacks names the argument", {
+  expect_error(canal_forward(matrix(0L, 1, 200), untrained()), "`tokens`",
+               class = "canalR_error_input")
+})

@@ -173,3 +173,24 @@ test_that("a new session annotates alike with a model from saveRDS()", {
   expect_identical(in_new_session(code, list(counts = counts, model = stage_two())),
                    values_of(predict_quietly(counts, stage_two())))
 })
+
+test_that("cells in which the model's genes are not measured are refused or told", {
+  model <- stage_one()
+  counts <- stage_one_cells()$counts
+  others <- setdiff(rownames(counts), model@genes)
+  expect_error(predict_quietly(counts[others, ], model), "`x`", class = "canalR_error_overlap")
+  expect_warning(predict_quietly(counts[c(others, model@genes[1]), ], model), "1 of 40",
+                 class = "canalR_warning_overlap")
+})
+
+test_that("another model's probabilities do not stay behind", {
+  skip_if_not_installed("SingleCellExperiment")
+  counts <- stage_one_cells()$counts
+  cells <- SingleCellExperiment::SingleCellExperiment(list(counts = counts))
+  cells <- predict_quietly(cells, stage_two(), probabilities = TRUE)
+  expect_true("canal_prob_ductal" %in% names(SummarizedExperiment::colData(cells)))
+  cells <- predict_quietly(cells, stage_one(), probabilities = TRUE)
+  columns <- grep("^canal_prob_", names(SummarizedExperiment::colData(cells)), value = TRUE)
+  expect_setequal(columns, paste0("canal_prob_", stage_one()@labels))
+  expect_true(all(c("seed", "assay.type") %in% names(S4Vectors::metadata(cells)$canal$parameters)))
+})

@@ -31,7 +31,9 @@ test_that("a file without columns of cells is read all the same", {
   path <- tempfile(fileext = ".h5ad")
   on.exit(unlink(path))
   counts <- toy_counts(12, 5)
-  table <- function(index) structure(list(`_index` = index), h5_attributes = list(`_index` = "_index"))
+  table <- function(index) {
+    structure(list(`_index` = index), h5_attributes = list(`_index` = "_index"))
+  }
   cpp_write_tree(path, list(X = t(counts) * 1, obs = table(colnames(counts)),
                             var = table(rownames(counts))))
   experiment <- canal_read_h5ad(path)

@@ -149,6 +149,28 @@ test_that("a model of the first format opens and annotates as it did", {
   expect_identical(result$canal_label, recorded$label)
   expect_equal(result$canal_confidence, recorded$confidence, tolerance = 1e-5)
   expect_equal(result$canal_novelty, recorded$novelty, tolerance = 1e-4)
-  trained <- train_quietly(list(counts = recorded$counts, types = recorded$types), model, epochs = 1)
+  cells <- list(counts = recorded$counts, types = recorded$types)
+  trained <- train_quietly(cells, model, epochs = 1)
   expect_length(trained@history, 3)
+})
+
+test_that("weights that are not those that were saved are noticed", {
+  tree <- model_to_tree(stage_one())
+  bias <- tree$weights[["norm.bias"]]
+  bias[1:4] <- as.raw(c(0, 0, 0x80, 0x3f))
+  tree$weights[["norm.bias"]] <- bias
+  file <- tempfile(fileext = ".h5")
+  cpp_write_tree(file, tree)
+  expect_error(canal_load(file), "`path`.*damaged", class = "canalR_error_file")
+})
+
+test_that("a model whose parts do not fit together is noticed", {
+  tree <- model_to_tree(stage_one())
+  tree$labels <- tree$labels[-1]
+  file <- tempfile(fileext = ".h5")
+  cpp_write_tree(file, tree)
+  expect_error(canal_load(file), "`path`.*labels", class = "canalR_error_file")
+  model <- stage_one()
+  model@labels <- model@labels[-1]
+  expect_error(methods::validObject(model), "labels")
 })

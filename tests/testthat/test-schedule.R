@@ -44,3 +44,9 @@ test_that("a schedule ends with the epochs", {
   expect_identical(learning_rates(7, 1e-3, canal_config()),
                    learning_rates(70, 1e-3, canal_config())[1:7])
 })
+
+test_that("a learning rate below the lowest is still the highest", {
+  config <- canal_config()
+  expect_lte(max(learning_rates(20, 1e-7, config)), 1e-7)
+  expect_identical(learning_rates(3, 0, config), c(0, 0, 0))
+})

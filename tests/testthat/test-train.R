@@ -88,7 +88,9 @@ test_that("a cell is trained on or held out, once, and so is a cell of the bank"
   data <- stage_cells(cells$counts, cells$types, model, "counts", NULL, FALSE)
   stage <- begin_stage(model, data, training_settings(model, validation = 0.2, seed = 1L,
                                                       verbose = FALSE, device = "cpu"))
-  together <- function(tokens) sort(apply(tokens, 2, function(x) paste(as.integer(x), collapse = "")))
+  together <- function(tokens) {
+    sort(apply(tokens, 2, function(x) paste(as.integer(x), collapse = "")))
+  }
   expect_identical(together(cbind(stage$train$tokens, stage$validate$tokens)),
                    together(cbind(unname(data$tokens@tokens), model@bank$tokens)))
   expect_identical(table(c(stage$train$types, stage$validate$types)),
@@ -117,7 +119,8 @@ test_that("a type with one cell is trained on, not validated, and told", {
 
 test_that("types with one cell each can be trained on", {
   cells <- stage_one_cells()
-  model <- train_quietly(part(cells, match(c("alpha", "beta"), cells$types)), untrained(), epochs = 2)
+  few <- part(cells, match(c("alpha", "beta"), cells$types))
+  model <- train_quietly(few, untrained(), epochs = 2)
   expect_identical(model@labels, c("alpha", "beta"))
   expect_identical(last_record(model)$epochs, 2L)
 })
@@ -527,4 +530,37 @@ test_that("an imported stage goes on training with its own types and genes", {
   expect_identical(trained@genes, model@genes)
   expect_identical(last_record(trained)$settings$trainable, "stage")
   expect_true(all(last_record(trained)$losses$distillation >= 0))
+})
+
+test_that("one seed for a whole stream draws new rows for every stage", {
+  config <- small_config(learning_rate = 0, learning_rate_min = 0)
+  model <- canal_model(config, rownames(panc()$counts), seed = 1)
+  cells <- stage_one_cells()
+  model <- train_quietly(cells, model, epochs = 1)
+  for (type in c("new", "newer")) {
+    model <- train_quietly(list(counts = cells$counts, types = rep(type, ncol(cells$counts))),
+                           model, epochs = 1)
+  }
+  rows <- utils::tail(prototypes(model), 2)
+  expect_false(isTRUE(all.equal(rows[1, ], rows[2, ])))
+})
+
+test_that("the user's language changes neither the order of types nor what is held out", {
+  types <- rep(c("beta", "Alpha", "delta", "acinar"), each = 10)
+  before <- Sys.getlocale("LC_COLLATE")
+  on.exit(Sys.setlocale("LC_COLLATE", before))
+  cells <- stage_one_cells()
+  cells <- list(counts = cells$counts, types = rep_len(types, ncol(cells$counts)))
+  learn <- function(locale) {
+    Sys.setlocale("LC_COLLATE", locale)
+    train_quietly(cells, untrained(), epochs = 1)
+  }
+  models <- lapply(c("C", "C.UTF-8"), learn)
+  expect_identical(models[[1]]@labels, c("Alpha", "acinar", "beta", "delta"))
+  expect_identical(models[[1]]@weights, models[[2]]@weights)
+})
+
+test_that("a bank with no place for every type is told", {
+  expect_warning(train_quietly(stage_one_cells(), untrained(), epochs = 1, bank_size = 2),
+                 "`bank_size`", class = "canalR_warning_bank")
 })

@@ -73,18 +73,20 @@ struct Contribution {
   std::vector<at::Tensor> gradients;
 };
 
-// Adds up in the order of the cells, so that threads cannot change a bit.
-Contribution add_up(std::vector<Contribution> parts) {
-  Contribution total = std::move(parts.at(0));
-  for (size_t i = 1; i < parts.size(); ++i) {
-    total.sums.classification += parts[i].sums.classification;
-    total.sums.distillation += parts[i].sums.distillation;
-    total.sums.total += parts[i].sums.total;
-    for (size_t g = 0; g < total.gradients.size(); ++g)
-      total.gradients[g].add_(parts[i].gradients[g]);
+void add_to(Contribution& total, Contribution part) {
+  if (total.gradients.empty()) {
+    total = std::move(part);
+    return;
   }
-  return total;
+  total.sums.classification += part.sums.classification;
+  total.sums.distillation += part.sums.distillation;
+  total.sums.total += part.sums.total;
+  for (size_t g = 0; g < total.gradients.size(); ++g) total.gradients[g].add_(part.gradients[g]);
 }
+
+// So many cells' gradients are held at once, however large the batch: each is as large as all
+// trained parameters together.
+constexpr int64_t cells_side_by_side = 16;
 
 }  // namespace
 
@@ -200,11 +202,18 @@ Contribution StageTrainer::Impl::differentiate(const Cells& batch, const at::Ten
                                                const Control& control) const {
   const double share = 1.0 / static_cast<double>(batch.size());
   if (options.batch_stabiliser) return contribute(batch, tokens, share, control);
-  std::vector<Contribution> parts(batch.size());
-  for_each_cell(static_cast<int64_t>(batch.size()), Gradients::on, [&](int64_t i) {
-    parts[i] = contribute({batch[i]}, tokens.narrow(0, i, 1), share, control);
-  });
-  return add_up(std::move(parts));
+  const int64_t cells = static_cast<int64_t>(batch.size());
+  Contribution total;
+  for (int64_t first = 0; first < cells; first += cells_side_by_side) {
+    std::vector<Contribution> parts(std::min(cells_side_by_side, cells - first));
+    for_each_cell(static_cast<int64_t>(parts.size()), Gradients::on, [&](int64_t i) {
+      const int64_t cell = first + i;
+      parts[i] = contribute({batch[cell]}, tokens.narrow(0, cell, 1), share, control);
+    });
+    // In the order of the cells, so that threads cannot change a bit.
+    for (Contribution& part : parts) add_to(total, std::move(part));
+  }
+  return total;
 }
 
 StageTrainer::StageTrainer(const Weights& weights, const Weights* old_weights,
