@@ -71,9 +71,8 @@ config_entries <- function() {
 #'   between two draws of the attention's random features, 0 for never), `weight_decay`.
 #' * `dropped_tokens`: the largest share of a training cell's tokens that are set to 0, as if fewer
 #'   of its transcripts had been caught. Every cell gets, in every step, a share of its own between
-#'   0 and this. Technologies differ most in this depth, so a network that saw few cells of one
-#'   carries over to another the better for it. Held-out cells, the bank and the distillation's
-#'   targets keep all their tokens. 0 turns it off.
+#'   0 and this. Held-out cells, the bank and the distillation's targets keep all their tokens. 0
+#'   turns it off.
 #' * `learning_rate_min`, `first_cycle`, `warm_up` (epochs), `cycle_mult`, `cycle_decay`: the cosine
 #'   schedule with warm restarts.
 #' * `history_size`: the most held-out cells of a stage that the model keeps for its history.

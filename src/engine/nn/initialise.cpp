@@ -38,9 +38,7 @@ int64_t inputs_of(const std::string& name, const NetworkSizes& s) {
 }
 
 // Of the usual size at the start of a network that was never trained: the layers add this much to
-// the tokens, so that what leaves the encoder is first of all the cell's own expression. Random
-// attention at full size shifts all tokens of a cell by how many genes it expresses, which is what
-// differs between technologies.
+// the tokens, so that what leaves the encoder is first of all the cell's own expression.
 constexpr double residual_start = 0.1;
 
 bool ends_a_residual_branch(const std::string& name) {
