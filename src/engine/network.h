@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/array.h"
+#include "engine/compute.h"
 #include "engine/control.h"
 
 namespace canal {
@@ -67,8 +68,7 @@ struct ForwardOptions {
 
 class Network {
  public:
-  // device: "cpu", or "cuda" where LibTorch has it.
-  Network(const Weights& weights, const std::string& device);
+  Network(const Weights& weights, const Compute& compute);
   ~Network();
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;

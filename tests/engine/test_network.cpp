@@ -27,7 +27,7 @@ canal::FloatArray run(const Network& network, const canal::TokenView& tokens, Ou
 class GoldenForward : public ::testing::TestWithParam<int> {};
 
 TEST_P(GoldenForward, pretrained_network) {
-  const Network network(golden_weights("pretrained.pth"), "cpu");
+  const Network network(golden_weights("pretrained.pth"), canal::Compute{});
   const GoldenTokens tokens("tokens");
   const auto encodings = run(network, tokens.view(), Output::encodings, GetParam());
   EXPECT_LT(largest_difference(encodings, floats(golden("encodings"))), 1e-4);
@@ -36,7 +36,7 @@ TEST_P(GoldenForward, pretrained_network) {
 }
 
 TEST_P(GoldenForward, classifier) {
-  const Network network(golden_weights("canal_stage1.pth"), "cpu");
+  const Network network(golden_weights("canal_stage1.pth"), canal::Compute{});
   const GoldenTokens tokens("stage1/tokens");
   const std::pair<Output, const char*> outputs[] = {{Output::manifold, "stage1/manifold"},
                                                     {Output::embedding, "stage1/embedding"},
@@ -50,7 +50,7 @@ TEST_P(GoldenForward, classifier) {
 INSTANTIATE_TEST_SUITE_P(Threads, GoldenForward, ::testing::Values(1, 2));
 
 TEST(Network, a_cell_does_not_depend_on_its_batch) {
-  const Network network(golden_weights("pretrained.pth"), "cpu");
+  const Network network(golden_weights("pretrained.pth"), canal::Compute{});
   const GoldenTokens tokens("tokens");
   const auto together = run(network, tokens.view(), Output::encodings);
   const int64_t size = together.shape[1] * together.shape[2];
@@ -67,14 +67,14 @@ TEST(Network, a_cell_does_not_depend_on_its_batch) {
 }
 
 TEST(Network, threads_change_nothing) {
-  const Network network(golden_weights("canal_stage1.pth"), "cpu");
+  const Network network(golden_weights("canal_stage1.pth"), canal::Compute{});
   const GoldenTokens tokens("stage1/tokens");
   EXPECT_EQ(run(network, tokens.view(), Output::logits, 1).values,
             run(network, tokens.view(), Output::logits, 2).values);
 }
 
 TEST(Network, the_closing_token_may_be_left_out) {
-  const Network network(golden_weights("canal_stage1.pth"), "cpu");
+  const Network network(golden_weights("canal_stage1.pth"), canal::Compute{});
   const GoldenTokens tokens("stage1/tokens");
   std::vector<uint8_t> shorter;
   for (int64_t i = 0; i < tokens.shape[0]; ++i)
@@ -86,7 +86,7 @@ TEST(Network, the_closing_token_may_be_left_out) {
 }
 
 TEST(Network, refuses_what_it_cannot_do) {
-  const Network network(golden_weights("pretrained.pth"), "cpu");
+  const Network network(golden_weights("pretrained.pth"), canal::Compute{});
   const GoldenTokens tokens("tokens");
   EXPECT_THROW(run(network, tokens.view(), Output::logits), canal::Error);
   const GoldenTokens other("stage1/tokens");
@@ -98,7 +98,7 @@ TEST(Network, refuses_what_it_cannot_do) {
 }
 
 TEST(Network, stops_when_cancelled) {
-  const Network network(golden_weights("pretrained.pth"), "cpu");
+  const Network network(golden_weights("pretrained.pth"), canal::Compute{});
   const GoldenTokens tokens("tokens");
   canal::Control control;
   control.cancel = true;

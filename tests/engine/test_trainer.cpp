@@ -80,7 +80,7 @@ TEST(GoldenTraining, losses_weights_and_logits_of_the_first_steps) {
   for (const auto& [name, tree] : stage.root.child("weights_after_5_steps")->children)
     EXPECT_LT(largest_difference(*canal::find(weights, name), floats(tree)), 1e-4) << name;
   canal::Control control;
-  const auto logits = canal::Network(weights, "cpu")
+  const auto logits = canal::Network(weights, {"cpu", canal::Precision::float32, ""})
                           .forward(stage.tokens.view(), {{canal::Output::logits}, 2}, control)[0];
   EXPECT_LT(largest_difference(logits, floats(*stage.root.child("logits_after_5_steps"))), 1e-4);
 }

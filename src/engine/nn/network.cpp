@@ -1,12 +1,15 @@
 #include "engine/network.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <c10/core/GradMode.h>
 
 #include "engine/errors.h"
+#include "engine/kernels/choose.h"
 #include "engine/nn/batch.h"
 #include "engine/nn/encoder.h"
 #include "engine/nn/heads.h"
+#include "engine/nn/layer_stack.h"
 #include "engine/nn/parameters.h"
 #include "engine/runtime/for_each_cell.h"
 #include "engine/runtime/thread_scope.h"
@@ -16,6 +19,7 @@ namespace canal {
 struct Network::Impl {
   NetworkSizes sizes;
   Parameters parameters;
+  std::unique_ptr<LayerStack> kernels;  // null: LibTorch's operators
 };
 
 namespace {
@@ -47,18 +51,31 @@ at::Tensor choose(Output output, const at::Tensor& encodings, const Classified& 
 
 using Pieces = std::vector<std::vector<at::Tensor>>;  // per output, per cell
 
-// tokens: 1 x N.
+// All layers. x: 1 x N x D.
+at::Tensor encode(const Network::Impl& network, const at::Tensor& x, const Control& control) {
+  if (network.kernels) return network.kernels->forward(x, control);
+  return run_layers(network.parameters, x, 0, network.sizes.depth,
+                    {Stabiliser::cell, &control});
+}
+
+// tokens: 1 x N. LibTorch's part is one thread's, the kernels' may be shared out.
 void forward_cell(const Network::Impl& network, const at::Tensor& tokens,
                   const std::vector<Output>& outputs, const Control& control, int64_t cell,
                   Pieces& pieces) {
   const Parameters& p = network.parameters;
-  const Pass pass{Stabiliser::cell, &control};
-  const at::Tensor encodings =
-      final_norm(p, run_layers(p, embed_tokens(p, tokens), 0, network.sizes.depth, pass));
-  Classified classified;
-  if (network.sizes.types > 0) classified = classify(p.head, encodings);
-  for (size_t i = 0; i < outputs.size(); ++i)
-    pieces[i][cell] = choose(outputs[i], encodings, classified, p);
+  at::Tensor x;
+  on_one_thread([&] {
+    x = embed_tokens(p, tokens);
+    if (!network.kernels) x = encode(network, x, control);
+  });
+  if (network.kernels) x = encode(network, x, control);
+  on_one_thread([&] {
+    const at::Tensor encodings = final_norm(p, x);
+    Classified classified;
+    if (network.sizes.types > 0) classified = classify(p.head, encodings);
+    for (size_t i = 0; i < outputs.size(); ++i)
+      pieces[i][cell] = choose(outputs[i], encodings, classified, p);
+  });
 }
 
 // The shape of an output of no cells at all.
@@ -74,9 +91,13 @@ Shape empty_shape(Output output, const NetworkSizes& s) {
 
 }  // namespace
 
-Network::Network(const Weights& weights, const std::string& device) : impl_(new Impl) {
-  impl_->sizes = sizes_of(weights);
-  impl_->parameters = to_parameters(weights, impl_->sizes, device);
+Network::Network(const Weights& weights, const Compute& compute) : impl_(new Impl) {
+  const NetworkSizes sizes = sizes_of(weights);
+  impl_->sizes = sizes;
+  impl_->parameters = to_parameters(weights, sizes, compute.device);
+  if (const Tier* tier = choose_tier(compute))
+    impl_->kernels.reset(
+        new LayerStack(impl_->parameters, sizes, 0, sizes.depth, *tier, Keep::nothing));
 }
 Network::~Network() = default;
 Network::Network(Network&&) noexcept = default;
@@ -90,12 +111,17 @@ std::vector<FloatArray> Network::forward(const TokenView& tokens, const ForwardO
   const ThreadScope threads(options.num_threads);
   control.total = tokens.cells;
   Pieces pieces(options.outputs.size(), std::vector<at::Tensor>(tokens.cells));
-  for_each_cell(tokens.cells, Gradients::off, [&](int64_t cell) {
+  auto forward_one = [&](int64_t cell) {
     const at::Tensor one = token_batch(tokens, {cell}, impl_->sizes.positions, impl_->sizes.tokens)
                                .to(impl_->parameters.token_emb.device());
     forward_cell(*impl_, one, options.outputs, control, cell, pieces);
     ++control.done;
-  });
+  };
+  // Fewer cells than threads: the kernels share out a cell's tokens instead.
+  if (impl_->kernels && tokens.cells < at::get_num_threads())
+    for (int64_t cell = 0; cell < tokens.cells; ++cell) forward_one(cell);
+  else
+    for_each_cell(tokens.cells, Gradients::off, forward_one);
   std::vector<FloatArray> result;
   for (size_t i = 0; i < pieces.size(); ++i)
     result.push_back(pieces[i].empty()

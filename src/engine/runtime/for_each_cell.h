@@ -26,4 +26,10 @@ void for_each_cell(int64_t cells, Gradients gradients, const Work& work) {
   });
 }
 
+// LibTorch's operators in `work` run on one thread, without gradients.
+template <class Work>
+void on_one_thread(const Work& work) {
+  for_each_cell(1, Gradients::off, [&](int64_t) { work(); });
+}
+
 }  // namespace canal

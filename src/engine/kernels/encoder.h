@@ -1,0 +1,145 @@
+// A tier's encoder: packed layers, and a cell's way through them. Included inside a tier's target
+// region.
+#pragma once
+
+namespace canal {
+
+// Tokens of a span: twelve blocks of 96, six of 192. A cell of up to that many is one piece of work.
+inline constexpr int64_t span_tokens = 1152;
+
+template <class Format>
+struct PackedEncoder : EncoderKernel {
+  LayerSizes sizes;
+  std::vector<PackedLayer<Format>> layers;
+  std::vector<PackedBackward<Format>> back;  // none where nothing is kept for it
+
+  PackedEncoder(const LayerSizes& s, const std::vector<LayerView>& views, Keep keep) : sizes(s) {
+    for (const LayerView& view : views) layers.emplace_back(view, s);
+    if (keep == Keep::nothing) return;
+    for (const LayerView& view : views) back.emplace_back(view, s);
+  }
+  std::unique_ptr<CellPass> pass(int64_t tokens, Keep keep) const override;
+};
+
+// What a pass has beside its residual where it will go back.
+template <class Format>
+struct WayBack {
+  std::vector<SavedLayer<Format>> layers;
+  Residual<Format> gradient;  // of the residual
+  Residual<Format> normed;    // of a layer's normed input
+  BackwardScratch<Format> scratch;
+  GradientSums<Format> sums;
+
+  WayBack(int64_t tokens, int64_t depth, const LayerSizes& s)
+      : gradient(tokens, s.dim), normed(tokens, s.dim), scratch(s), sums(s) {
+    for (int64_t l = 0; l < depth; ++l) layers.emplace_back(tokens, s);
+  }
+};
+
+template <class Format>
+class TierPass : public CellPass {
+ public:
+  TierPass(const PackedEncoder<Format>& encoder, int64_t tokens, Keep keep)
+      : encoder_(encoder), s_(encoder.sizes), tokens_(tokens), x_(tokens, s_.dim), key_sums_(s_) {
+    for (int64_t first = 0; first < tokens; first += span_tokens) spans_.emplace_back(s_);
+    scratch_.resize(spans_.size());
+    const int64_t depth = static_cast<int64_t>(encoder.layers.size());
+    if (keep == Keep::for_backward) back_.reset(new WayBack<Format>(tokens, depth, s_));
+  }
+
+  void load(const float* x) override { x_.load(x); }
+  void store(float* x) const override { x_.store(x); }
+
+  float keys(int64_t layer, const SpanLoop& loop, const Control& control) override {
+    loop(spans(), [&](int64_t i) {
+      spans_[i].clear();
+      LayerForward<Format> forward(encoder_.layers[layer], s_, scratch(i));
+      for_each_block(i, control, [&](int64_t first, int64_t tokens) {
+        forward.keys(x_.at(first), tokens, spans_[i]);
+      });
+    });
+    own_stabiliser_ = nothing_yet;
+    for (const auto& span : spans_) own_stabiliser_ = std::max(own_stabiliser_, span.largest);
+    return own_stabiliser_;
+  }
+
+  void finish(int64_t layer, float stabiliser, const SpanLoop& loop,
+              const Control& control) override {
+    SavedLayer<Format>* saved = back_ ? &back_->layers[layer] : nullptr;
+    KeySums<Format>& sums = saved ? saved->keys : key_sums_;
+    if (saved) saved->own_stabiliser = stabiliser == own_stabiliser_;
+    loop(s_.heads, [&](int64_t h) {
+      Combine<Format>(s_, spans_, tokens_, stabiliser, sums).head(h);
+    });
+    loop(spans(), [&](int64_t i) {
+      LayerForward<Format> forward(encoder_.layers[layer], s_, scratch(i));
+      for_each_block(i, control, [&](int64_t first, int64_t tokens) {
+        float* x = x_.at(first);
+        if (saved) std::copy(x, x + Format::block * s_.dim, saved->before.at(first));
+        forward.queries(x, tokens, sums, saved ? saved->middle.at(first) : x, x);
+      });
+    });
+  }
+
+  void load_gradient(const float* dx) override { back_->gradient.load(dx); }
+  void store_gradient(float* dx) const override { back_->gradient.store(dx); }
+
+  void backward(int64_t layer, const LayerGradients* gradients, const Control& control) override {
+    if (gradients) back_->sums.clear();
+    LayerBackward<Format> back(encoder_.layers[layer], encoder_.back[layer], s_,
+                               back_->layers[layer], tokens_, scratch(0), back_->scratch,
+                               gradients ? &back_->sums : nullptr);
+    for (int64_t i = 0; i < spans(); ++i)
+      for_each_block(i, control, [&](int64_t first, int64_t tokens) {
+        back.feed_forward_and_queries(first, tokens, back_->gradient.at(first),
+                                      back_->normed.at(first));
+      });
+    back.settle_context();
+    for (int64_t i = 0; i < spans(); ++i)
+      for_each_block(i, control, [&](int64_t first, int64_t tokens) {
+        back.keys(first, tokens, back_->gradient.at(first), back_->normed.at(first));
+      });
+    if (gradients) back_->sums.add_to(*gradients, s_);
+  }
+
+ private:
+  int64_t spans() const { return static_cast<int64_t>(spans_.size()); }
+
+  // Made by the thread that first works on the span.
+  ForwardScratch<Format>& scratch(int64_t span) {
+    if (!scratch_[span]) scratch_[span].reset(new ForwardScratch<Format>(s_));
+    return *scratch_[span];
+  }
+
+  template <class Work>
+  void for_each_block(int64_t span, const Control& control, const Work& work) const {
+    const int64_t end = std::min(tokens_, (span + 1) * span_tokens);
+    for (int64_t first = span * span_tokens; first < end; first += Format::block) {
+      control.check();
+      work(first, x_.tokens_of_block(first));
+    }
+  }
+
+  const PackedEncoder<Format>& encoder_;
+  const LayerSizes& s_;
+  int64_t tokens_;
+  Residual<Format> x_;
+  std::vector<SpanSums<Format>> spans_;
+  KeySums<Format> key_sums_;
+  float own_stabiliser_ = nothing_yet;  // of the layer that keys() has just seen
+  std::vector<std::unique_ptr<ForwardScratch<Format>>> scratch_;
+  std::unique_ptr<WayBack<Format>> back_;
+};
+
+template <class Format>
+std::unique_ptr<CellPass> PackedEncoder<Format>::pass(int64_t tokens, Keep keep) const {
+  return std::unique_ptr<CellPass>(new TierPass<Format>(*this, tokens, keep));
+}
+
+template <class Format>
+std::unique_ptr<EncoderKernel> make_encoder(const LayerSizes& sizes,
+                                            const std::vector<LayerView>& layers, Keep keep) {
+  return std::unique_ptr<EncoderKernel>(new PackedEncoder<Format>(sizes, layers, keep));
+}
+
+}  // namespace canal

@@ -1,0 +1,90 @@
+// The encoder's layers on the CPU without LibTorch: what the tiers have in common.
+//
+// A tier is one set of instructions (AVX2, AVX-512, ...) with one kind of number in its products.
+// All of them are the same templates (forward.h, backward.h) over a number format, so that they
+// compute the same sums in the same order. LibTorch's operators (nn/attention.h, nn/encoder.h) are
+// the oracle that each of them is tested against.
+//
+// Letters as in nn/parameters.h: N tokens of a cell, D width of the model, H heads, E width of a
+// head, M random features, F inner width of the feed-forward part.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "engine/control.h"
+
+namespace canal {
+
+struct LayerSizes {
+  int64_t dim;         // D
+  int64_t heads;       // H
+  int64_t head_width;  // E
+  int64_t features;    // M
+  int64_t ff_width;    // F
+};
+
+// A layer's parameters, or the place for their gradients. Row-major float32, shapes as in
+// nn/parameters.h. The projection never has a gradient.
+template <class Number>
+struct LayerArrays {
+  Number *norm1_weight, *norm1_bias;  // D
+  Number* projection;                 // M x E
+  Number *to_q, *to_k, *to_v;         // H*E x D
+  Number *to_out, *to_out_bias;       // D x H*E, D
+  Number *norm2_weight, *norm2_bias;  // D
+  Number *w1, *b1;                    // F x D, F
+  Number *w2, *b2;                    // D x F, D
+};
+using LayerView = LayerArrays<const float>;
+using LayerGradients = LayerArrays<float>;
+
+// Calls work(0), ..., work(count - 1), in any order and on any threads.
+using SpanLoop =
+    std::function<void(int64_t count, const std::function<void(int64_t)>& work)>;
+
+// One cell's way through the layers. Its tokens are cut into spans of fixed length that can be
+// worked on side by side; their sums are added in order, so threads cannot change a bit.
+class CellPass {
+ public:
+  virtual ~CellPass() = default;
+
+  virtual void load(const float* x) = 0;      // N x D, before the first layer
+  virtual void store(float* x) const = 0;     // N x D, after the last finished layer
+
+  // First half of a layer: its sums over the keys. Returns the cell's own stabiliser, max(P c k).
+  virtual float keys(int64_t layer, const SpanLoop& loop, const Control& control) = 0;
+  // Second half: the queries and the feed-forward part. `stabiliser`: what keys() returned, or that
+  // of a whole batch.
+  virtual void finish(int64_t layer, float stabiliser, const SpanLoop& loop,
+                      const Control& control) = 0;
+
+  // Backward, from the last layer to the first; only where the pass keeps what it needs.
+  virtual void load_gradient(const float* dx) = 0;   // N x D, of the last layer's output
+  virtual void store_gradient(float* dx) const = 0;  // N x D
+  // Adds the gradients of the layer's parameters to `gradients`, if there are any to add to.
+  virtual void backward(int64_t layer, const LayerGradients* gradients, const Control& control) = 0;
+};
+
+enum class Keep { nothing, for_backward };
+
+// Layers packed for one tier.
+class EncoderKernel {
+ public:
+  virtual ~EncoderKernel() = default;
+  virtual std::unique_ptr<CellPass> pass(int64_t tokens, Keep keep) const = 0;
+};
+
+// What a tier offers; `make` packs (copies) the layers.
+struct Tier {
+  const char* name;
+  bool reduced;  // products of bfloat16 numbers, summed in float32
+  bool (*runs_here)();
+  std::unique_ptr<EncoderKernel> (*make)(const LayerSizes&, const std::vector<LayerView>&, Keep);
+};
+
+// All tiers of this build, the fastest first.
+const std::vector<Tier>& tiers();
+
+}  // namespace canal

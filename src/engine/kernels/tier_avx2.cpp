@@ -1,0 +1,31 @@
+// The tier of CPUs with AVX2 and FMA.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/kernels/buffer.h"
+#include "engine/kernels/kernel.h"
+#include "engine/kernels/target.h"
+#include "engine/kernels/tier_list.h"
+
+CANAL_TARGET_BEGIN("avx2,fma")
+#include "engine/kernels/simd_avx2.h"
+#include "engine/kernels/templates.h"
+
+namespace canal {
+
+Tier avx2_tier() {
+  return {"avx2", false, [] {
+            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+          },
+          make_encoder<Float32<Avx2>>};
+}
+
+}  // namespace canal
+CANAL_TARGET_END
+#endif

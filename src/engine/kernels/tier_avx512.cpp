@@ -1,0 +1,33 @@
+// The tier of CPUs with AVX-512, in float32.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/kernels/buffer.h"
+#include "engine/kernels/kernel.h"
+#include "engine/kernels/target.h"
+#include "engine/kernels/tier_list.h"
+
+CANAL_TARGET_BEGIN("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+#include "engine/kernels/simd_avx512.h"
+#include "engine/kernels/templates.h"
+
+namespace canal {
+
+Tier avx512_tier() {
+  return {"avx512", false, [] {
+            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                   __builtin_cpu_supports("fma");
+          },
+          make_encoder<Float32<Avx512>>};
+}
+
+}  // namespace canal
+CANAL_TARGET_END
+#endif

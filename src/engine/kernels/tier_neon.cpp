@@ -1,0 +1,24 @@
+// The tier of 64-bit Arm CPUs.
+#if defined(__aarch64__)
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/kernels/buffer.h"
+#include "engine/kernels/kernel.h"
+#include "engine/kernels/target.h"
+#include "engine/kernels/tier_list.h"
+//
+#include "engine/kernels/simd_neon.h"
+#include "engine/kernels/templates.h"
+
+namespace canal {
+
+Tier neon_tier() {
+  return {"neon", false, [] { return true; }, make_encoder<Float32<Neon>>};
+}
+
+}  // namespace canal
+#endif
