@@ -109,6 +109,10 @@ cpp_runtime_info <- function() {
     .Call(`_canalR_cpp_runtime_info`)
 }
 
+cpp_blas_report <- function() {
+    .Call(`_canalR_cpp_blas_report`)
+}
+
 cpp_trainer <- function(weights, old_weights, tokens, labels0, options) {
     .Call(`_canalR_cpp_trainer`, weights, old_weights, tokens, labels0, options)
 }

@@ -114,6 +114,7 @@ weights_id <- function(weights) {
 
 # The native network of a model, rebuilt where the cache is empty or came out of another process.
 native_network <- function(model, device) {
+  tell_slow_blas(device)
   pointer <- model@cache[[device]]
   if (is.null(pointer) || !cpp_is_live(pointer)) {
     pointer <- cpp_network(model@weights, device)

@@ -37,6 +37,7 @@ grow_network <- function(model, genes, labels, seed) {
 }
 
 new_trainer <- function(stage, settings) {
+  tell_slow_blas(settings$device)
   old <- stage$model@labels
   distil <- length(old) > 0 && settings$lambda > 0
   cpp_trainer(

@@ -331,6 +331,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_blas_report
+Rcpp::List cpp_blas_report();
+RcppExport SEXP _canalR_cpp_blas_report() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_blas_report());
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_trainer
 SEXP cpp_trainer(Rcpp::List weights, Rcpp::Nullable<Rcpp::List> old_weights, Rcpp::RawMatrix tokens, Rcpp::IntegerVector labels0, Rcpp::List options);
 RcppExport SEXP _canalR_cpp_trainer(SEXP weightsSEXP, SEXP old_weightsSEXP, SEXP tokensSEXP, SEXP labels0SEXP, SEXP optionsSEXP) {
@@ -418,6 +427,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_tokens", (DL_FUNC) &_canalR_cpp_tokens, 7},
     {"_canalR_cpp_normalised", (DL_FUNC) &_canalR_cpp_normalised, 5},
     {"_canalR_cpp_runtime_info", (DL_FUNC) &_canalR_cpp_runtime_info, 0},
+    {"_canalR_cpp_blas_report", (DL_FUNC) &_canalR_cpp_blas_report, 0},
     {"_canalR_cpp_trainer", (DL_FUNC) &_canalR_cpp_trainer, 5},
     {"_canalR_cpp_train_epoch", (DL_FUNC) &_canalR_cpp_train_epoch, 4},
     {"_canalR_cpp_validate", (DL_FUNC) &_canalR_cpp_validate, 3},

@@ -12,3 +12,14 @@ Rcpp::List cpp_runtime_info() {
                               Rcpp::_["cuda"] = info.cuda);
   });
 }
+
+// gflops is NA where nothing was measured.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_blas_report() {
+  return glue::guarded([] {
+    const canal::BlasReport& report = canal::blas_report();
+    return Rcpp::List::create(Rcpp::_["kind"] = report.kind, Rcpp::_["library"] = report.library,
+                              Rcpp::_["gflops"] = report.gflops > 0 ? report.gflops : NA_REAL,
+                              Rcpp::_["slow"] = report.slow);
+  });
+}

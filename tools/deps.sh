@@ -1,7 +1,7 @@
 #!/bin/bash
-# Sees that what a target needs is there: deps.sh demo|test|lint. Says nothing if it is. Debian and
-# Ubuntu packages are installed with apt-get as root or by sudo, only those that are missing;
-# elsewhere, and without root, the missing ones are named.
+# Sees that what a target needs is there: deps.sh demo|test|bench|lint. Says nothing if it is.
+# Debian and Ubuntu packages are installed with apt-get as root or by sudo, only those that are
+# missing; elsewhere, and without root, the missing ones are named.
 source "$(dirname "$0")/common.sh"
 
 # LibTorch on the reference BLAS, Debian's default, is 30 times slower than on OpenBLAS; of OpenBLAS'
@@ -13,13 +13,15 @@ demo_packages=(
 )
 test_packages=("${demo_packages[@]}" cmake libgtest-dev
   r-cran-testthat r-cran-seurat r-cran-knitr r-cran-rmarkdown)
+bench_packages=("${demo_packages[@]}" python3 python3-torch)
 lint_packages=("${test_packages[@]}" clang-format r-cran-lintr r-cran-roxygen2)
 
 case "${1:-}" in
   demo) wanted=("${demo_packages[@]}") ;;
   test) wanted=("${test_packages[@]}") ;;
+  bench) wanted=("${bench_packages[@]}") ;;
   lint) wanted=("${lint_packages[@]}") ;;
-  *) echo "usage: tools/deps.sh demo|test|lint" >&2; exit 2 ;;
+  *) echo "usage: tools/deps.sh demo|test|bench|lint" >&2; exit 2 ;;
 esac
 log=.build/deps.log
 
@@ -50,7 +52,8 @@ present_otherwise() {
     r-*) grep -qixF "${1#r-*-}" <<< "$r_library" ;;
     libtorch-dev) [ -n "${LIBTORCH_HOME:-}" ] ;;
     g++) has g++ || has clang++ ;;
-    pkg-config | cmake | clang-format) has "$1" ;;
+    python3-torch) python3 -c 'import torch' 2> /dev/null ;;
+    python3 | pkg-config | cmake | clang-format) has "$1" ;;
     *) return 1 ;;
   esac
 }

@@ -10,7 +10,7 @@ complain() {
 
 lint_r() {
   Rscript -e '
-    found <- do.call(c, lapply(c("R", "tests", "inst", "tools"), function(folder) {
+    found <- do.call(c, lapply(c("R", "tests", "inst", "tools", "bench"), function(folder) {
       if (dir.exists(folder)) lintr::lint_dir(folder, relative_path = FALSE)
     }))
     for (lint in found) print(lint)

@@ -14,6 +14,17 @@ struct RuntimeInfo {
 
 RuntimeInfo runtime_info();
 
+// How fast LibTorch's BLAS is.
+struct BlasReport {
+  std::string kind;     // as RuntimeInfo::blas
+  std::string library;  // file of the matrix product, "" where it cannot be told
+  double gflops;  // GFLOP/s of a product on one thread; 0 where a fast kind needs no measuring
+  bool slow;
+};
+
+// Measures at most once, some milliseconds long.
+const BlasReport& blas_report();
+
 // Threads to use when the caller named none (0) or n: never more than the cores, and one in a
 // forked child, where OpenMP's pool of the parent is gone and would be waited for.
 int usable_threads(int requested);

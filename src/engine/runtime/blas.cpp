@@ -8,16 +8,32 @@ namespace canal {
 
 namespace {
 
-// A symbol as libtorch_cpu itself resolves it: R loads packages with RTLD_LOCAL, so the
-// process-wide search would miss LibTorch's BLAS or find R's.
-void* torch_symbol(const char* name) {
+// The file that an address was loaded from; empty where nobody knows.
+std::string file_of(const void* address) {
   Dl_info place;
-  if (dladdr(reinterpret_cast<void*>(&at::get_num_threads), &place) == 0) return nullptr;
-  void* library = dlopen(place.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+  return address != nullptr && dladdr(address, &place) != 0 ? place.dli_fname : "";
+}
+
+// A symbol of a library or of one that it needs.
+void* symbol_in(const std::string& file, const char* name) {
+  void* library = file.empty() ? nullptr : dlopen(file.c_str(), RTLD_LAZY | RTLD_NOLOAD);
   if (library == nullptr) return nullptr;
   void* symbol = dlsym(library, name);
   dlclose(library);
   return symbol;
+}
+
+void* torch_symbol(const char* name) {
+  return symbol_in(file_of(reinterpret_cast<void*>(&at::get_num_threads)), name);
+}
+
+// The matrix product that LibTorch calls. With ELF the whole process's symbols come first, those of
+// R's BLAS among them, then those of the package's own libraries; macOS binds to one library.
+void* product_of_torch() {
+#ifndef __APPLE__
+  if (void* symbol = dlsym(RTLD_DEFAULT, "sgemm_")) return symbol;
+#endif
+  return torch_symbol("sgemm_");
 }
 
 std::string openblas_kind(int parallel) {
@@ -25,17 +41,21 @@ std::string openblas_kind(int parallel) {
   return parallel == 1 ? "openblas-pthread" : "openblas-serial";
 }
 
+// What OpenBLAS exports is looked for beside the product: LAPACK may come from OpenBLAS while BLAS
+// does not.
 BlasFunctions find_blas() {
-  BlasFunctions found{"unknown", nullptr, nullptr};
+  const std::string library = file_of(product_of_torch());
+  BlasFunctions found{"unknown", library, nullptr, nullptr};
   if (at::hasMKL()) {
     found.kind = "mkl";
     return found;
   }
-  auto parallel = reinterpret_cast<int (*)()>(torch_symbol("openblas_get_parallel"));
+  auto parallel = reinterpret_cast<int (*)()>(symbol_in(library, "openblas_get_parallel"));
   if (parallel == nullptr) return found;
   found.kind = openblas_kind(parallel());
-  found.set_threads = reinterpret_cast<void (*)(int)>(torch_symbol("openblas_set_num_threads"));
-  found.get_threads = reinterpret_cast<int (*)()>(torch_symbol("openblas_get_num_threads"));
+  found.set_threads =
+      reinterpret_cast<void (*)(int)>(symbol_in(library, "openblas_set_num_threads"));
+  found.get_threads = reinterpret_cast<int (*)()>(symbol_in(library, "openblas_get_num_threads"));
   return found;
 }
 

@@ -1,0 +1,24 @@
+# Annotation with the published network at full size: logits of random cells.
+#
+#   Rscript bench/predict.R [--tokens 1001] [--cells 14] [--threads T] [--precision auto]
+#                           [--repeat 3]
+#
+# Tokens are genes + 1. The last line is `seconds_per_cell X`.
+here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+source(file.path(here, "common.R"))
+
+asked <- network_options(cells = 14, `repeat` = 3)
+set.seed(1)
+model <- random_classifier(asked$tokens, paste("type", 1:8))
+tokens <- random_tokens(asked$cells, model)
+arguments <- c(list(tokens, model, "logits", num_threads = asked$threads),
+               precision_argument(canal_forward, asked$precision))
+
+annotate <- function() logits <<- do.call(canal_forward, arguments)
+seconds <- median_seconds(annotate, asked$`repeat`)
+stopifnot(identical(dim(logits), c(as.integer(asked$cells), 8L)), all(is.finite(logits)))
+
+cat("Machine:", machine_text(), "\n")
+cat(sprintf("Work: logits of %d cells of %d tokens, %d threads, precision %s, median of %d\n",
+            asked$cells, asked$tokens, asked$threads, asked$precision, asked$`repeat`))
+tell_result(seconds / asked$cells)

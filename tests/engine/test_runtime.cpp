@@ -1,0 +1,32 @@
+// What the engine finds out about the libraries it runs on.
+#include <gtest/gtest.h>
+
+#include "engine/runtime.h"
+#include "engine/runtime/blas.h"
+#include "engine/runtime/blas_speed.h"
+
+TEST(Blas, OnlyAnUnknownOneThatIsSlowCountsAsSlow) {
+  EXPECT_TRUE(canal::is_slow_blas("unknown", 4.8));
+  EXPECT_TRUE(canal::is_slow_blas("unknown", 14.9));
+  EXPECT_FALSE(canal::is_slow_blas("unknown", 15));
+  EXPECT_FALSE(canal::is_slow_blas("unknown", 106));
+  EXPECT_FALSE(canal::is_slow_blas("openblas-pthread", 0));
+  EXPECT_FALSE(canal::is_slow_blas("mkl", 0));
+}
+
+// Which BLAS it is depends on the machine; that the parts of the report agree does not.
+TEST(Blas, TheReportMeasuresWhatIsUnknownOnly) {
+  const canal::BlasReport& report = canal::blas_report();
+  EXPECT_EQ(report.kind, canal::runtime_info().blas);
+  EXPECT_EQ(report.gflops > 0, report.kind == "unknown");
+  EXPECT_EQ(report.slow, canal::is_slow_blas(report.kind, report.gflops));
+  EXPECT_EQ(&report, &canal::blas_report());
+}
+
+TEST(Blas, OpenBlasCanBeHeldToOneThread) {
+  const canal::BlasFunctions& blas = canal::blas_functions();
+  if (blas.kind.rfind("openblas", 0) != 0) GTEST_SKIP() << "LibTorch runs on another BLAS";
+  EXPECT_NE(blas.set_threads, nullptr);
+  EXPECT_NE(blas.get_threads, nullptr);
+  EXPECT_FALSE(blas.library.empty());
+}
