@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/array.h"
+#include "engine/compute.h"
 #include "engine/control.h"
 #include "engine/network.h"
 
@@ -15,6 +16,13 @@ enum class Trainable {
   all,    // every parameter: for a network that was never trained
   stage,  // final norm, layer depth - 2 and the head: METHODS section 4
   head    // the head alone
+};
+
+// Where the frozen layers' output of every cell is kept between epochs.
+struct CacheOptions {
+  bool enabled = false;
+  int64_t memory = 0;        // bytes; what is more goes to a file
+  std::string folder = "/tmp";  // for that file
 };
 
 struct TrainerOptions {
@@ -29,7 +37,8 @@ struct TrainerOptions {
   bool learn_positions;   // with Trainable::all: the position table too, unless it is gene2vec's
   uint64_t seed;
   int num_threads;
-  std::string device;  // "cpu" or "cuda"
+  Compute compute;
+  CacheOptions cache;
 };
 
 struct StageData {

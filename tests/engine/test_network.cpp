@@ -24,30 +24,53 @@ canal::FloatArray run(const Network& network, const canal::TokenView& tokens, Ou
   return network.forward(tokens, {{output}, num_threads}, control)[0];
 }
 
-class GoldenForward : public ::testing::TestWithParam<int> {};
+// Kernels and threads.
+class GoldenForward : public ::testing::TestWithParam<std::tuple<std::string, int>> {
+ protected:
+  Network network(const std::string& checkpoint) const {
+    return Network(golden_weights(checkpoint),
+                   {"cpu", canal::Precision::automatic, std::get<0>(GetParam())});
+  }
+  int num_threads() const { return std::get<1>(GetParam()); }
+  // bfloat16 has 8 bits of precision.
+  double bound() const {
+    try {
+      canal::kernels_for({"cpu", canal::Precision::float32, std::get<0>(GetParam())});
+      return 1e-4;
+    } catch (const canal::Error&) {
+      return 5e-2;
+    }
+  }
+};
 
 TEST_P(GoldenForward, pretrained_network) {
-  const Network network(golden_weights("pretrained.pth"), canal::Compute{});
+  const Network net = network("pretrained.pth");
   const GoldenTokens tokens("tokens");
-  const auto encodings = run(network, tokens.view(), Output::encodings, GetParam());
-  EXPECT_LT(largest_difference(encodings, floats(golden("encodings"))), 1e-4);
-  const auto mlm = run(network, tokens.view(), Output::mlm, GetParam());
-  EXPECT_LT(largest_difference(mlm, floats(golden("mlm_logits"))), 1e-4);
+  const auto encodings = run(net, tokens.view(), Output::encodings, num_threads());
+  EXPECT_LT(largest_difference(encodings, floats(golden("encodings"))), bound());
+  const auto mlm = run(net, tokens.view(), Output::mlm, num_threads());
+  EXPECT_LT(largest_difference(mlm, floats(golden("mlm_logits"))), bound());
 }
 
 TEST_P(GoldenForward, classifier) {
-  const Network network(golden_weights("canal_stage1.pth"), canal::Compute{});
+  const Network net = network("canal_stage1.pth");
   const GoldenTokens tokens("stage1/tokens");
   const std::pair<Output, const char*> outputs[] = {{Output::manifold, "stage1/manifold"},
                                                     {Output::embedding, "stage1/embedding"},
                                                     {Output::logits, "stage1/logits"}};
   for (const auto& [output, place] : outputs) {
-    const auto got = run(network, tokens.view(), output, GetParam());
-    EXPECT_LT(largest_difference(got, floats(golden(place))), 1e-4) << place;
+    const auto got = run(net, tokens.view(), output, num_threads());
+    EXPECT_LT(largest_difference(got, floats(golden(place))), bound()) << place;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Threads, GoldenForward, ::testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(KernelsAndThreads, GoldenForward,
+                         ::testing::Combine(::testing::ValuesIn(canal::available_kernels()),
+                                            ::testing::Values(1, 2)),
+                         [](const auto& info) {
+                           return std::get<0>(info.param) + "_" +
+                                  std::to_string(std::get<1>(info.param)) + "_threads";
+                         });
 
 TEST(Network, a_cell_does_not_depend_on_its_batch) {
   const Network network(golden_weights("pretrained.pth"), canal::Compute{});

@@ -37,7 +37,7 @@ struct GoldenStage {
     options.learn_positions = false;
     options.seed = 1;
     options.num_threads = 2;
-    options.device = "cpu";
+    options.compute.precision = canal::Precision::float32;
   }
   std::unique_ptr<StageTrainer> trainer() {
     const canal::Weights old = golden_weights("canal_stage1.pth");
@@ -53,8 +53,29 @@ struct GoldenStage {
   canal::Control control;
 };
 
-TEST(GoldenTraining, first_gradients) {
+// All kernels in float32.
+class GoldenTraining : public ::testing::TestWithParam<std::string> {
+ protected:
+  GoldenTraining() { stage.options.compute.kernels = GetParam(); }
   GoldenStage stage;
+};
+
+std::vector<std::string> float32_kernels() {
+  std::vector<std::string> names;
+  for (const std::string& name : canal::available_kernels()) {
+    try {
+      canal::kernels_for({"cpu", canal::Precision::float32, name});
+      names.push_back(name);
+    } catch (const canal::Error&) {  // it computes in bfloat16
+    }
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, GoldenTraining, ::testing::ValuesIn(float32_kernels()),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(GoldenTraining, first_gradients) {
   const canal::Weights gradients = stage.trainer()->gradients();
   const auto& expected = stage.root.child("grad_step1")->children;
   EXPECT_EQ(gradients.size(), expected.size());
@@ -65,8 +86,7 @@ TEST(GoldenTraining, first_gradients) {
   }
 }
 
-TEST(GoldenTraining, losses_weights_and_logits_of_the_first_steps) {
-  GoldenStage stage;
+TEST_P(GoldenTraining, losses_weights_and_logits_of_the_first_steps) {
   auto trainer = stage.trainer();
   const canal::FloatArray expected = floats(*stage.root.child("losses_cls_distill_total"));
   for (int64_t step = 0; step < expected.shape[0]; ++step) {

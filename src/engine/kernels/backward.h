@@ -8,7 +8,7 @@
 // and for queries and keys alike, x being either and G_n = sum_m g_nm:
 //   g = dphi (phi - floor),  g[where the stabiliser came from] -= its share of the sum of g
 //   dx = c P^T g - c^2 G x
-// The keys' stabiliser is one for the cell; the sum of all its g is known before any of them:
+// The keys' stabiliser is one for the cell, or the batch; the sum of a cell's g is known before any of them:
 //   sum_m dC_m . context_m + dS_m (sums_m - floor N)
 //
 // Two sweeps over the blocks: the feed-forward part and the queries, then keys and values.
@@ -212,17 +212,20 @@ class LayerBackward {
     store_product(back_.q.rows(), {b_.dheads.data(), block}, dnormed);
   }
 
-  // Between the sweeps: what the queries say of the context.
-  void settle_context() {
+  // Between the sweeps: what the queries say of the context. Returns the sum of all the keys' g.
+  double settle_context() {
     total_of_keys_ = 0;
     for (int64_t h = 0; h < s_.heads; ++h) {
       for (int64_t m = 0; m < s_.features; ++m) settle_row(h * s_.features + m);
       put_context_along(b_.dcontext.data(), h);
     }
+    return total_of_keys_;
   }
 
   // Second sweep. dx: D x block, the gradient of the middle; becomes that of the layer's input.
-  void keys(int64_t first, int64_t tokens, float* dx, float* dnormed) {
+  // total: the sum of the g of all keys that share the stabiliser.
+  void keys(int64_t first, int64_t tokens, double total, float* dx, float* dnormed) {
+    total_of_keys_ = total;
     const typename Format::Session session;
     set_block(tokens);
     put_normed(saved_.before.at(first), w_.norm1_weight, w_.norm1_bias);

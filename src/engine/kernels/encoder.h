@@ -19,6 +19,10 @@ struct PackedEncoder : EncoderKernel {
     for (const LayerView& view : views) back.emplace_back(view, s);
   }
   std::unique_ptr<CellPass> pass(int64_t tokens, Keep keep) const override;
+  void update(int64_t layer, const LayerView& view) override {
+    layers[layer] = PackedLayer<Format>(view, sizes);
+    if (!back.empty()) back[layer] = PackedBackward<Format>(view, sizes);
+  }
 };
 
 // What a pass has beside its residual where it will go back.
@@ -29,6 +33,7 @@ struct WayBack {
   Residual<Format> normed;    // of a layer's normed input
   BackwardScratch<Format> scratch;
   GradientSums<Format> sums;
+  std::unique_ptr<LayerBackward<Format>> layer;  // between its two halves
 
   WayBack(int64_t tokens, int64_t depth, const LayerSizes& s)
       : gradient(tokens, s.dim), normed(tokens, s.dim), scratch(s), sums(s) {
@@ -84,20 +89,25 @@ class TierPass : public CellPass {
   void load_gradient(const float* dx) override { back_->gradient.load(dx); }
   void store_gradient(float* dx) const override { back_->gradient.store(dx); }
 
-  void backward(int64_t layer, const LayerGradients* gradients, const Control& control) override {
-    if (gradients) back_->sums.clear();
-    LayerBackward<Format> back(encoder_.layers[layer], encoder_.back[layer], s_,
-                               back_->layers[layer], tokens_, scratch(0), back_->scratch,
-                               gradients ? &back_->sums : nullptr);
+  double backward_queries(int64_t layer, bool learns, const Control& control) override {
+    if (learns) back_->sums.clear();
+    back_->layer.reset(new LayerBackward<Format>(
+        encoder_.layers[layer], encoder_.back[layer], s_, back_->layers[layer], tokens_, scratch(0),
+        back_->scratch, learns ? &back_->sums : nullptr));
     for (int64_t i = 0; i < spans(); ++i)
       for_each_block(i, control, [&](int64_t first, int64_t tokens) {
-        back.feed_forward_and_queries(first, tokens, back_->gradient.at(first),
-                                      back_->normed.at(first));
+        back_->layer->feed_forward_and_queries(first, tokens, back_->gradient.at(first),
+                                               back_->normed.at(first));
       });
-    back.settle_context();
+    return back_->layer->settle_context();
+  }
+
+  void backward_keys(int64_t, double stabiliser_gradient, const LayerGradients* gradients,
+                     const Control& control) override {
     for (int64_t i = 0; i < spans(); ++i)
       for_each_block(i, control, [&](int64_t first, int64_t tokens) {
-        back.keys(first, tokens, back_->gradient.at(first), back_->normed.at(first));
+        back_->layer->keys(first, tokens, stabiliser_gradient, back_->gradient.at(first),
+                           back_->normed.at(first));
       });
     if (gradients) back_->sums.add_to(*gradients, s_);
   }

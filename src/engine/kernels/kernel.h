@@ -63,8 +63,14 @@ class CellPass {
   // Backward, from the last layer to the first; only where the pass keeps what it needs.
   virtual void load_gradient(const float* dx) = 0;   // N x D, of the last layer's output
   virtual void store_gradient(float* dx) const = 0;  // N x D
-  // Adds the gradients of the layer's parameters to `gradients`, if there are any to add to.
-  virtual void backward(int64_t layer, const LayerGradients* gradients, const Control& control) = 0;
+  // First half of a layer: the feed-forward part and the queries. Returns the part of the
+  // stabiliser's gradient that comes from this cell. `learns`: the second half will be given a place
+  // for the gradients of the parameters.
+  virtual double backward_queries(int64_t layer, bool learns, const Control& control) = 0;
+  // Second half: the keys and values. `stabiliser_gradient`: of all cells that share the
+  // stabiliser. Adds the gradients of the layer's parameters to `gradients`, if it learns.
+  virtual void backward_keys(int64_t layer, double stabiliser_gradient,
+                             const LayerGradients* gradients, const Control& control) = 0;
 };
 
 enum class Keep { nothing, for_backward };
@@ -74,6 +80,8 @@ class EncoderKernel {
  public:
   virtual ~EncoderKernel() = default;
   virtual std::unique_ptr<CellPass> pass(int64_t tokens, Keep keep) const = 0;
+  // Packs a layer anew, whose parameters have changed. No pass may be on its way.
+  virtual void update(int64_t layer, const LayerView& view) = 0;
 };
 
 // What a tier offers; `make` packs (copies) the layers.

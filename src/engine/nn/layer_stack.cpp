@@ -38,6 +38,10 @@ LayerStack::LayerStack(const Parameters& parameters, const NetworkSizes& sizes, 
   kernel_ = tier.make(layer_sizes(sizes), views, keep);
 }
 
+void LayerStack::update(int64_t layer, const LayerParameters& parameters) {
+  kernel_->update(layer, view_of(parameters));
+}
+
 at::Tensor LayerStack::forward(const at::Tensor& x, const Control& control) const {
   const SpanLoop loop = side_by_side();
   const Lease pass(*this);

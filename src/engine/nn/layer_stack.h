@@ -39,6 +39,9 @@ class LayerStack {
     std::unique_ptr<CellPass> pass_;
   };
 
+  // Packs a layer (counted from the first of these) anew.
+  void update(int64_t layer, const LayerParameters& parameters);
+
   int64_t depth() const { return depth_; }
 
  private:

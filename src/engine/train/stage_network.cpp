@@ -1,10 +1,12 @@
 #include "engine/train/stage_network.h"
 
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 
 #include "engine/errors.h"
+#include "engine/kernels/choose.h"
 #include "engine/nn/encoder.h"
 #include "engine/nn/random.h"
 
@@ -24,6 +26,12 @@ bool is_head(const std::string& name) {
   return starts_with(name, "to_out.conv1") || starts_with(name, "to_out.fc");
 }
 
+bool is_layer(const std::string& name) { return starts_with(name, "performer."); }
+
+bool is_table(const std::string& name) {
+  return starts_with(name, "token_emb.") || starts_with(name, "pos_emb.");
+}
+
 // Backward passes cannot be stopped from outside, but a gradient passing by can look at the flag.
 at::Tensor stoppable(const at::Tensor& x, const Control& control) {
   if (!x.requires_grad()) return x;
@@ -36,11 +44,14 @@ at::Tensor stoppable(const at::Tensor& x, const Control& control) {
 
 StageNetwork::StageNetwork(const Weights& weights, const TrainerOptions& options)
     : sizes_(sizes_of(weights)),
-      parameters_(to_parameters(weights, sizes_, options.device)),
-      stabiliser_(options.batch_stabiliser ? Stabiliser::batch : Stabiliser::cell) {
+      parameters_(to_parameters(weights, sizes_, options.compute.device)),
+      stabiliser_(options.batch_stabiliser ? Stabiliser::batch : Stabiliser::cell),
+      learning_(sizes_.depth, false),
+      compute_(options.compute) {
   if (sizes_.types == 0)
     throw Error(ErrorKind::sizes, "A stage needs a network with a classification head.");
   choose_trainable(options);
+  make_kernels(options.compute);
 }
 
 // METHODS section 4 trains the last layer but one; a network of one layer trains that.
@@ -52,6 +63,8 @@ int64_t StageNetwork::first_trained_layer(Trainable trainable) const {
 void StageNetwork::choose_trainable(const TrainerOptions& options) {
   const Trainable trainable = options.trainable;
   frozen_layers_ = first_trained_layer(trainable);
+  for (int64_t i = frozen_layers_; i < sizes_.depth; ++i)
+    learning_[i] = trainable == Trainable::all || i == frozen_layers_;
   const std::string layer = layer_prefix(frozen_layers_);
   auto learns = [&](const std::string& name) {
     if (is_features(name) || name == "to_out.weight" || name == "to_out.bias") return false;
@@ -65,36 +78,95 @@ void StageNetwork::choose_trainable(const TrainerOptions& options) {
                      if (!learns(name)) return;
                      tensor.requires_grad_(true);
                      trainable_.emplace_back(name, tensor);
+                     if (is_table(name)) ++before_;
+                     if (!is_table(name) && !is_layer(name)) ++behind_;
                    });
 }
 
-Classified StageNetwork::forward(const at::Tensor& tokens, const Control& control) const {
-  const Pass pass{stabiliser_, &control};
-  at::Tensor x;  // B x N x D
-  if (frozen_layers_ > 0) {
-    const c10::NoGradGuard no_grad;
-    x = run_layers(parameters_, embed_tokens(parameters_, tokens), 0, frozen_layers_, pass);
-  } else {
-    x = embed_tokens(parameters_, tokens);
-  }
+void StageNetwork::make_kernels(const Compute& compute) {
+  const Tier* tier = choose_tier(compute);
+  if (tier == nullptr) return;
+  reduced_ = tier->reduced;
+  if (frozen_layers_ > 0)
+    frozen_kernels_.reset(
+        new LayerStack(parameters_, sizes_, 0, frozen_layers_, *tier, Keep::nothing));
+  if (frozen_layers_ < sizes_.depth)
+    trained_kernels_.reset(new LayerStack(parameters_, sizes_, frozen_layers_, sizes_.depth, *tier,
+                                          Keep::for_backward));
+}
+
+at::Tensor StageNetwork::enter(const at::Tensor& tokens, const Control& control) const {
+  if (frozen_layers_ == 0) return embed_tokens(parameters_, tokens);
+  const c10::NoGradGuard no_grad;
+  const at::Tensor x = embed_tokens(parameters_, tokens);
+  if (frozen_kernels_ && stabiliser_ == Stabiliser::cell) return frozen_kernels_->forward(x, control);
+  return run_layers(parameters_, x, 0, frozen_layers_, {stabiliser_, &control});
+}
+
+at::Tensor StageNetwork::run_trained(at::Tensor x, const Control& control) const {
   for (int64_t i = frozen_layers_; i < sizes_.depth; ++i)
-    x = stoppable(run_layer(parameters_.layers[i], x, pass), control);
+    x = stoppable(run_layer(parameters_.layers[i], x, {stabiliser_, &control}), control);
+  return x;
+}
+
+Classified StageNetwork::leave(const at::Tensor& x) const {
   return classify(parameters_.head, final_norm(parameters_, x));
 }
 
-Classified StageNetwork::predict(const at::Tensor& tokens, const Control& control) const {
+Classified StageNetwork::predict(const at::Tensor& x, const Control& control) const {
   const c10::NoGradGuard no_grad;
-  const Pass pass{Stabiliser::cell, &control};
-  const at::Tensor x =
-      run_layers(parameters_, embed_tokens(parameters_, tokens), 0, sizes_.depth, pass);
-  return classify(parameters_.head, final_norm(parameters_, x));
+  if (trained_kernels_) return leave(trained_kernels_->forward(x.detach(), control));
+  return leave(run_layers(parameters_, x, frozen_layers_, sizes_.depth,
+                          {Stabiliser::cell, &control}));
+}
+
+namespace {
+
+std::vector<at::Tensor> tensors(const std::vector<std::pair<std::string, at::Tensor>>& named,
+                                size_t first, size_t last) {
+  std::vector<at::Tensor> some;
+  for (size_t i = first; i < last; ++i) some.push_back(named[i].second);
+  return some;
+}
+
+}  // namespace
+
+std::vector<at::Tensor> StageNetwork::trained_before() const {
+  return tensors(trainable_, 0, before_);
+}
+
+std::vector<at::Tensor> StageNetwork::trained_behind() const {
+  return tensors(trainable_, trainable_.size() - behind_, trainable_.size());
+}
+
+LayerParameters StageNetwork::zero_gradients(int64_t layer) const {
+  LayerParameters zeros = parameters_.layers[layer];
+  visit_layer(zeros, "", sizes_, [](const std::string&, at::Tensor& tensor, const Shape&) {
+    tensor = at::zeros_like(tensor).detach();
+  });
+  return zeros;
+}
+
+std::vector<at::Tensor> learned_tensors(LayerParameters& layer, const NetworkSizes& sizes) {
+  std::vector<at::Tensor> learned;
+  visit_layer(layer, "", sizes, [&](const std::string& name, at::Tensor& tensor, const Shape&) {
+    if (!is_features(name)) learned.push_back(tensor);
+  });
+  return learned;
 }
 
 Weights StageNetwork::weights() const { return to_weights(parameters_, sizes_); }
 
+void StageNetwork::update_kernels() {
+  if (!trained_kernels_) return;
+  for (int64_t i = frozen_layers_; i < sizes_.depth; ++i)
+    if (learning_[i]) trained_kernels_->update(i - frozen_layers_, parameters_.layers[i]);
+}
+
 void StageNetwork::redraw(at::Generator& generator) {
   for (LayerParameters& layer : parameters_.layers)
     layer.projection = draw_projection(sizes_.features, sizes_.head_width, generator).to(device());
+  make_kernels(compute_);
 }
 
 }  // namespace canal

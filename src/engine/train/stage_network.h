@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "engine/network.h"
 #include "engine/nn/attention.h"
 #include "engine/nn/heads.h"
+#include "engine/nn/layer_stack.h"
 #include "engine/nn/parameters.h"
 #include "engine/trainer.h"
 
@@ -19,28 +21,59 @@ class StageNetwork {
  public:
   StageNetwork(const Weights& weights, const TrainerOptions& options);
 
-  // With gradients of the trainable part. tokens: B x N.
-  Classified forward(const at::Tensor& tokens, const Control& control) const;
-  // For one cell (1 x N), or more where nobody minds that they share a pass.
-  Classified predict(const at::Tensor& tokens, const Control& control) const;
+  // ---- The way of cells: enter, then the layers that gradients pass, then the head ----
+
+  // After the frozen layers, without gradients; the embedded tokens where no layer is frozen, with
+  // those of the token table. tokens: B x N; B = 1 with kernels. Returns B x N x D.
+  at::Tensor enter(const at::Tensor& tokens, const Control& control) const;
+  // The other layers by LibTorch's operators, with gradients. x: B x N x D.
+  at::Tensor run_trained(at::Tensor x, const Control& control) const;
+  // The other layers by the kernels. Null: there are none, or no kernels for them.
+  const LayerStack* trained_kernels() const { return trained_kernels_.get(); }
+  // x: B x N x D, after all layers.
+  Classified leave(const at::Tensor& x) const;
+  // From what enter() returned to the end, without gradients. x: B x N x D.
+  Classified predict(const at::Tensor& x, const Control& control) const;
 
   const NetworkSizes& sizes() const { return sizes_; }
   at::Device device() const { return parameters_.token_emb.device(); }
-  const std::vector<std::pair<std::string, at::Tensor>>& trainable() const { return trainable_; }
-  Weights weights() const;
+  int64_t frozen_layers() const { return frozen_layers_; }
+  bool reduced() const { return reduced_; }  // products of bfloat16 numbers
+  Stabiliser stabiliser() const { return stabiliser_; }
 
+  // Everything that learns, in the order of the checkpoint: what lies before the layers, the
+  // layers, and what lies behind them.
+  const std::vector<std::pair<std::string, at::Tensor>>& trainable() const { return trainable_; }
+  std::vector<at::Tensor> trained_before() const;
+  std::vector<at::Tensor> trained_behind() const;
+  // Whether layer `layer` (of all) learns, and zeros shaped like its parameters.
+  bool learns(int64_t layer) const { return learning_.at(layer); }
+  LayerParameters zero_gradients(int64_t layer) const;
+
+  Weights weights() const;
+  // To be called after the trained parameters have changed.
+  void update_kernels();
   // Draws the random features of every layer anew.
   void redraw(at::Generator& generator);
 
  private:
   int64_t first_trained_layer(Trainable trainable) const;
   void choose_trainable(const TrainerOptions& options);
+  void make_kernels(const Compute& compute);
 
   NetworkSizes sizes_;
   Parameters parameters_;
   Stabiliser stabiliser_;
+  bool reduced_ = false;
   int64_t frozen_layers_ = 0;  // layers below every trained parameter: no gradient goes there
+  std::vector<bool> learning_;
   std::vector<std::pair<std::string, at::Tensor>> trainable_;
+  size_t before_ = 0, behind_ = 0;  // of trainable_, in front of the layers and after them
+  std::unique_ptr<LayerStack> frozen_kernels_, trained_kernels_;
+  Compute compute_;
 };
+
+// The learned parameters of a layer, in the order of the checkpoint: all but the projection.
+std::vector<at::Tensor> learned_tensors(LayerParameters& layer, const NetworkSizes& sizes);
 
 }  // namespace canal

@@ -14,7 +14,8 @@
 #include "engine/nn/random.h"
 #include "engine/runtime/for_each_cell.h"
 #include "engine/runtime/thread_scope.h"
-#include "engine/train/gradients.h"
+#include "engine/train/contribution.h"
+#include "engine/train/frozen_cache.h"
 #include "engine/train/losses.h"
 #include "engine/train/optimiser.h"
 #include "engine/train/stage_network.h"
@@ -66,27 +67,17 @@ std::vector<Cells> split(const Cells& cells, int64_t size) {
   return pieces;
 }
 
-// What some cells of a batch contribute: the sums of their losses, and the gradients of their share
-// of the batch's mean loss.
-struct Contribution {
-  Losses sums{0, 0, 0};
-  std::vector<at::Tensor> gradients;
-};
-
-void add_to(Contribution& total, Contribution part) {
-  if (total.gradients.empty()) {
-    total = std::move(part);
-    return;
-  }
-  total.sums.classification += part.sums.classification;
-  total.sums.distillation += part.sums.distillation;
-  total.sums.total += part.sums.total;
-  for (size_t g = 0; g < total.gradients.size(); ++g) total.gradients[g].add_(part.gradients[g]);
-}
-
 // So many cells' gradients are held at once, however large the batch: each is as large as all
 // trained parameters together.
 constexpr int64_t cells_side_by_side = 16;
+
+// What frozen layers make of a cell can be kept where there are any, and where it does not depend
+// on the cell's batch.
+CacheOptions usable_cache(const TrainerOptions& options, const StageNetwork& network) {
+  CacheOptions cache = options.cache;
+  if (network.frozen_layers() == 0 || options.batch_stabiliser) cache.enabled = false;
+  return cache;
+}
 
 }  // namespace
 
@@ -99,7 +90,9 @@ struct StageTrainer::Impl {
         labels(training.labels),
         view{token_bytes.data(), training.tokens.cells, training.tokens.length},
         optimiser(trained(network), opts.weight_decay),
-        generator(make_generator(opts.seed)) {}
+        generator(make_generator(opts.seed)),
+        frozen(usable_cache(opts, network), network.sizes().positions * network.sizes().dim,
+               network.reduced()) {}
 
   static std::vector<at::Tensor> trained(const StageNetwork& network) {
     std::vector<at::Tensor> tensors;
@@ -112,15 +105,19 @@ struct StageTrainer::Impl {
         .to(network.device());
   }
 
-  at::Tensor labels_of(const std::vector<int32_t>& all, const std::vector<int64_t>& cells) const {
+  at::Tensor labels_of(const std::vector<int32_t>& all, const Cells& cells) const {
     return label_batch(all, cells).to(network.device());
   }
 
+  at::Tensor enter_cell(const TokenView& tokens, int64_t cell, const Control& control) const;
   void remember_old_embeddings(const Weights& old_weights, const Control& control);
   void redraw_if_due();
   at::Tensor with_dropped_tokens(const at::Tensor& tokens);
-  Contribution contribute(const Cells& cells, const at::Tensor& tokens, double share,
-                          const Control& control) const;
+  Target target_of(const Cells& cells) const;
+  Contribution step_of_cell(int64_t cell, const at::Tensor& tokens, double share,
+                            const Control& control) const;
+  Contribution step_together(const Cells& batch, const at::Tensor& tokens, double share,
+                             const Control& control) const;
   Contribution differentiate(const Cells& batch, const at::Tensor& tokens,
                              const Control& control) const;
 
@@ -131,10 +128,27 @@ struct StageTrainer::Impl {
   TokenView view;
   Optimiser optimiser;
   at::Generator generator;
+  mutable FrozenCache frozen;
   at::Tensor old_embedding;  // cells x W2; undefined without distillation
   int64_t passes_since_redraw = 0;
   Weights best;
 };
+
+// What the frozen layers make of a cell with all its tokens, from the cache if it is there.
+// Returns 1 x N x D.
+at::Tensor StageTrainer::Impl::enter_cell(const TokenView& tokens, int64_t cell,
+                                          const Control& control) const {
+  const at::Tensor one = tokens_of(tokens, {cell});
+  if (!frozen.enabled()) return network.enter(one, control);
+  const uint8_t* bytes = tokens.data + cell * tokens.length;
+  at::Tensor x = at::empty({1, network.sizes().positions, network.sizes().dim}, at::kFloat);
+  if (frozen.get(bytes, tokens.length, x.data_ptr<float>())) return x.to(network.device());
+  x = network.enter(one, control).to(at::kCPU).contiguous();
+  frozen.put(bytes, tokens.length, x.data_ptr<float>());
+  // As it comes out again, so that the first epoch sees what the later ones see.
+  frozen.get(bytes, tokens.length, x.data_ptr<float>());
+  return x.to(network.device());
+}
 
 // The old model is frozen, so its embedding of a cell is one number for the whole stage.
 void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
@@ -144,13 +158,18 @@ void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
     throw Error(ErrorKind::sizes, "The old model's embedding has another width.");
   if (options.batch_stabiliser) {
     const c10::NoGradGuard no_grad;
-    old_embedding =
-        old.forward(tokens_of(view, cell_range(0, view.cells, view.cells)), control).embedding;
+    const Cells all = cell_range(0, view.cells, view.cells);
+    std::vector<at::Tensor> pieces;
+    for (const Cells& batch : split(all, options.batch_size))
+      pieces.push_back(
+          old.leave(old.run_trained(old.enter(tokens_of(view, batch), control), control)).embedding);
+    if (!pieces.empty()) old_embedding = at::cat(pieces);
     return;
   }
   std::vector<at::Tensor> pieces(view.cells);
   for_each_cell(view.cells, Gradients::off, [&](int64_t cell) {
-    pieces[cell] = old.predict(tokens_of(view, {cell}), control).embedding;
+    const at::Tensor x = old.enter(tokens_of(view, {cell}), control);
+    pieces[cell] = old.predict(x, control).embedding;
   });
   if (!pieces.empty()) old_embedding = at::cat(pieces);
 }
@@ -159,6 +178,7 @@ void StageTrainer::Impl::redraw_if_due() {
   if (options.redraw_interval < 1) return;
   if (passes_since_redraw >= options.redraw_interval) {
     network.redraw(generator);
+    frozen.clear();
     passes_since_redraw = 0;
   }
   ++passes_since_redraw;
@@ -175,40 +195,60 @@ at::Tensor StageTrainer::Impl::with_dropped_tokens(const at::Tensor& tokens) {
   return tokens * kept.to(tokens.device());
 }
 
-// tokens: those of `cells`, B x N. share: 1 / cells of the batch.
-Contribution StageTrainer::Impl::contribute(const Cells& cells, const at::Tensor& tokens,
-                                            double share, const Control& control) const {
-  Contribution result;
-  const Classified out = network.forward(tokens, control);
-  const at::Tensor classification =
-      smoothed_cross_entropy(out.logits, labels_of(labels, cells), options.label_smoothing).sum();
-  at::Tensor total = classification;
-  if (old_embedding.defined()) {
-    const at::Tensor old = old_embedding.index_select(0, index_tensor(cells).to(network.device()));
-    const at::Tensor drift = embedding_drift(out.embedding, old).sum();
-    result.sums.distillation = drift.item<double>();
-    total = total + drift * options.distillation;
+Target StageTrainer::Impl::target_of(const Cells& cells) const {
+  Target target{labels_of(labels, cells), {}};
+  if (old_embedding.defined())
+    target.old_embedding =
+        old_embedding.index_select(0, index_tensor(cells).to(network.device()));
+  return target;
+}
+
+// tokens: the cell's as they are to be trained on, 1 x N. share: 1 / cells of the batch.
+Contribution StageTrainer::Impl::step_of_cell(int64_t cell, const at::Tensor& tokens, double share,
+                                              const Control& control) const {
+  const at::Tensor x = options.dropped_tokens > 0 ? network.enter(tokens, control)
+                                                  : enter_cell(view, cell, control);
+  const LossWeights weights{options.label_smoothing, options.distillation, share};
+  const auto how = network.trained_kernels() ? contribute_cell : contribute;
+  return how(network, x, target_of({cell}), weights, control);
+}
+
+// One stabiliser for the batch: its cells cannot be told apart.
+Contribution StageTrainer::Impl::step_together(const Cells& batch, const at::Tensor& tokens,
+                                               double share, const Control& control) const {
+  const LossWeights weights{options.label_smoothing, options.distillation, share};
+  if (!network.trained_kernels())
+    return contribute(network, network.enter(tokens, control), target_of(batch), weights, control);
+  at::Tensor frozen_part;  // B x N x D
+  if (network.frozen_layers() > 0) frozen_part = network.enter(tokens, control);
+  std::vector<at::Tensor> cells;
+  std::vector<Target> targets;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const int64_t cell = static_cast<int64_t>(i);
+    // Where gradients go back into the tables, every cell needs a graph of its own.
+    cells.push_back(frozen_part.defined() ? frozen_part.narrow(0, cell, 1)
+                                          : network.enter(tokens.narrow(0, cell, 1), control));
+    targets.push_back(target_of({batch[i]}));
   }
-  result.sums.classification = classification.item<double>();
-  result.sums.total = total.item<double>();
-  result.gradients = gradients_of(total * share, trained(network));
-  return result;
+  Contribution total;
+  for (Contribution& part : contribute_together(network, cells, targets, weights, control))
+    add_to(total, std::move(part));
+  return total;
 }
 
 // The gradients of a batch's mean loss. Every cell is differentiated by itself, several side by
-// side: one cell's operators are too small to be worth sharing out. With one stabiliser for the
-// batch they cannot be told apart.
+// side.
 Contribution StageTrainer::Impl::differentiate(const Cells& batch, const at::Tensor& tokens,
                                                const Control& control) const {
   const double share = 1.0 / static_cast<double>(batch.size());
-  if (options.batch_stabiliser) return contribute(batch, tokens, share, control);
+  if (options.batch_stabiliser) return step_together(batch, tokens, share, control);
   const int64_t cells = static_cast<int64_t>(batch.size());
   Contribution total;
   for (int64_t first = 0; first < cells; first += cells_side_by_side) {
     std::vector<Contribution> parts(std::min(cells_side_by_side, cells - first));
     for_each_cell(static_cast<int64_t>(parts.size()), Gradients::on, [&](int64_t i) {
       const int64_t cell = first + i;
-      parts[i] = contribute({batch[cell]}, tokens.narrow(0, cell, 1), share, control);
+      parts[i] = step_of_cell(batch[cell], tokens.narrow(0, cell, 1), share, control);
     });
     // In the order of the cells, so that threads cannot change a bit.
     for (Contribution& part : parts) add_to(total, std::move(part));
@@ -243,6 +283,7 @@ Losses StageTrainer::train_epoch(double learning_rate, bool shuffle, Control& co
     const at::Tensor tokens = self.with_dropped_tokens(self.tokens_of(self.view, batch));  // B x N
     const Contribution step = self.differentiate(batch, tokens, control);
     self.optimiser.step(step.gradients);
+    self.network.update_kernels();
     sums.classification += step.sums.classification;
     sums.distillation += step.sums.distillation;
     sums.total += step.sums.total;
@@ -261,8 +302,8 @@ Validation StageTrainer::validate(const StageData& data, Control& control) const
   Validation result{0, std::vector<int32_t>(count)};
   std::vector<double> losses(count);
   for_each_cell(count, Gradients::off, [&](int64_t cell) {
-    const at::Tensor logits =
-        self.network.predict(self.tokens_of(data.tokens, {cell}), control).logits;  // 1 x K
+    const at::Tensor x = self.enter_cell(data.tokens, cell, control);
+    const at::Tensor logits = self.network.predict(x, control).logits;  // 1 x K
     losses[cell] = smoothed_cross_entropy(logits, self.labels_of(data.labels, {cell}),
                                           self.options.label_smoothing)
                        .item<double>();
