@@ -69,8 +69,8 @@ cpp_set_positions <- function(weights, table) {
     .Call(`_canalR_cpp_set_positions`, weights, table)
 }
 
-cpp_network <- function(weights, device) {
-    .Call(`_canalR_cpp_network`, weights, device)
+cpp_network <- function(weights, compute) {
+    .Call(`_canalR_cpp_network`, weights, compute)
 }
 
 cpp_weight_array <- function(weight) {
@@ -111,6 +111,14 @@ cpp_runtime_info <- function() {
 
 cpp_blas_report <- function() {
     .Call(`_canalR_cpp_blas_report`)
+}
+
+cpp_kernels <- function(compute) {
+    .Call(`_canalR_cpp_kernels`, compute)
+}
+
+cpp_free_memory <- function() {
+    .Call(`_canalR_cpp_free_memory`)
 }
 
 cpp_trainer <- function(weights, old_weights, tokens, labels0, options) {

@@ -10,8 +10,8 @@ empty_bank <- function(genes) {
 
 # Ranks this stage's training cells within their type and lets them compete with the cells in the
 # bank for floor(bank_size / types) places per type. cells: list(tokens, types, stage, names, size).
-update_bank <- function(model, cells, num_threads, device) {
-  embedding <- run_network(cells$tokens, model, "embedding", num_threads, device)[[1]]
+update_bank <- function(model, cells, num_threads, compute) {
+  embedding <- run_network(cells$tokens, model, "embedding", num_threads, compute)[[1]]
   type0 <- match(cells$types, model@labels) - 1L
   ranks <- cpp_prototype_ranks(embedding, prototypes(model), type0)
   new <- data.frame(cell = cells$names, type = cells$types, rank = ranks,
@@ -35,9 +35,9 @@ prototypes <- function(model) cpp_weight_array(model@weights[["to_out.fc3.weight
 
 # The cells of an interrupted stage were left unranked, so that Ctrl-C gives the prompt back at
 # once.
-settle_bank <- function(model, num_threads, device) {
+settle_bank <- function(model, num_threads, compute) {
   if (length(model@pending)) {
-    model@bank <- update_bank(model, model@pending, num_threads, device)
+    model@bank <- update_bank(model, model@pending, num_threads, compute)
     model@pending <- list()
   }
   model

@@ -20,11 +20,12 @@
 #' indrop <- canal_embed(indrop, model, verbose = FALSE)
 #' dim(SingleCellExperiment::reducedDim(indrop, "CANAL"))
 #' @export
-canal_embed <- function(x, model, num_threads = NULL, device = "cpu",
+canal_embed <- function(x, model, num_threads = NULL, device = "cpu", precision = "auto",
                         verbose = TRUE, assay.type = "counts", min_genes = NULL) {
   check_trained(model)
+  compute <- compute_on(device, precision)
   tokens <- query_tokens(x, model, assay.type, min_genes, verbose)
-  values <- run_network(tokens@tokens, model, "embedding", num_threads, device,
+  values <- run_network(tokens@tokens, model, "embedding", num_threads, compute,
                         cell_progress("Embedding", nrow(tokens), verbose))[[1]]
   embedding <- values[match(tokens@all_cells, rownames(tokens)), , drop = FALSE]
   dimnames(embedding) <- list(tokens@all_cells, paste0("canal_", seq_len(ncol(embedding))))

@@ -11,6 +11,8 @@
 #'   `"mlm"` (cells x N x tokens, the pre-training head).
 #' @param num_threads Threads; `NULL` for every core this process may use.
 #' @param device `"cpu"`, or `"cuda"` where LibTorch has it.
+#' @param precision As in [canal_predict()]; `"float32"` unless said otherwise, as raw numbers are
+#'   asked for to be compared.
 #'
 #' @return A matrix or array with a row per cell.
 #' @section Errors: `canalR_error_input` for tokens out of range or an output that the model lacks,
@@ -24,14 +26,15 @@
 #' @export
 canal_forward <- function(tokens, model,
                           output = c("logits", "embedding", "manifold", "encodings", "mlm"),
-                          num_threads = NULL, device = "cpu") {
+                          num_threads = NULL, device = "cpu", precision = "float32") {
   check_model(model)
   if (missing(output)) output <- output[1]
   check_choice(output, eval(formals(canal_forward)$output), "output")
+  compute <- compute_on(device, precision)
   if (is(tokens, "CanalTokens")) check_token_genes(tokens, model, "tokens")
   bytes <- token_bytes(tokens)
   about_argument("tokens", "tokens that this network reads",
-                 run_network(bytes, model, output, num_threads, device)[[1]])
+                 run_network(bytes, model, output, num_threads, compute)[[1]])
 }
 
 # Raw genes x cells from whatever holds tokens.
@@ -51,7 +54,7 @@ token_bytes <- function(tokens) {
 }
 
 # Several outputs of one pass. bytes: raw, genes x cells.
-run_network <- function(bytes, model, outputs, num_threads, device, progress = NULL) {
-  network <- native_network(model, check_device(device))
+run_network <- function(bytes, model, outputs, num_threads, compute, progress = NULL) {
+  network <- native_network(model, compute)
   cpp_forward(network, bytes, outputs, thread_count(num_threads), progress)
 }

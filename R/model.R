@@ -113,12 +113,12 @@ weights_id <- function(weights) {
 }
 
 # The native network of a model, rebuilt where the cache is empty or came out of another process.
-native_network <- function(model, device) {
-  tell_slow_blas(device)
-  pointer <- model@cache[[device]]
+native_network <- function(model, compute) {
+  tell_slow_blas(compute$device)
+  pointer <- model@cache[[compute$name]]
   if (is.null(pointer) || !cpp_is_live(pointer)) {
-    pointer <- cpp_network(model@weights, device)
-    assign(device, pointer, envir = model@cache)
+    pointer <- cpp_network(model@weights, compute)
+    assign(compute$name, pointer, envir = model@cache)
   }
   pointer
 }

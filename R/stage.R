@@ -37,7 +37,7 @@ grow_network <- function(model, genes, labels, seed) {
 }
 
 new_trainer <- function(stage, settings) {
-  tell_slow_blas(settings$device)
+  tell_slow_blas(settings$compute$device)
   old <- stage$model@labels
   distil <- length(old) > 0 && settings$lambda > 0
   cpp_trainer(
@@ -50,7 +50,7 @@ new_trainer <- function(stage, settings) {
          dropped_tokens = stage$model@config$dropped_tokens, batch_stabiliser = FALSE,
          learn_positions = identical(stage$model@provenance$positions, "learned"),
          seed = stage$seed(4), num_threads = thread_count(settings$num_threads),
-         device = settings$device)
+         compute = settings$compute, cache = settings$cache)
   )
 }
 
@@ -179,7 +179,7 @@ end_stage <- function(stage, run, settings, seconds) {
 # must not cost the trained model.
 rank_stage <- function(model, candidates, settings) {
   tryCatch(until_interrupt(list(
-    bank = update_bank(model, candidates, settings$num_threads, settings$device),
+    bank = update_bank(model, candidates, settings$num_threads, settings$compute),
     accuracy = heldout_accuracy(model, settings)
   )), error = function(error) {
     warn_stopped(conditionMessage(error), NULL)
@@ -209,7 +209,7 @@ heldout_accuracy <- function(model, settings) {
   accuracy <- vapply(model@heldout, function(held) {
     if (!length(held$labels)) return(NA_real_)
     logits <- run_network(held$tokens, model, "logits", settings$num_threads,
-                          settings$device)[[1]]
+                          settings$compute)[[1]]
     mean(model@labels[max.col(logits, ties.method = "first")] == held$labels)
   }, numeric(1))
   setNames(accuracy, seq_along(accuracy))

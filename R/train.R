@@ -24,11 +24,19 @@
 #' @param trainable `"all"` parameters, `"stage"` (final norm, last layer but one, head) or
 #'   `"head"`. `NULL`: all of an untrained network, `"stage"` of a pre-trained one.
 #' @param redraw_interval Batches between two draws of the attention's random features; 0 keeps
-#'   them.
+#'   them. `NULL`: as the configuration says where all parameters are trained, else 0. New features
+#'   change what the frozen layers make of a cell, while those layers cannot learn to go with them,
+#'   and everything that was kept of them (`cache`) has to be computed anew.
 #' @param seed One whole number: held-out cells, new weights, order of the cells. `NULL` takes one
 #'   from R's random numbers without using them up.
 #' @param num_threads Threads; `NULL` for every core this process may use.
 #' @param device `"cpu"`, or `"cuda"` where LibTorch has it.
+#' @param precision Numbers that products are computed with, see [canal_predict()].
+#' @param cache What frozen layers make of a cell is the same in every epoch, so it is kept: `"auto"`
+#'   uses half of the memory that is free, a number is that many bytes; what is more goes to a file in
+#'   [tempdir()] that is gone with the session. `FALSE` computes it anew every time. A cell takes N x
+#'   `dim` numbers of four bytes, or two where products are in bfloat16. Without frozen layers
+#'   (`trainable = "all"`) there is nothing to keep.
 #' @param verbose Show progress and say what was done.
 #' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
 #' @param min_genes Leave out cells with fewer detected genes, see [canal_prepare()].
@@ -68,18 +76,20 @@ canal_train <- function(x, labels, model,
                         validation = model@config$validation,
                         label_smoothing = model@config$label_smoothing,
                         trainable = NULL,
-                        redraw_interval = model@config$redraw_interval,
-                        seed = NULL, num_threads = NULL, device = "cpu", verbose = TRUE,
+                        redraw_interval = NULL,
+                        seed = NULL, num_threads = NULL, device = "cpu", precision = "auto",
+                        cache = "auto", verbose = TRUE,
                         assay.type = "counts", min_genes = NULL) {
   check_model(model)
   settings <- training_settings(
     model, epochs = epochs, batch_size = batch_size, learning_rate = learning_rate,
     lambda = lambda, bank_size = bank_size, patience = patience, validation = validation,
     label_smoothing = label_smoothing, trainable = trainable, redraw_interval = redraw_interval,
-    seed = resolve_seed(seed), num_threads = num_threads, device = device, verbose = verbose
+    seed = resolve_seed(seed), num_threads = num_threads, compute = compute_on(device, precision), cache = cache_options(cache),
+    verbose = verbose
   )
   started <- proc.time()[["elapsed"]]
-  model <- settle_bank(model, num_threads, device)
+  model <- settle_bank(model, num_threads, settings$compute)
   data <- stage_cells(x, labels, model, assay.type, min_genes, verbose)
   stage <- begin_stage(model, data, settings)
   check_quota(bank_size, stage$labels)
@@ -93,17 +103,32 @@ canal_train <- function(x, labels, model,
 
 training_settings <- function(model, ...) {
   settings <- list(...)
-  for (name in intersect(names(settings), names(config_entries()))) {
-    entry <- config_entries()[[name]]
-    check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = sys.call(-1))
-  }
   if (is.null(settings$trainable)) {
     settings["trainable"] <- if (isTRUE(model@provenance$pretrained)) "stage" else "all"
   }
   check_choice(settings$trainable, c("all", "stage", "head"), "trainable", call = sys.call(-1))
+  if (is.null(settings$redraw_interval)) {
+    settings["redraw_interval"] <- if (settings$trainable == "all") model@config$redraw_interval
+                                   else 0
+  }
+  for (name in intersect(names(settings), names(config_entries()))) {
+    entry <- config_entries()[[name]]
+    check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = sys.call(-1))
+  }
   check_flag(settings$verbose, "verbose", call = sys.call(-1))
-  check_device(settings$device)
   settings
+}
+
+# Where the frozen layers' output is kept: memory in bytes, and a folder for what is more. "auto" is
+# half of the memory that is free now.
+cache_options <- function(cache, call = sys.call(-1)) {
+  if (identical(cache, FALSE)) return(list(enabled = FALSE, memory = 0, folder = tempdir()))
+  if (identical(cache, "auto")) cache <- cpp_free_memory() / 2
+  if (!is_number(cache) || cache < 0) {
+    canal_abort("argument", "cache", "\"auto\", a number of bytes, or FALSE", describe_value(cache),
+                call = call)
+  }
+  list(enabled = TRUE, memory = cache, folder = tempdir())
 }
 
 # Tokens and types of the cells that can be trained on.

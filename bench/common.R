@@ -60,17 +60,13 @@ cpu_model <- function() {
 # Numbers mean little without these.
 machine_text <- function() {
   info <- canalR:::cpp_runtime_info()
-  sprintf("%s, %d cores; R %s, LibTorch %s, BLAS %s; kernels: %s; OMP_WAIT_POLICY=%s",
-          cpu_model(), info$cores, getRversion(), info$libtorch, info$blas, kernels(info),
-          Sys.getenv("OMP_WAIT_POLICY", "not set"))
+  sprintf("%s, %d cores, kernels %s; R %s, LibTorch %s, BLAS %s; OMP_WAIT_POLICY=%s",
+          cpu_model(), info$cores, paste(info$kernels, collapse = ", "), getRversion(),
+          info$libtorch, info$blas, Sys.getenv("OMP_WAIT_POLICY", "not set"))
 }
 
-# The engine's own word for them, if it has one; else what it was asked for.
-kernels <- function(info) {
-  if (!is.null(info$kernels)) return(info$kernels)
-  asked <- Sys.getenv("CANALR_KERNELS")
-  if (nzchar(asked)) paste(asked, "asked for") else "not told"
-}
+# What the engine takes for a precision.
+kernels <- function(precision) canalR:::cpp_kernels(canalR:::compute_on("cpu", precision))
 
 # The most memory this process ever held, in MB; NA where the system does not tell.
 peak_memory <- function() {
@@ -100,16 +96,6 @@ tell_result <- function(seconds_per_cell) {
 }
 
 # ---- Networks and cells --------------------------------------------------------------------------
-
-# The argument `precision`, for a function of canalR that has it. One without it computes in
-# float32 and can do nothing else.
-precision_argument <- function(fun, precision) {
-  if ("precision" %in% names(formals(fun))) return(list(precision = precision))
-  if (!precision %in% c("auto", "float32")) {
-    stop(sprintf("--precision %s: this canalR computes in float32 only.", precision), call. = FALSE)
-  }
-  list()
-}
 
 # The published network at full size with a head of random weights. The public way to a head is to
 # train a stage, which takes hours at 16,907 tokens and changes nothing of the speed; so the same

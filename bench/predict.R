@@ -11,14 +11,15 @@ asked <- network_options(cells = 14, `repeat` = 3)
 set.seed(1)
 model <- random_classifier(asked$tokens, paste("type", 1:8))
 tokens <- random_tokens(asked$cells, model)
-arguments <- c(list(tokens, model, "logits", num_threads = asked$threads),
-               precision_argument(canal_forward, asked$precision))
-
-annotate <- function() logits <<- do.call(canal_forward, arguments)
+annotate <- function() {
+  logits <<- canal_forward(tokens, model, "logits", num_threads = asked$threads,
+                           precision = asked$precision)
+}
 seconds <- median_seconds(annotate, asked$`repeat`)
 stopifnot(identical(dim(logits), c(as.integer(asked$cells), 8L)), all(is.finite(logits)))
 
 cat("Machine:", machine_text(), "\n")
-cat(sprintf("Work: logits of %d cells of %d tokens, %d threads, precision %s, median of %d\n",
-            asked$cells, asked$tokens, asked$threads, asked$precision, asked$`repeat`))
+cat(sprintf("Work: logits of %d cells of %d tokens, %d threads, precision %s (%s), median of %d\n",
+            asked$cells, asked$tokens, asked$threads, asked$precision, kernels(asked$precision),
+            asked$`repeat`))
 tell_result(seconds / asked$cells)

@@ -5,10 +5,9 @@
 #                         [--batch 14] [--epochs 3]
 #
 # Half of the cells are new, half come from the bank. The epochs are timed by themselves, without
-# validation: setting up (with the old model's embeddings) and the first epoch, in which caches may
-# still be filled, are told apart from them. New random features are drawn every 1000 batches only,
-# so no epoch timed here has to begin anew because of them. The last line is `seconds_per_cell X`,
-# per epoch.
+# validation: setting up (with the old model's embeddings) and the first epoch, in which the frozen
+# layers' output is still to be made, are told apart from them. The last line is
+# `seconds_per_cell X`, per epoch.
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
 source(file.path(here, "common.R"))
 
@@ -33,11 +32,11 @@ random_bank <- function(cells, model) {
 
 stage_settings <- function(asked) {
   config <- canal_config("scbert")
-  c(config[c("learning_rate", "lambda", "bank_size", "label_smoothing", "redraw_interval",
-             "patience")],
+  c(config[c("learning_rate", "lambda", "bank_size", "label_smoothing", "patience")],
     list(epochs = asked$epochs, batch_size = asked$batch, validation = 0, trainable = "stage",
-         seed = 1, num_threads = asked$threads, device = "cpu", verbose = FALSE),
-    precision_argument(canal_train, asked$precision))
+         redraw_interval = 0, seed = 1, num_threads = asked$threads, verbose = FALSE,
+         compute = canalR:::compute_on("cpu", asked$precision),
+         cache = canalR:::cache_options("auto")))
 }
 
 asked <- network_options(cells = 28, batch = 14, epochs = 3)
@@ -58,7 +57,8 @@ stopifnot(all(is.finite(unlist(losses))), losses[[length(losses)]]$distillation 
 cat("Machine:", machine_text(), "\n")
 cat(sprintf("Work: stage 2, %d cells (%d of them from the bank) of %d tokens, batches of %d, %d ",
             asked$cells, ncol(stage$model@bank$tokens), asked$tokens, asked$batch, asked$threads))
-cat(sprintf("threads, precision %s, median of %d epochs\n", asked$precision, asked$epochs))
+cat(sprintf("threads, precision %s (%s), median of %d epochs\n", asked$precision,
+            kernels(asked$precision), asked$epochs))
 cat(sprintf("Once: setting up with the old model's embeddings %.3f s per cell; ",
             setting_up / asked$cells))
 cat(sprintf("first epoch %.3f s per cell\n", first / asked$cells))

@@ -211,13 +211,13 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_network
-Rcpp::XPtr<canal::Network> cpp_network(Rcpp::List weights, std::string device);
-RcppExport SEXP _canalR_cpp_network(SEXP weightsSEXP, SEXP deviceSEXP) {
+Rcpp::XPtr<canal::Network> cpp_network(Rcpp::List weights, Rcpp::List compute);
+RcppExport SEXP _canalR_cpp_network(SEXP weightsSEXP, SEXP computeSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type weights(weightsSEXP);
-    Rcpp::traits::input_parameter< std::string >::type device(deviceSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_network(weights, device));
+    Rcpp::traits::input_parameter< Rcpp::List >::type compute(computeSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_network(weights, compute));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -340,6 +340,25 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_kernels
+std::string cpp_kernels(Rcpp::List compute);
+RcppExport SEXP _canalR_cpp_kernels(SEXP computeSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type compute(computeSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_kernels(compute));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_free_memory
+double cpp_free_memory();
+RcppExport SEXP _canalR_cpp_free_memory() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_free_memory());
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_trainer
 SEXP cpp_trainer(Rcpp::List weights, Rcpp::Nullable<Rcpp::List> old_weights, Rcpp::RawMatrix tokens, Rcpp::IntegerVector labels0, Rcpp::List options);
 RcppExport SEXP _canalR_cpp_trainer(SEXP weightsSEXP, SEXP old_weightsSEXP, SEXP tokensSEXP, SEXP labels0SEXP, SEXP optionsSEXP) {
@@ -428,6 +447,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_normalised", (DL_FUNC) &_canalR_cpp_normalised, 5},
     {"_canalR_cpp_runtime_info", (DL_FUNC) &_canalR_cpp_runtime_info, 0},
     {"_canalR_cpp_blas_report", (DL_FUNC) &_canalR_cpp_blas_report, 0},
+    {"_canalR_cpp_kernels", (DL_FUNC) &_canalR_cpp_kernels, 1},
+    {"_canalR_cpp_free_memory", (DL_FUNC) &_canalR_cpp_free_memory, 0},
     {"_canalR_cpp_trainer", (DL_FUNC) &_canalR_cpp_trainer, 5},
     {"_canalR_cpp_train_epoch", (DL_FUNC) &_canalR_cpp_train_epoch, 4},
     {"_canalR_cpp_validate", (DL_FUNC) &_canalR_cpp_validate, 3},

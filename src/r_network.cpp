@@ -1,6 +1,7 @@
 // Glue: the network, its weights and its raw outputs.
 #include "engine/network.h"
 
+#include "r_compute.h"
 #include "r_convert.h"
 #include "r_glue.h"
 #include "r_tokens.h"
@@ -94,9 +95,11 @@ Rcpp::List cpp_set_positions(Rcpp::List weights, Rcpp::NumericMatrix table) {
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::XPtr<canal::Network> cpp_network(Rcpp::List weights, std::string device) {
-  return glue::guarded(
-      [&] { return Rcpp::XPtr<Network>(new Network(glue::weights_from_r(weights), device)); });
+Rcpp::XPtr<canal::Network> cpp_network(Rcpp::List weights, Rcpp::List compute) {
+  return glue::guarded([&] {
+    return Rcpp::XPtr<Network>(
+        new Network(glue::weights_from_r(weights), glue::compute_from_r(compute)));
+  });
 }
 
 // One weight as an ordinary numeric array.

@@ -1,6 +1,8 @@
 // Glue: facts about the machine.
 #include "engine/runtime.h"
 
+#include "r_compute.h"
+#include "r_convert.h"
 #include "r_glue.h"
 
 // [[Rcpp::export(rng = false)]]
@@ -9,7 +11,8 @@ Rcpp::List cpp_runtime_info() {
     const canal::RuntimeInfo info = canal::runtime_info();
     return Rcpp::List::create(Rcpp::_["libtorch"] = info.libtorch, Rcpp::_["hdf5"] = info.hdf5,
                               Rcpp::_["blas"] = info.blas, Rcpp::_["cores"] = info.cores,
-                              Rcpp::_["cuda"] = info.cuda);
+                              Rcpp::_["cuda"] = info.cuda,
+                              Rcpp::_["kernels"] = glue::text_to_r(canal::available_kernels()));
   });
 }
 
@@ -23,3 +26,13 @@ Rcpp::List cpp_blas_report() {
                               Rcpp::_["slow"] = report.slow);
   });
 }
+
+// The kernels that compute_on() stands for on this machine.
+// [[Rcpp::export(rng = false)]]
+std::string cpp_kernels(Rcpp::List compute) {
+  return glue::guarded([&] { return canal::kernels_for(glue::compute_from_r(compute)); });
+}
+
+// Bytes.
+// [[Rcpp::export(rng = false)]]
+double cpp_free_memory() { return static_cast<double>(canal::free_memory()); }

@@ -1,6 +1,7 @@
 // Glue: the training of one stage.
 #include "engine/trainer.h"
 
+#include "r_compute.h"
 #include "r_convert.h"
 #include "r_glue.h"
 #include "r_tokens.h"
@@ -14,6 +15,11 @@ canal::Trainable trainable_named(const std::string& name) {
   if (name == "stage") return canal::Trainable::stage;
   if (name == "head") return canal::Trainable::head;
   throw canal::Error(canal::ErrorKind::input, "There is no trainable part \"" + name + "\".");
+}
+
+canal::CacheOptions cache_from_r(Rcpp::List o) {
+  return {Rcpp::as<bool>(o["enabled"]), static_cast<int64_t>(Rcpp::as<double>(o["memory"])),
+          Rcpp::as<std::string>(o["folder"])};
 }
 
 canal::TrainerOptions options_from_r(Rcpp::List o) {
@@ -30,7 +36,8 @@ canal::TrainerOptions options_from_r(Rcpp::List o) {
   options.learn_positions = Rcpp::as<bool>(o["learn_positions"]);
   options.seed = static_cast<uint64_t>(number("seed"));
   options.num_threads = static_cast<int>(number("num_threads"));
-  options.device = Rcpp::as<std::string>(o["device"]);
+  options.compute = glue::compute_from_r(o["compute"]);
+  options.cache = cache_from_r(o["cache"]);
   return options;
 }
 

@@ -1,5 +1,6 @@
 // Facts about the machine and the libraries the engine runs on.
 #pragma once
+#include <cstdint>
 #include <string>
 
 namespace canal {
@@ -24,6 +25,9 @@ struct BlasReport {
 
 // Measures at most once, some milliseconds long.
 const BlasReport& blas_report();
+
+// Bytes of memory that are free, or can be freed at once, on this machine.
+int64_t free_memory();
 
 // Threads to use when the caller named none (0) or n: never more than the cores, and one in a
 // forked child, where OpenMP's pool of the parent is gone and would be waited for.

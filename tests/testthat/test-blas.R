@@ -35,7 +35,7 @@ test_that("the fix fits the system", {
 })
 
 test_that("a slow BLAS is told once a session, a fast one never", {
-  run_twice <- function() for (i in 1:2) native_network(untrained_copy(), "cpu")
+  run_twice <- function() for (i in 1:2) native_network(untrained_copy(), compute_on("cpu", "auto"))
   untrained_copy <- function() with_weights(untrained(), untrained()@weights)
   expect_identical(slow_blas_told(with_blas(slow_report(), run_twice())), 1L)
   fast <- utils::modifyList(slow_report(), list(gflops = 106, slow = FALSE))

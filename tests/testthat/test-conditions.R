@@ -22,7 +22,7 @@ test_that("text of the user is never a format", {
 })
 
 test_that("an engine error comes as a classed one", {
-  expect_error(cpp_network(list(), "cpu"), class = "canalR_error_sizes")
+  expect_error(cpp_network(list(), compute_on("cpu", "auto")), class = "canalR_error_sizes")
   expect_error(cpp_trim_bank(1L, 1L, 1L, 1, 0), class = "canalR_error_input")
   error <- tryCatch(cpp_read_npy(tempfile()), error = identity)
   expect_s3_class(error, c("canalR_error_file", "canalR_error", "error", "condition"), exact = TRUE)

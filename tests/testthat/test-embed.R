@@ -6,7 +6,8 @@ test_that("the embedding is the network's, a row per cell", {
   result <- embedding_of(cells$counts)
   expect_s4_class(result, "DataFrame")
   expect_identical(rownames(result), colnames(cells$counts))
-  expect_identical(unname(result$embedding), canal_forward(tokens, stage_two(), "embedding"))
+  expect_identical(unname(result$embedding),
+                   canal_forward(tokens, stage_two(), "embedding", precision = "auto"))
   expect_identical(colnames(result$embedding), paste0("canal_", 1:64))
   expect_identical(S4Vectors::metadata(result)$canal$embedding$model$id, stage_two()@provenance$id)
 })

@@ -89,7 +89,7 @@ test_that("cells of an interrupted stage are ranked when the next one starts", {
   held <- hold_out(cells$types, 0.2, derive_seed(1, 1))
   expect_identical(nrow(model@bank$entries), 0L)
   expect_identical(model@pending$names, colnames(cells$counts)[!held])
-  settled <- settle_bank(model, NULL, "cpu")
+  settled <- settle_bank(model, NULL, compute_on("cpu", "auto"))
   expect_setequal(settled@bank$entries$cell, model@pending$names)
   expect_true(all(settled@bank$entries$stage == 1))
   following <- session$next_one

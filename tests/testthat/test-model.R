@@ -81,11 +81,11 @@ test_that("the id is that of the weights", {
 
 test_that("the native network is made once, and again where it is gone", {
   model <- with_weights(stage_one(), stage_one()@weights)
-  network <- native_network(model, "cpu")
-  expect_identical(native_network(model, "cpu"), network)
+  network <- native_network(model, compute_on("cpu", "auto"))
+  expect_identical(native_network(model, compute_on("cpu", "auto")), network)
   copy <- unserialize(serialize(model, NULL))
   expect_false(cpp_is_live(copy@cache$cpu))
-  expect_true(cpp_is_live(native_network(copy, "cpu")))
+  expect_true(cpp_is_live(native_network(copy, compute_on("cpu", "auto"))))
   expect_false(cpp_is_live(NULL))
   expect_false(identical(with_weights(model, model@weights)@cache, model@cache))
 })

@@ -3,7 +3,7 @@ from_file <- function(name) attr(recorded(), "h5_attributes")[[name]]
 
 score_recorded <- function() {
   model <- golden_model("canal_stage1.pth")
-  cpp_novelty(native_network(model, "cpu"), golden_array("stage1/logits"),
+  cpp_novelty(native_network(model, compute_on("cpu", "auto")), golden_array("stage1/logits"),
               golden_array("stage1/manifold"), as.integer(recorded()$partner0),
               recorded()$mix_weight, from_file("temperature"))
 }

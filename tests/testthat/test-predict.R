@@ -7,7 +7,8 @@ test_that("a matrix gives a DataFrame with a row per cell", {
   expect_s4_class(result, "DataFrame")
   expect_identical(rownames(result), colnames(cells$counts))
   expect_named(result, c("canal_label", "canal_confidence", "canal_novelty", "canal_reason"))
-  logits <- canal_forward(canal_prepare(cells$counts, stage_two(), verbose = FALSE), stage_two())
+  logits <- canal_forward(canal_prepare(cells$counts, stage_two(), verbose = FALSE), stage_two(),
+                          precision = "auto")
   softmax <- exp(logits) / rowSums(exp(logits))
   expect_identical(result$canal_label, stage_two()@labels[max.col(logits, "first")])
   expect_equal(result$canal_confidence, apply(softmax, 1, max))

@@ -145,7 +145,8 @@ test_that("a model of the first format opens and annotates as it did", {
   expect_identical(weights_id(model@weights), recorded$id)
   expect_identical(model@bank$entries, recorded$bank)
   expect_identical(as.data.frame(canal_stream(model)), recorded$stream)
-  result <- predict_quietly(recorded$counts, model, novelty = "canal", seed = 3)
+  result <- predict_quietly(recorded$counts, model, novelty = "canal", seed = 3,
+                            precision = "float32")
   expect_identical(result$canal_label, recorded$label)
   expect_equal(result$canal_confidence, recorded$confidence, tolerance = 1e-5)
   expect_equal(result$canal_novelty, recorded$novelty, tolerance = 1e-4)

@@ -87,7 +87,7 @@ test_that("a cell is trained on or held out, once, and so is a cell of the bank"
   model <- stage_one()
   data <- stage_cells(cells$counts, cells$types, model, "counts", NULL, FALSE)
   stage <- begin_stage(model, data, training_settings(model, validation = 0.2, seed = 1L,
-                                                      verbose = FALSE, device = "cpu"))
+                                                      verbose = FALSE))
   together <- function(tokens) {
     sort(apply(tokens, 2, function(x) paste(as.integer(x), collapse = "")))
   }
@@ -245,8 +245,8 @@ cpp_trainer_of_nothing <- function() {
     data <- stage_cells(stage_one_cells()$counts, stage_one_cells()$types, model, "counts", NULL,
                         FALSE)
     settings <- training_settings(model, validation = 0, seed = 1L, verbose = FALSE, lambda = 0,
-                                  device = "cpu", label_smoothing = 0.1, batch_size = 5,
-                                  redraw_interval = 0)
+                                  compute = compute_on("cpu", "auto"), cache = cache_options(FALSE),
+                                  label_smoothing = 0.1, batch_size = 5, redraw_interval = 0)
     new_trainer(begin_stage(model, data, settings), settings)
   })
 }
@@ -329,7 +329,7 @@ test_that("what cannot be ranked after training waits for the next stage", {
   expect_identical(model@weights, stage_one()@weights)
   expect_identical(nrow(model@bank$entries), 0L)
   expect_output(print(model), "wait to be ranked")
-  expect_identical(settle_bank(model, NULL, "cpu")@bank, stage_one()@bank)
+  expect_identical(settle_bank(model, NULL, compute_on("cpu", "auto"))@bank, stage_one()@bank)
   next_one <- train_quietly(stage_two_cells(), model, epochs = 2)
   expect_identical(next_one@bank, stage_two()@bank)
   expect_identical(next_one@weights, stage_two()@weights)
@@ -486,7 +486,7 @@ test_that("losses of a second stage are the recorded ones", {
          distillation = settings$lambda_effective, batch_size = cells, redraw_interval = 0,
          weight_decay = 0, dropped_tokens = 0, batch_stabiliser = TRUE,
          learn_positions = FALSE, seed = 1,
-         num_threads = 0, device = "cpu")
+         num_threads = 0, compute = compute_on("cpu", "float32"), cache = cache_options(FALSE))
   )
   for (step in seq_len(nrow(recorded$losses_cls_distill_total))) {
     losses <- cpp_train_epoch(trainer, settings$learning_rate, FALSE, NULL)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <thread>
 
 #include "engine/runtime/blas.h"
@@ -28,6 +29,14 @@ std::string hdf5_version() {
 
 RuntimeInfo runtime_info() {
   return {TORCH_VERSION, hdf5_version(), blas_functions().kind, core_count(), at::hasCUDA()};
+}
+
+int64_t free_memory() {
+  std::ifstream facts("/proc/meminfo");
+  for (std::string line; std::getline(facts, line);)
+    if (line.compare(0, 13, "MemAvailable:") == 0) return std::stoll(line.substr(13)) * 1024;
+  // Elsewhere (macOS) what is free is not easily told: a quarter of all there is.
+  return sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 4;
 }
 
 int usable_threads(int requested) {

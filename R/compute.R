@@ -1,0 +1,13 @@
+# Where and with what numbers a network is computed: what users say as `device` and `precision`, and
+# the kernels that CANALR_KERNELS forces in tests and benchmarks.
+
+precisions <- c("auto", "float32", "bfloat16")
+
+compute_on <- function(device, precision, call = sys.call(-1)) {
+  check_device(device)
+  check_choice(precision, precisions, "precision", call = call)
+  compute <- list(device = device, precision = precision, kernels = Sys.getenv("CANALR_KERNELS"))
+  kernels <- about_argument("precision", "a precision that this machine has",
+                            cpp_kernels(compute), call = call)
+  c(compute, list(name = paste(device, kernels)))
+}
