@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "amx_emulated.h"
 #include "engine/kernels/kernel.h"
 #include "engine/nn/encoder.h"
 #include "engine/nn/layer_stack.h"
@@ -97,8 +98,9 @@ double relative(const at::Tensor& a, const at::Tensor& b, double least = 1e-6) {
 
 std::vector<canal::Tier> tiers_here() {
   std::vector<canal::Tier> here;
-  for (const canal::Tier& tier : canal::tiers())
-    if (tier.runs_here()) here.push_back(tier);
+  for (const auto& some : {canal::tiers(), canal_test::emulated_tiers()})
+    for (const canal::Tier& tier : some)
+      if (tier.runs_here()) here.push_back(tier);
   return here;
 }
 

@@ -5,6 +5,7 @@
 // Rows (A): rows x depth, read an item at a time and multiplied with a whole vector of columns.
 //   Strides say how, so a matrix of columns can be read as the rows of its transpose.
 #pragma once
+#include <cstdint>
 
 namespace canal {
 

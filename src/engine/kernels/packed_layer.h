@@ -3,13 +3,6 @@
 
 namespace canal {
 
-inline constexpr double log2_e = 1.4426950408889634;
-
-// E^(-1/4), by which queries and keys are scaled.
-inline double head_scale(const LayerSizes& s) {
-  return std::pow(static_cast<double>(s.head_width), -0.25);
-}
-
 // Rows of a head among those of all heads; even where products take pairs.
 template <class Format>
 int64_t head_stride(const LayerSizes& s) {
@@ -29,26 +22,6 @@ struct PackedLayer {
 
   PackedLayer(const LayerView& w, const LayerSizes& s);
 };
-
-inline std::vector<float> copy_of(const float* values, int64_t count) {
-  return std::vector<float>(values, values + count);
-}
-
-// The row-major matrix at `data`, or its transpose, times `factor`.
-struct Matrix {
-  const float* data;
-  int64_t row_stride, column_stride;
-  float factor;
-  float operator()(int64_t row, int64_t column) const {
-    return data[row * row_stride + column * column_stride] * factor;
-  }
-};
-inline Matrix matrix(const float* data, int64_t columns, float factor = 1.0f) {
-  return {data, columns, 1, factor};
-}
-inline Matrix transpose(const float* data, int64_t columns, float factor = 1.0f) {
-  return {data, 1, columns, factor};
-}
 
 // A matrix whose columns belong to heads, side by side, as one whose heads lie head_stride() apart.
 template <class Format>

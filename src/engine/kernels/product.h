@@ -89,7 +89,7 @@ void multiply(const Rows<typename Format::Item>& a, int64_t rows,
   for (; strips > 0; --strips) {
     const int64_t width = (vectors + strips - 1) / strips;  // as even as can be
     if (width == 3)
-      product_strip<Format, 3>(a, rows, b, column, steps, take);
+      product_strip<Format, Format::tile_vectors>(a, rows, b, column, steps, take);
     else if (width == 2)
       product_strip<Format, 2>(a, rows, b, column, steps, take);
     else

@@ -8,32 +8,32 @@ struct Avx512 {
   static constexpr int lanes = 16;
   static constexpr int tile_rows = 8;  // 8 x 3 sums, 3 columns and a factor in 32 registers
 
-  static Vec load(const float* from) { return _mm512_load_ps(from); }
+  CANAL_KERNEL static Vec load(const float* from) { return _mm512_load_ps(from); }
   static void store(float* to, Vec a) { _mm512_store_ps(to, a); }
-  static Vec broadcast(float a) { return _mm512_set1_ps(a); }
-  static Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }  // a b + c
-  static Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
-  static Vec sqrt(Vec a) { return _mm512_sqrt_ps(a); }
-  static Vec abs(Vec a) { return _mm512_abs_ps(a); }
+  CANAL_KERNEL static Vec broadcast(float a) { return _mm512_set1_ps(a); }
+  CANAL_KERNEL static Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }  // a b + c
+  CANAL_KERNEL static Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+  CANAL_KERNEL static Vec sqrt(Vec a) { return _mm512_sqrt_ps(a); }
+  CANAL_KERNEL static Vec abs(Vec a) { return _mm512_abs_ps(a); }
   // |a| with the sign of b, for a >= 0.
-  static Vec with_sign(Vec a, Vec b) {
+  CANAL_KERNEL static Vec with_sign(Vec a, Vec b) {
     const __m512i sign = _mm512_and_si512(_mm512_castps_si512(b), _mm512_set1_epi32(INT32_MIN));
     return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(a), sign));
   }
-  static Vec round(Vec a) { return _mm512_roundscale_ps(a, 0); }
+  CANAL_KERNEL static Vec round(Vec a) { return _mm512_roundscale_ps(a, 0); }
   // a 2^n, n whole.
-  static Vec scale(Vec a, Vec n) { return _mm512_scalef_ps(a, n); }
+  CANAL_KERNEL static Vec scale(Vec a, Vec n) { return _mm512_scalef_ps(a, n); }
   // 1 / a to float32's precision, for a of ordinary size.
-  static Vec reciprocal(Vec a) {
+  CANAL_KERNEL static Vec reciprocal(Vec a) {
     const Vec r = _mm512_rcp14_ps(a);
     return r * (broadcast(2.0f) - a * r);
   }
   // Where a > b, x; else y.
-  static Vec where_greater(Vec a, Vec b, Vec x, Vec y) {
+  CANAL_KERNEL static Vec where_greater(Vec a, Vec b, Vec x, Vec y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
   }
-  static float sum(Vec a) { return _mm512_reduce_add_ps(a); }
-  static float largest(Vec a) { return _mm512_reduce_max_ps(a); }
+  CANAL_KERNEL static float sum(Vec a) { return _mm512_reduce_add_ps(a); }
+  CANAL_KERNEL static float largest(Vec a) { return _mm512_reduce_max_ps(a); }
 };
 
 }  // namespace canal

@@ -9,27 +9,27 @@ struct Neon {
   static constexpr int lanes = 4;
   static constexpr int tile_rows = 8;  // 8 x 3 sums, 3 columns and a factor in 32 registers
 
-  static Vec load(const float* from) { return vld1q_f32(from); }
+  CANAL_KERNEL static Vec load(const float* from) { return vld1q_f32(from); }
   static void store(float* to, Vec a) { vst1q_f32(to, a); }
-  static Vec broadcast(float a) { return vdupq_n_f32(a); }
-  static Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }  // a b + c
-  static Vec max(Vec a, Vec b) { return vmaxq_f32(a, b); }
-  static Vec sqrt(Vec a) { return vsqrtq_f32(a); }
-  static Vec abs(Vec a) { return vabsq_f32(a); }
+  CANAL_KERNEL static Vec broadcast(float a) { return vdupq_n_f32(a); }
+  CANAL_KERNEL static Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }  // a b + c
+  CANAL_KERNEL static Vec max(Vec a, Vec b) { return vmaxq_f32(a, b); }
+  CANAL_KERNEL static Vec sqrt(Vec a) { return vsqrtq_f32(a); }
+  CANAL_KERNEL static Vec abs(Vec a) { return vabsq_f32(a); }
   // |a| with the sign of b, for a >= 0.
-  static Vec with_sign(Vec a, Vec b) { return vbslq_f32(vdupq_n_u32(0x80000000u), b, a); }
-  static Vec round(Vec a) { return vrndnq_f32(a); }
+  CANAL_KERNEL static Vec with_sign(Vec a, Vec b) { return vbslq_f32(vdupq_n_u32(0x80000000u), b, a); }
+  CANAL_KERNEL static Vec round(Vec a) { return vrndnq_f32(a); }
   // a 2^n, n whole; 2^-126 stands for all that is smaller.
-  static Vec scale(Vec a, Vec n) {
+  CANAL_KERNEL static Vec scale(Vec a, Vec n) {
     const Vec bounded = vminq_f32(broadcast(127.0f), vmaxq_f32(broadcast(-126.0f), n));
     const int32x4_t exponent = vaddq_s32(vcvtnq_s32_f32(bounded), vdupq_n_s32(127));
     return a * vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23));
   }
-  static Vec reciprocal(Vec a) { return broadcast(1.0f) / a; }
+  CANAL_KERNEL static Vec reciprocal(Vec a) { return broadcast(1.0f) / a; }
   // Where a > b, x; else y.
-  static Vec where_greater(Vec a, Vec b, Vec x, Vec y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
-  static float sum(Vec a) { return vaddvq_f32(a); }
-  static float largest(Vec a) { return vmaxvq_f32(a); }
+  CANAL_KERNEL static Vec where_greater(Vec a, Vec b, Vec x, Vec y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
+  CANAL_KERNEL static float sum(Vec a) { return vaddvq_f32(a); }
+  CANAL_KERNEL static float largest(Vec a) { return vmaxvq_f32(a); }
 };
 
 }  // namespace canal

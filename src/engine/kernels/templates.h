@@ -1,7 +1,6 @@
 // All templates of a tier, in the order in which they need each other. Included inside a tier's
 // target region, after its simd_*.h.
 #pragma once
-#include "engine/kernels/operands.h"
 #include "engine/kernels/vector_math.h"
 //
 #include "engine/kernels/format_float32.h"

@@ -2,16 +2,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <memory>
-#include <vector>
-
-#include "engine/kernels/buffer.h"
-#include "engine/kernels/kernel.h"
-#include "engine/kernels/target.h"
-#include "engine/kernels/tier_list.h"
+#include "engine/kernels/plain.h"
 
 CANAL_TARGET_BEGIN("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
 #include "engine/kernels/simd_avx512.h"

@@ -9,6 +9,9 @@ namespace canal {
 Tier avx2_tier();
 Tier avx512_tier();
 Tier avx512_bf16_tier();
+#if defined(__linux__)
+Tier amx_tier();
+#endif
 #elif defined(__aarch64__)
 Tier neon_tier();
 #endif

@@ -1,15 +1,7 @@
 // The tier of 64-bit Arm CPUs.
 #if defined(__aarch64__)
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <memory>
-#include <vector>
+#include "engine/kernels/plain.h"
 
-#include "engine/kernels/buffer.h"
-#include "engine/kernels/kernel.h"
-#include "engine/kernels/target.h"
-#include "engine/kernels/tier_list.h"
 //
 #include "engine/kernels/simd_neon.h"
 #include "engine/kernels/templates.h"
