@@ -80,7 +80,7 @@ canal_train <- function(x, labels, model,
   )
   started <- proc.time()[["elapsed"]]
   model <- settle_bank(model, num_threads, device)
-  data <- stage_cells(x, labels, model, assay.type, min_genes, verbose)
+  data <- stage_cells(x, labels, model, assay.type, min_genes, verbose, num_threads)
   stage <- begin_stage(model, data, settings)
   check_quota(bank_size, stage$labels)
   model <- suspendInterrupts({
@@ -107,7 +107,7 @@ training_settings <- function(model, ...) {
 }
 
 # Tokens and types of the cells that can be trained on.
-stage_cells <- function(x, labels, model, assay.type, min_genes, verbose) {
+stage_cells <- function(x, labels, model, assay.type, min_genes, verbose, num_threads = NULL) {
   if (is(x, "CanalTokens")) {
     tokens <- x
     check_prepared(min_genes)
@@ -117,7 +117,7 @@ stage_cells <- function(x, labels, model, assay.type, min_genes, verbose) {
     x <- cells_of(x, assay.type)
     types <- labels_of(x, labels, "labels")
     tokens <- canal_prepare(x, model, min_genes = min_genes, assay.type = assay.type,
-                            verbose = verbose)
+                            verbose = verbose, num_threads = num_threads)
   }
   types <- types[match(rownames(tokens), tokens@all_cells)]
   check_types(types, model)
