@@ -21,6 +21,14 @@ cpp_read_h5ad <- function(path, layer) {
     .Call(`_canalR_cpp_read_h5ad`, path, layer)
 }
 
+cpp_h5ad_header <- function(path, layer) {
+    .Call(`_canalR_cpp_h5ad_header`, path, layer)
+}
+
+cpp_read_h5ad_cells <- function(path, layer, first, last) {
+    .Call(`_canalR_cpp_read_h5ad_cells`, path, layer, first, last)
+}
+
 cpp_read_tree <- function(path, place, float32) {
     .Call(`_canalR_cpp_read_tree`, path, place, float32)
 }
@@ -85,20 +93,24 @@ cpp_forward <- function(network, tokens, outputs, num_threads, progress) {
     .Call(`_canalR_cpp_forward`, network, tokens, outputs, num_threads, progress)
 }
 
-cpp_detected_genes <- function(counts, place, vocabulary_size) {
-    .Call(`_canalR_cpp_detected_genes`, counts, place, vocabulary_size)
+cpp_value_facts <- function(values, num_threads) {
+    .Call(`_canalR_cpp_value_facts`, values, num_threads)
 }
 
-cpp_gene_statistics <- function(counts, place, vocabulary_size, kept, target_sum) {
-    .Call(`_canalR_cpp_gene_statistics`, counts, place, vocabulary_size, kept, target_sum)
+cpp_detected_genes <- function(counts, place, vocabulary_size, num_threads) {
+    .Call(`_canalR_cpp_detected_genes`, counts, place, vocabulary_size, num_threads)
+}
+
+cpp_gene_statistics <- function(counts, place, vocabulary_size, kept, target_sum, num_threads) {
+    .Call(`_canalR_cpp_gene_statistics`, counts, place, vocabulary_size, kept, target_sum, num_threads)
 }
 
 cpp_variable_genes <- function(statistics, n_genes) {
     .Call(`_canalR_cpp_variable_genes`, statistics, n_genes)
 }
 
-cpp_tokens <- function(counts, place, vocabulary_size, kept, chosen, target_sum, n_bins) {
-    .Call(`_canalR_cpp_tokens`, counts, place, vocabulary_size, kept, chosen, target_sum, n_bins)
+cpp_tokens <- function(counts, place, vocabulary_size, kept, chosen, target_sum, n_bins, num_threads) {
+    .Call(`_canalR_cpp_tokens`, counts, place, vocabulary_size, kept, chosen, target_sum, n_bins, num_threads)
 }
 
 cpp_normalised <- function(counts, place, vocabulary_size, kept, target_sum) {

@@ -6,22 +6,31 @@
 
 #' @exportS3Method
 cells_of.character <- function(x, assay.type = "counts") {
-  check_h5ad_path(x)
-  check_assay_type(assay.type)
-  data <- read_h5ad(path.expand(x), assay.type)
-  counts <- methods::new("dgCMatrix", p = as.integer(data$p), i = as.integer(data$i),
-                         x = as.double(data$x), Dim = as.integer(data$dims),
-                         Dimnames = list(as.character(data$genes), as.character(data$cells)))
-  cells_result(counts, obs_table(data$obs, length(data$cells)))
+  layer <- h5ad_layer(x, assay.type)
+  data <- about_h5ad(cpp_read_h5ad(path.expand(x), layer))
+  cells_result(h5ad_counts(data$counts, data$genes, data$cells),
+               obs_table(data$obs, length(data$cells)))
 }
 
-read_h5ad <- function(path, assay.type) {
-  matrices <- about_argument("x", "an AnnData file (.h5ad)", h5ad_matrices(path))
+# The slots that the engine gives as a dgCMatrix.
+h5ad_counts <- function(slots, genes, cells) {
+  methods::new("dgCMatrix", p = as.integer(slots$p), i = as.integer(slots$i),
+               x = as.double(slots$x), Dim = as.integer(slots$dims),
+               Dimnames = list(as.character(genes), as.character(cells)))
+}
+
+# What the engine calls the matrix that `assay.type` means.
+h5ad_layer <- function(x, assay.type) {
+  check_h5ad_path(x)
+  check_assay_type(assay.type)
+  matrices <- about_h5ad(h5ad_matrices(path.expand(x)))
   # Files keep counts in a layer of that name or, more often, in X.
   if (assay.type == "counts" && !"counts" %in% matrices) assay.type <- "X"
   if (!assay.type %in% matrices) abort_assay(assay.type, matrices, "a matrix")
-  about_argument("x", "an AnnData file (.h5ad)", cpp_read_h5ad(path, assay.type))
+  assay.type
 }
+
+about_h5ad <- function(code) about_argument("x", "an AnnData file (.h5ad)", code, sys.call(-1))
 
 # Names of the matrices in the order in which they are looked for.
 h5ad_matrices <- function(path) {

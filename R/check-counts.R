@@ -1,20 +1,54 @@
 # What a count matrix must be before anything is computed from it. `counts` is always a dgCMatrix,
-# genes x cells; the argument named to the user is `x`, which it came from.
+# genes x cells; the argument named to the user is `x`, which it came from. A matrix may also come
+# in blocks of cells (blocks.R): what is asked of all its values is then put together from them.
 
-check_counts <- function(counts) {
-  check_not_empty(counts)
-  check_names(rownames(counts), "gene", "rows")
-  check_names(colnames(counts), "cell", "columns")
-  check_duplicates(counts)
-  check_finite(counts)
-  check_not_negative(counts)
-  check_not_logged(counts)
+check_counts <- function(counts, threads) {
+  check_table(dim(counts), rownames(counts), colnames(counts))
+  check_values(facts_of(counts, threads), function() sampled_cells(counts))
 }
 
-check_not_empty <- function(counts) {
-  if (all(dim(counts) > 0)) return(invisible())
+# dim: genes, cells.
+check_table <- function(dim, genes, cells) {
+  check_not_empty(dim)
+  check_names(genes, "gene", "rows")
+  check_names(cells, "cell", "columns")
+  check_duplicates(genes, cells)
+}
+
+# facts: of facts_of(). sample: a function that gives some of the cells, as a dgCMatrix.
+check_values <- function(facts, sample) {
+  check_finite(facts)
+  check_not_negative(facts)
+  check_not_logged(facts, sample)
+}
+
+# What is asked of the stored values, taken in one pass that makes no vector of their length: how
+# many there are (`stored`), how many are not finite or negative and where the first of each is,
+# whether all (`whole`) and all negative ones (`negative_whole`) are whole numbers, and the range.
+facts_of <- function(counts, threads) {
+  facts <- cpp_value_facts(counts@x, threads)
+  facts$first_not_finite <- where_is(counts, facts$first_not_finite)
+  facts$first_negative <- where_is(counts, facts$first_negative)
+  facts
+}
+
+# The facts of cells that follow those of `facts`.
+joined_facts <- function(facts, following) {
+  if (is.null(facts)) return(following)
+  first <- function(name) if (is.na(facts[[name]])) following[[name]] else facts[[name]]
+  sum <- function(name) facts[[name]] + following[[name]]
+  list(stored = sum("stored"), not_finite = sum("not_finite"),
+       first_not_finite = first("first_not_finite"), negative = sum("negative"),
+       first_negative = first("first_negative"),
+       negative_whole = facts$negative_whole && following$negative_whole,
+       whole = facts$whole && following$whole, smallest = min(facts$smallest, following$smallest),
+       largest = max(facts$largest, following$largest))
+}
+
+check_not_empty <- function(dim) {
+  if (all(dim > 0)) return(invisible())
   canal_abort("empty", "x", "at least one gene and one cell",
-              sprintf("%d genes x %d cells", nrow(counts), ncol(counts)))
+              sprintf("%d genes x %d cells", dim[1], dim[2]))
 }
 
 check_names <- function(names, what, where) {
@@ -30,38 +64,34 @@ check_names <- function(names, what, where) {
   }
 }
 
-check_duplicates <- function(counts) {
-  cells <- unique(colnames(counts)[duplicated(colnames(counts))])
-  if (length(cells)) {
+check_duplicates <- function(genes, cells) {
+  if (anyDuplicated(cells)) {
     canal_abort("duplicates", "x", "cell names that are all different",
-                paste("more than one cell called", some_of(cells)),
+                paste("more than one cell called", some_of(unique(cells[duplicated(cells)]))),
                 "Results are returned by cell name: see make.unique().")
   }
-  genes <- unique(rownames(counts)[duplicated(rownames(counts))])
-  if (length(genes)) {
+  if (anyDuplicated(genes)) {
     canal_warn("duplicates", "x", "gene names that are all different",
-               paste("more than one row for", some_of(genes)),
+               paste("more than one row for", some_of(unique(genes[duplicated(genes)]))),
                "The first row of each is used; sum the rows beforehand if they belong together.")
   }
 }
 
-check_finite <- function(counts) {
-  bad <- which(!is.finite(counts@x))
-  if (!length(bad)) return(invisible())
+check_finite <- function(facts) {
+  if (facts$not_finite == 0) return(invisible())
   canal_abort("counts", "x", "finite counts",
-              sprintf("%s, for example %s", values_in_all(length(bad), "NA or infinite"),
-                      where_is(counts, bad[1])),
+              sprintf("%s, for example %s", values_in_all(facts$not_finite, "NA or infinite"),
+                      facts$first_not_finite),
               "Replace missing measurements by 0 or leave out those cells.")
 }
 
-check_not_negative <- function(counts) {
-  bad <- which(counts@x < 0)
-  if (!length(bad)) return(invisible())
-  got <- sprintf("%s (smallest %.4g), for example %s", values_in_all(length(bad), "negative"),
-                 min(counts@x), where_is(counts, bad[1]))
+check_not_negative <- function(facts) {
+  if (facts$negative == 0) return(invisible())
+  got <- sprintf("%s (smallest %.4g), for example %s", values_in_all(facts$negative, "negative"),
+                 facts$smallest, facts$first_negative)
   # Scaling each gene to mean 0 makes a large part of all values negative and fractional; a few
   # negative ones, or whole numbers, are damaged counts.
-  if (length(bad) >= 0.05 * length(counts@x) && any(!is_whole(counts@x[bad]))) {
+  if (facts$negative >= 0.05 * facts$stored && !facts$negative_whole) {
     canal_abort("transformed", "x", "raw counts", paste0(got, ": they look scaled"), raw_hint())
   }
   canal_abort("counts", "x", "counts of 0 or more", got, raw_hint())
@@ -76,22 +106,30 @@ raw_hint <- function() {
         "SingleCellExperiment or Seurat object; `raw` or a counts layer of an .h5ad file).")
 }
 
-# "gene MAF, cell c12", for the n-th stored value.
+# "gene MAF, cell c12", for the n-th stored value; NA for none.
 where_is <- function(counts, n) {
+  if (is.na(n)) return(NA_character_)
   sprintf("gene %s, cell %s", rownames(counts)[counts@i[n] + 1],
           colnames(counts)[findInterval(n - 1, counts@p)])
 }
 
 is_whole <- function(values) values == round(values)
 
-check_not_logged <- function(counts) {
-  kind <- log_signature(counts)
+check_not_logged <- function(facts, sample) {
+  kind <- log_signature(facts, sample)
   if (is.null(kind)) return(invisible())
   canal_abort("transformed", "x", "raw counts",
               sprintf("values from %.3g to %.3g, few of them whole numbers: %s",
-                      min(counts@x), max(counts@x), kind),
+                      facts$smallest, facts$largest, kind),
               raw_hint())
 }
+
+# Numbers of the cells that stand for all `n` where logarithms are looked for.
+sampled_numbers <- function(n, most_cells = 200) {
+  unique(round(seq(1, n, length.out = min(most_cells, n))))
+}
+
+sampled_cells <- function(counts) counts[, sampled_numbers(ncol(counts)), drop = FALSE]
 
 # Describes the logarithm that the values seem to have gone through, or NULL.
 #
@@ -102,11 +140,10 @@ check_not_logged <- function(counts) {
 #    so is the same of the values as they are, the other way.
 # 2. Where counts were fractional from the start, raw values still crowd near whole numbers or have
 #    a long tail (mean far above the median); logarithms do neither.
-log_signature <- function(counts, most_cells = 200) {
-  if (!could_be_logarithms(counts@x)) return(NULL)
-  cells <- unique(round(seq(1, ncol(counts), length.out = min(most_cells, ncol(counts)))))
-  sample <- counts[, cells, drop = FALSE]
-  values <- split(sample@x, rep(seq_along(cells), diff(sample@p)))
+log_signature <- function(facts, sample) {
+  if (!could_be_logarithms(facts)) return(NULL)
+  sample <- sample()
+  values <- split(sample@x, rep(seq_len(ncol(sample)), diff(sample@p)))
   as_they_are <- share_of_multiples(values, identity)
   undone <- c("log(1 + x)" = share_of_multiples(values, expm1),
               "log2(1 + x)" = share_of_multiples(values, function(v) 2^v - 1),
@@ -120,8 +157,8 @@ log_signature <- function(counts, most_cells = 200) {
 }
 
 # Values that never exceed 1 are proportions: a logarithm of counts would.
-could_be_logarithms <- function(values) {
-  length(values) > 0 && max(values) > 1 && max(values) <= 20 && !all(is_whole(values))
+could_be_logarithms <- function(facts) {
+  facts$stored > 0 && facts$largest > 1 && facts$largest <= 20 && !facts$whole
 }
 
 # Share of cells whose values, transformed, are whole multiples of the smallest.

@@ -29,6 +29,13 @@
 #' confidence and its probabilities never do. With the other choices the score is `1 - confidence`,
 #' and nothing depends on other cells.
 #'
+#' An `.h5ad` file whose matrix lies by cells (CSR, or dense) is read in blocks of cells, twice:
+#' once to look at all values, once to annotate. So a file may be larger than memory, which holds a
+#' block and the results: about 0.5 GB per million cells with ten types. `novelty = "canal"` mixes
+#' cells all over the file and needs the first layer of the head (`fc1`) of all of them, about 5 GB
+#' more per million cells with the 128 units of the presets. The results are those of the same
+#' counts in memory, bit for bit. A matrix that lies by genes (CSC) is read whole.
+#'
 #' @return What came in, with the columns `canal_label`, `canal_confidence` (largest softmax, 0 to
 #'   1), `canal_novelty` and `canal_reason` (why a cell has no label, else `NA`) in `colData` or
 #'   `meta.data`; for a matrix or a path a `DataFrame` with a row per cell. A cell with too few
@@ -58,15 +65,14 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
   if (!is.null(threshold)) check_number(threshold, "threshold", from = 0, to = 1)
   seed <- resolve_seed(seed)
   compute <- compute_on(device, precision)
-  tokens <- query_tokens(x, model, assay.type, min_genes, verbose)
-  out <- run_network(tokens@tokens, model, c("logits", "manifold"), num_threads, compute,
-                     cell_progress("Annotating", nrow(tokens), verbose))
-  call <- novelty_calls(model, out, novelty, threshold, temperature, seed, compute)
-  results <- cell_results(tokens, model, call, probabilities)
+  query <- run_query(x, model, c("logits", if (novelty == "canal") "manifold"), assay.type,
+                     min_genes, num_threads, compute, verbose, "Annotating")
+  call <- novelty_calls(model, query$out, novelty, threshold, temperature, seed, compute)
+  results <- cell_results(query, model, call, probabilities)
   parameters <- list(novelty = novelty, threshold = call$threshold, temperature = temperature,
-                     min_genes = tokens@min_genes, seed = seed,
-                     assay.type = assay.type, cells = nrow(tokens),
-                     dropped = nrow(tokens@dropped))
+                     min_genes = query$min_genes, seed = seed,
+                     assay.type = assay.type, cells = length(query$kept),
+                     dropped = nrow(query$dropped))
   with_cell_results(x, results, record = model_record(model, parameters))
 }
 
@@ -78,8 +84,8 @@ check_trained <- function(model) {
   }
 }
 
-# Label, confidence, score and threshold per cell. out: logits (cells x types), manifold (cells x
-# fc1).
+# Label, confidence, score and threshold per cell. out: logits (cells x types) and, for "canal",
+# manifold (cells x fc1).
 novelty_calls <- function(model, out, novelty, threshold, temperature, seed, compute) {
   probability <- softmax(out$logits)
   best <- max.col(out$logits, ties.method = "first")
@@ -111,13 +117,13 @@ softmax <- function(logits) {
 }
 
 # A row for every cell that came in; those without enough genes have a reason instead of a label.
-cell_results <- function(tokens, model, call, probabilities) {
-  place <- match(tokens@all_cells, rownames(tokens))
-  reason <- tokens@dropped$reason[match(tokens@all_cells, tokens@dropped$cell)]
+cell_results <- function(query, model, call, probabilities) {
+  place <- query_rows(query)
+  reason <- rep(NA_character_, length(query$cells))
+  reason[is.na(place)] <- query$dropped$reason
   results <- data.frame(
     canal_label = call$label[place], canal_confidence = call$confidence[place],
-    canal_novelty = call$score[place], canal_reason = as.character(reason),
-    row.names = tokens@all_cells
+    canal_novelty = call$score[place], canal_reason = reason, row.names = query$cells
   )
   if (probabilities) {
     columns <- as.data.frame(call$probability[place, , drop = FALSE])

@@ -6,8 +6,10 @@
 #' CANAL, with one difference: variable genes are chosen among the cells given here, never on later
 #' data sets or on cells kept for testing.
 #'
-#' Memory grows with the non-zero counts and the tokens (one byte per cell and gene); no dense
-#' matrix of counts is made.
+#' Besides the counts, memory holds the tokens, one byte per cell and gene taken: 100 MB for 100,000
+#' cells and 1,000 variable genes, but 2 GB for all of a vocabulary of 20,000 genes (`n_genes =
+#' NULL`). Sparse counts are read in place; no dense matrix of counts is made. The result is the
+#' same, bit for bit, for any number of threads.
 #'
 #' @param x Cells with raw counts (whole numbers or not): a SingleCellExperiment or
 #'   SummarizedExperiment, a Seurat object, a matrix or dgCMatrix (genes x cells), or the path of an
@@ -27,6 +29,7 @@
 #' @param n_bins The highest token, 1 to 254. A network reads only tokens of its own `n_bins`.
 #' @param assay.type The assay (SingleCellExperiment) or layer (Seurat) that holds the counts.
 #' @param verbose Tell the overlap with the vocabulary, dropped cells and chosen genes?
+#' @param num_threads Threads; `NULL` for every core this process may use.
 #'
 #' @return A [CanalTokens][CanalTokens-class]: cells x genes.
 #'
@@ -57,8 +60,10 @@
 #' canal_prepare(counts[, 1:5], symbols, genes = colnames(tokens))
 #' @export
 canal_prepare <- function(x, vocabulary, n_genes = 1000, genes = NULL, min_genes = NULL,
-                          target_sum = 1e4, n_bins = 5, assay.type = "counts", verbose = TRUE) {
+                          target_sum = 1e4, n_bins = 5, assay.type = "counts", verbose = TRUE,
+                          num_threads = NULL) {
   check_flag(verbose, "verbose")
+  threads <- thread_count(num_threads)
   if (methods::is(vocabulary, "CanalModel")) {
     if (missing(n_genes)) n_genes <- stage_n_genes(vocabulary)
     if (missing(n_bins)) n_bins <- vocabulary@config$n_bins
@@ -68,35 +73,23 @@ canal_prepare <- function(x, vocabulary, n_genes = 1000, genes = NULL, min_genes
   vocabulary <- as_vocabulary(vocabulary)$genes
   check_prepare_arguments(n_genes, min_genes, target_sum, n_bins)
   check_wanted_genes(genes, vocabulary)
-  prepare_cells(x, vocabulary, n_genes, genes, min_genes, target_sum, n_bins, assay.type, verbose,
-                need_some = TRUE)
-}
-
-# The cells of a query for a model; there may be none left.
-query_tokens <- function(x, model, assay.type, min_genes, verbose) {
-  check_flag(verbose, "verbose", call = sys.call(-1))
-  if (!is.null(min_genes)) {
-    check_number(min_genes, "min_genes", 0, .Machine$integer.max, call = sys.call(-1))
-  }
-  prepare_cells(x, model@vocabulary$genes, NULL, model@genes, min_genes, model@config$target_sum,
-                model@config$n_bins, assay.type, verbose, need_some = FALSE)
-}
-
-prepare_cells <- function(x, vocabulary, n_genes, genes, min_genes, target_sum, n_bins, assay.type,
-                          verbose, need_some) {
   counts <- cells_of(x, assay.type)$counts
-  check_counts(counts)
-  aligned <- align_counts(counts, vocabulary)
-  kept <- keep_cells(aligned, min_genes, need_some)
+  check_counts(counts, threads)
+  aligned <- align_genes(rownames(counts), colnames(counts), vocabulary)
+  detected <- cpp_detected_genes(counts, aligned$place, length(vocabulary), threads)
+  kept <- keep_cells(detected, aligned, min_genes, need_some = TRUE)
   chosen <- if (is.null(genes)) {
-    choose_genes(aligned, kept$cells, n_genes, target_sum, verbose)
+    choose_genes(counts, aligned, kept$cells, n_genes, target_sum, verbose, threads)
   } else {
-    check_wanted_overlap(genes, aligned$overlap$missing)
-    match(genes, vocabulary)
+    wanted_genes(genes, aligned)
   }
-  tokens <- tokens_of(aligned, kept, chosen, target_sum, n_bins)
-  tell_preparation(tokens, verbose)
-  tokens
+  tokens <- tokens_of(counts, aligned, kept$cells, chosen, target_sum, n_bins, threads)
+  tell_preparation(dim(tokens), aligned, kept, verbose)
+  methods::new("CanalTokens",
+    tokens = tokens, genes = rownames(tokens), n_bins = n_bins, target_sum = target_sum,
+    min_genes = kept$min_genes, overlap = aligned$overlap, dropped = kept$dropped,
+    all_cells = aligned$cells
+  )
 }
 
 check_prepare_arguments <- function(n_genes, min_genes, target_sum, n_bins) {
@@ -124,14 +117,17 @@ check_wanted_genes <- function(genes, vocabulary) {
   }
 }
 
-# The counts with their places in the vocabulary: for each input row the vocabulary gene from 1, or
-# NA. Of rows with one name only the first counts.
-align_counts <- function(counts, vocabulary) {
-  symbols <- rownames(counts)
+# For each input row its vocabulary gene from 1, or NA. Of rows with one name only the first counts.
+gene_places <- function(symbols, vocabulary) {
   place <- match(symbols, vocabulary)
   place[duplicated(symbols)] <- NA
-  check_overlap(symbols, vocabulary, colnames(counts))
-  list(counts = counts, place = place, vocabulary = vocabulary,
+  place
+}
+
+align_genes <- function(symbols, cells, vocabulary) {
+  check_overlap(symbols, vocabulary, cells)
+  place <- gene_places(symbols, vocabulary)
+  list(cells = cells, place = place, vocabulary = vocabulary,
        overlap = list(measured = sum(!is.na(place)), vocabulary = length(vocabulary),
                       missing = setdiff(vocabulary, symbols)))
 }
@@ -151,6 +147,12 @@ check_overlap <- function(symbols, vocabulary, cells, least = 0.1) {
                  if (shared) format(shared, big.mark = ",") else "none",
                  format(length(symbols), big.mark = ","), some_of(setdiff(symbols, vocabulary))),
          overlap_hint(symbols, vocabulary, cells))
+}
+
+# Places of given genes in the vocabulary.
+wanted_genes <- function(genes, aligned) {
+  check_wanted_overlap(genes, aligned$overlap$missing)
+  match(genes, aligned$vocabulary)
 }
 
 # What the network reads are these genes: cells in which none is measured all look the same to it.
@@ -191,11 +193,11 @@ case_hint <- function(symbols) {
   "Symbols differ in upper and lower case: see toupper()."
 }
 
-# Which cells have enough genes, by number, and the table of those that have not.
-keep_cells <- function(aligned, min_genes, need_some) {
+# Which cells have enough genes, by number, and the table of those that have not. detected: how many
+# vocabulary genes each cell has.
+keep_cells <- function(detected, aligned, min_genes, need_some) {
   if (is.null(min_genes)) min_genes <- default_min_genes(aligned$overlap$measured)
-  cells <- colnames(aligned$counts)
-  detected <- cpp_detected_genes(aligned$counts, aligned$place, length(aligned$vocabulary))
+  cells <- aligned$cells
   few <- detected < min_genes
   if (all(few) && need_some) {
     canal_abort("empty", "x", sprintf("cells with at least %g detected genes", min_genes),
@@ -214,11 +216,11 @@ keep_cells <- function(aligned, min_genes, need_some) {
 
 default_min_genes <- function(measured) if (measured < 1e4) ceiling(measured / 50) else 200
 
-choose_genes <- function(aligned, cells, n_genes, target_sum, verbose) {
+choose_genes <- function(counts, aligned, cells, n_genes, target_sum, verbose, threads) {
   vocabulary <- aligned$vocabulary
   if (is.null(n_genes)) return(seq_along(vocabulary))
-  statistics <- cpp_gene_statistics(aligned$counts, aligned$place, length(vocabulary), cells,
-                                    target_sum)
+  statistics <- cpp_gene_statistics(counts, aligned$place, length(vocabulary), cells, target_sum,
+                                    threads)
   chosen <- cpp_variable_genes(statistics, n_genes)
   if (!length(chosen)) {
     canal_abort("genes", "x", "cells that differ, to choose variable genes on",
@@ -232,30 +234,27 @@ choose_genes <- function(aligned, cells, n_genes, target_sum, verbose) {
   chosen
 }
 
-tokens_of <- function(aligned, kept, chosen, target_sum, n_bins) {
-  genes <- aligned$vocabulary[chosen]
-  tokens <- cpp_tokens(aligned$counts, aligned$place, length(aligned$vocabulary), kept$cells,
-                       chosen, target_sum, n_bins)
-  dimnames(tokens) <- list(genes, colnames(aligned$counts)[kept$cells])
-  methods::new("CanalTokens",
-    tokens = tokens, genes = genes, n_bins = n_bins, target_sum = target_sum,
-    min_genes = kept$min_genes, overlap = aligned$overlap, dropped = kept$dropped,
-    all_cells = colnames(aligned$counts)
-  )
+# Raw chosen genes x kept cells. cells, chosen: numbers.
+tokens_of <- function(counts, aligned, cells, chosen, target_sum, n_bins, threads) {
+  tokens <- cpp_tokens(counts, aligned$place, length(aligned$vocabulary), cells, chosen, target_sum,
+                       n_bins, threads)
+  dimnames(tokens) <- list(aligned$vocabulary[chosen], colnames(counts)[cells])
+  tokens
 }
 
-tell_preparation <- function(tokens, verbose) {
+# dim: genes, cells of the tokens.
+tell_preparation <- function(dim, aligned, kept, verbose) {
   number <- function(n) format(n, big.mark = ",")
-  overlap <- tokens@overlap
-  dropped <- tokens@dropped
+  overlap <- aligned$overlap
+  dropped <- kept$dropped
   canal_inform("prepare", sprintf(
     "%s of %s vocabulary genes are measured; %s cells x %s genes prepared.",
-    number(overlap$measured), number(overlap$vocabulary), number(nrow(tokens)), number(ncol(tokens))
+    number(overlap$measured), number(overlap$vocabulary), number(dim[2]), number(dim[1])
   ), verbose)
   if (nrow(dropped)) {
     canal_inform("dropped", sprintf(
       "%s of %s cells left out, with fewer than %g detected genes: %s.", number(nrow(dropped)),
-      number(length(tokens@all_cells)), tokens@min_genes, some_of(dropped$cell)
+      number(length(aligned$cells)), kept$min_genes, some_of(dropped$cell)
     ), verbose)
   }
 }

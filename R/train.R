@@ -85,12 +85,12 @@ canal_train <- function(x, labels, model,
     model, epochs = epochs, batch_size = batch_size, learning_rate = learning_rate,
     lambda = lambda, bank_size = bank_size, patience = patience, validation = validation,
     label_smoothing = label_smoothing, trainable = trainable, redraw_interval = redraw_interval,
-    seed = resolve_seed(seed), num_threads = num_threads, compute = compute_on(device, precision), cache = cache_options(cache),
-    verbose = verbose
+    seed = resolve_seed(seed), num_threads = num_threads,
+    compute = compute_on(device, precision), cache = cache_options(cache), verbose = verbose
   )
   started <- proc.time()[["elapsed"]]
   model <- settle_bank(model, num_threads, settings$compute)
-  data <- stage_cells(x, labels, model, assay.type, min_genes, verbose)
+  data <- stage_cells(x, labels, model, assay.type, min_genes, verbose, num_threads)
   stage <- begin_stage(model, data, settings)
   check_quota(bank_size, stage$labels)
   model <- suspendInterrupts({
@@ -132,7 +132,7 @@ cache_options <- function(cache, call = sys.call(-1)) {
 }
 
 # Tokens and types of the cells that can be trained on.
-stage_cells <- function(x, labels, model, assay.type, min_genes, verbose) {
+stage_cells <- function(x, labels, model, assay.type, min_genes, verbose, num_threads = NULL) {
   if (is(x, "CanalTokens")) {
     tokens <- x
     check_prepared(min_genes)
@@ -142,7 +142,7 @@ stage_cells <- function(x, labels, model, assay.type, min_genes, verbose) {
     x <- cells_of(x, assay.type)
     types <- labels_of(x, labels, "labels")
     tokens <- canal_prepare(x, model, min_genes = min_genes, assay.type = assay.type,
-                            verbose = verbose)
+                            verbose = verbose, num_threads = num_threads)
   }
   types <- types[match(rownames(tokens), tokens@all_cells)]
   check_types(types, model)

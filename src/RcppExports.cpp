@@ -75,6 +75,30 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_h5ad_header
+Rcpp::List cpp_h5ad_header(std::string path, std::string layer);
+RcppExport SEXP _canalR_cpp_h5ad_header(SEXP pathSEXP, SEXP layerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< std::string >::type layer(layerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_h5ad_header(path, layer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_read_h5ad_cells
+Rcpp::List cpp_read_h5ad_cells(std::string path, std::string layer, double first, double last);
+RcppExport SEXP _canalR_cpp_read_h5ad_cells(SEXP pathSEXP, SEXP layerSEXP, SEXP firstSEXP, SEXP lastSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< std::string >::type layer(layerSEXP);
+    Rcpp::traits::input_parameter< double >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< double >::type last(lastSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_read_h5ad_cells(path, layer, first, last));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_read_tree
 SEXP cpp_read_tree(std::string path, std::string place, std::string float32);
 RcppExport SEXP _canalR_cpp_read_tree(SEXP pathSEXP, SEXP placeSEXP, SEXP float32SEXP) {
@@ -255,21 +279,33 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_value_facts
+Rcpp::List cpp_value_facts(Rcpp::NumericVector values, int num_threads);
+RcppExport SEXP _canalR_cpp_value_facts(SEXP valuesSEXP, SEXP num_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_value_facts(values, num_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_detected_genes
-Rcpp::NumericVector cpp_detected_genes(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size);
-RcppExport SEXP _canalR_cpp_detected_genes(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP) {
+Rcpp::NumericVector cpp_detected_genes(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, int num_threads);
+RcppExport SEXP _canalR_cpp_detected_genes(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP num_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< Rcpp::S4 >::type counts(countsSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type place(placeSEXP);
     Rcpp::traits::input_parameter< int >::type vocabulary_size(vocabulary_sizeSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_detected_genes(counts, place, vocabulary_size));
+    Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_detected_genes(counts, place, vocabulary_size, num_threads));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_gene_statistics
-Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, Rcpp::IntegerVector kept, double target_sum);
-RcppExport SEXP _canalR_cpp_gene_statistics(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP keptSEXP, SEXP target_sumSEXP) {
+Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, Rcpp::IntegerVector kept, double target_sum, int num_threads);
+RcppExport SEXP _canalR_cpp_gene_statistics(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP keptSEXP, SEXP target_sumSEXP, SEXP num_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< Rcpp::S4 >::type counts(countsSEXP);
@@ -277,7 +313,8 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< int >::type vocabulary_size(vocabulary_sizeSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type kept(keptSEXP);
     Rcpp::traits::input_parameter< double >::type target_sum(target_sumSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_gene_statistics(counts, place, vocabulary_size, kept, target_sum));
+    Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_gene_statistics(counts, place, vocabulary_size, kept, target_sum, num_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -293,8 +330,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_tokens
-Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, Rcpp::IntegerVector kept, Rcpp::IntegerVector chosen, double target_sum, int n_bins);
-RcppExport SEXP _canalR_cpp_tokens(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP keptSEXP, SEXP chosenSEXP, SEXP target_sumSEXP, SEXP n_binsSEXP) {
+Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, Rcpp::IntegerVector kept, Rcpp::IntegerVector chosen, double target_sum, int n_bins, int num_threads);
+RcppExport SEXP _canalR_cpp_tokens(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP keptSEXP, SEXP chosenSEXP, SEXP target_sumSEXP, SEXP n_binsSEXP, SEXP num_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< Rcpp::S4 >::type counts(countsSEXP);
@@ -304,7 +341,8 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type chosen(chosenSEXP);
     Rcpp::traits::input_parameter< double >::type target_sum(target_sumSEXP);
     Rcpp::traits::input_parameter< int >::type n_bins(n_binsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_tokens(counts, place, vocabulary_size, kept, chosen, target_sum, n_bins));
+    Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_tokens(counts, place, vocabulary_size, kept, chosen, target_sum, n_bins, num_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -424,6 +462,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_draw_mixing", (DL_FUNC) &_canalR_cpp_draw_mixing, 3},
     {"_canalR_cpp_novelty", (DL_FUNC) &_canalR_cpp_novelty, 6},
     {"_canalR_cpp_read_h5ad", (DL_FUNC) &_canalR_cpp_read_h5ad, 2},
+    {"_canalR_cpp_h5ad_header", (DL_FUNC) &_canalR_cpp_h5ad_header, 2},
+    {"_canalR_cpp_read_h5ad_cells", (DL_FUNC) &_canalR_cpp_read_h5ad_cells, 4},
     {"_canalR_cpp_read_tree", (DL_FUNC) &_canalR_cpp_read_tree, 3},
     {"_canalR_cpp_write_tree", (DL_FUNC) &_canalR_cpp_write_tree, 2},
     {"_canalR_cpp_list_names", (DL_FUNC) &_canalR_cpp_list_names, 2},
@@ -440,10 +480,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_weight_array", (DL_FUNC) &_canalR_cpp_weight_array, 1},
     {"_canalR_cpp_is_live", (DL_FUNC) &_canalR_cpp_is_live, 1},
     {"_canalR_cpp_forward", (DL_FUNC) &_canalR_cpp_forward, 5},
-    {"_canalR_cpp_detected_genes", (DL_FUNC) &_canalR_cpp_detected_genes, 3},
-    {"_canalR_cpp_gene_statistics", (DL_FUNC) &_canalR_cpp_gene_statistics, 5},
+    {"_canalR_cpp_value_facts", (DL_FUNC) &_canalR_cpp_value_facts, 2},
+    {"_canalR_cpp_detected_genes", (DL_FUNC) &_canalR_cpp_detected_genes, 4},
+    {"_canalR_cpp_gene_statistics", (DL_FUNC) &_canalR_cpp_gene_statistics, 6},
     {"_canalR_cpp_variable_genes", (DL_FUNC) &_canalR_cpp_variable_genes, 2},
-    {"_canalR_cpp_tokens", (DL_FUNC) &_canalR_cpp_tokens, 7},
+    {"_canalR_cpp_tokens", (DL_FUNC) &_canalR_cpp_tokens, 8},
     {"_canalR_cpp_normalised", (DL_FUNC) &_canalR_cpp_normalised, 5},
     {"_canalR_cpp_runtime_info", (DL_FUNC) &_canalR_cpp_runtime_info, 0},
     {"_canalR_cpp_blas_report", (DL_FUNC) &_canalR_cpp_blas_report, 0},

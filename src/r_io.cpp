@@ -7,19 +7,51 @@
 #include "r_convert.h"
 #include "r_glue.h"
 
+namespace {
+
+Rcpp::List matrix_slots(const canal::AnnDataMatrix& matrix) {
+  return Rcpp::List::create(Rcpp::Named("p") = matrix.starts, Rcpp::Named("i") = matrix.gene,
+                            Rcpp::Named("x") = matrix.value,
+                            Rcpp::Named("dims") = Rcpp::IntegerVector::create(
+                                static_cast<int>(matrix.genes), static_cast<int>(matrix.cells)));
+}
+
+}  // namespace
+
 // A genes x cells dgCMatrix is the file's cells x genes matrix in compressed rows.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_read_h5ad(std::string path, std::string layer) {
   return glue::guarded([&] {
     const canal::AnnData data = canal::read_h5ad(path, layer);
     const Rcpp::List obs = glue::tree_to_r(data.obs, glue::Float32Form::numeric);
-    return Rcpp::List::create(
-        Rcpp::Named("p") = data.counts.starts, Rcpp::Named("i") = data.counts.gene,
-        Rcpp::Named("x") = data.counts.value,
-        Rcpp::Named("dims") = Rcpp::IntegerVector::create(static_cast<int>(data.counts.genes),
-                                                          static_cast<int>(data.counts.cells)),
-        Rcpp::Named("genes") = glue::text_to_r(data.gene_names),
-        Rcpp::Named("cells") = glue::text_to_r(data.cell_names), Rcpp::Named("obs") = obs);
+    return Rcpp::List::create(Rcpp::Named("counts") = matrix_slots(data.counts),
+                              Rcpp::Named("genes") = glue::text_to_r(data.gene_names),
+                              Rcpp::Named("cells") = glue::text_to_r(data.cell_names),
+                              Rcpp::Named("obs") = obs);
+  });
+}
+
+// Names and extents; `by_cells` tells whether cpp_read_h5ad_cells() can be asked.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_h5ad_header(std::string path, std::string layer) {
+  return glue::guarded([&] {
+    const canal::AnnDataHeader header = canal::read_h5ad_header(path, layer);
+    return Rcpp::List::create(Rcpp::Named("genes") = glue::text_to_r(header.gene_names),
+                              Rcpp::Named("cells") = glue::text_to_r(header.cell_names),
+                              Rcpp::Named("values") = static_cast<double>(header.values),
+                              Rcpp::Named("by_cells") = header.by_cells);
+  });
+}
+
+// Cells `first` to `last`, counted from 1, as the slots of a genes x cells dgCMatrix. Whoever reads
+// a file in blocks can be interrupted between them.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_read_h5ad_cells(std::string path, std::string layer, double first, double last) {
+  Rcpp::checkUserInterrupt();
+  return glue::guarded([&] {
+    const auto from = static_cast<int64_t>(first);
+    const auto to = static_cast<int64_t>(last);
+    return matrix_slots(canal::read_h5ad_cells(path, layer, from - 1, to - from + 1));
   });
 }
 

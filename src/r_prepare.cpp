@@ -47,27 +47,48 @@ void run(canal::Control& control, const std::function<void()>& work) {
 
 }  // namespace
 
+// Places of values are counted from 1; NA where there is none.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_value_facts(Rcpp::NumericVector values, int num_threads) {
+  const double* numbers = values.begin();
+  const int64_t count = values.size();
+  canal::Control control;
+  canal::ValueFacts facts;
+  run(control, [&] { facts = canal::value_facts(numbers, count, num_threads, control); });
+  const auto place = [](int64_t at) { return at < 0 ? NA_REAL : static_cast<double>(at + 1); };
+  return Rcpp::List::create(
+      Rcpp::Named("stored") = static_cast<double>(count),
+      Rcpp::Named("not_finite") = static_cast<double>(facts.not_finite),
+      Rcpp::Named("first_not_finite") = place(facts.first_not_finite),
+      Rcpp::Named("negative") = static_cast<double>(facts.negative),
+      Rcpp::Named("first_negative") = place(facts.first_negative),
+      Rcpp::Named("negative_whole") = facts.negative_whole, Rcpp::Named("whole") = facts.whole,
+      Rcpp::Named("smallest") = facts.smallest, Rcpp::Named("largest") = facts.largest);
+}
+
 // [[Rcpp::export(rng = false)]]
 Rcpp::NumericVector cpp_detected_genes(Rcpp::S4 counts, Rcpp::IntegerVector place,
-                                       int vocabulary_size) {
+                                       int vocabulary_size, int num_threads) {
   const Counts input(counts);
   const canal::Alignment alignment = alignment_of(place, vocabulary_size);
   canal::Control control;
   std::vector<int64_t> detected;
-  run(control, [&] { detected = canal::detected_genes(input.view(), alignment, control); });
+  run(control,
+      [&] { detected = canal::detected_genes(input.view(), alignment, num_threads, control); });
   return Rcpp::NumericVector(detected.begin(), detected.end());
 }
 
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
-                               Rcpp::IntegerVector kept, double target_sum) {
+                               Rcpp::IntegerVector kept, double target_sum, int num_threads) {
   const Counts input(counts);
   const canal::Alignment alignment = alignment_of(place, vocabulary_size);
   const std::vector<int64_t> cells = from_zero(kept);
   canal::Control control;
   canal::GeneStatistics result;
   run(control, [&] {
-    result = canal::gene_statistics(input.view(), alignment, cells, target_sum, control);
+    result =
+        canal::gene_statistics(input.view(), alignment, cells, target_sum, num_threads, control);
   });
   return Rcpp::List::create(Rcpp::Named("mean") = result.mean,
                             Rcpp::Named("dispersion") = result.dispersion,
@@ -88,7 +109,7 @@ Rcpp::IntegerVector cpp_variable_genes(Rcpp::List statistics, double n_genes) {
 // [[Rcpp::export(rng = false)]]
 Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
                            Rcpp::IntegerVector kept, Rcpp::IntegerVector chosen, double target_sum,
-                           int n_bins) {
+                           int n_bins, int num_threads) {
   const Counts input(counts);
   const canal::Alignment alignment = alignment_of(place, vocabulary_size);
   const std::vector<int64_t> cells = from_zero(kept);
@@ -97,7 +118,8 @@ Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocab
   uint8_t* out = RAW(result);  // asked for here: the worker must not touch R
   canal::Control control;
   run(control, [&] {
-    canal::tokens(input.view(), alignment, cells, genes, {target_sum, n_bins}, out, control);
+    canal::tokens(input.view(), alignment, cells, genes, {target_sum, n_bins}, out, num_threads,
+                  control);
   });
   return result;
 }

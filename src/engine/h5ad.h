@@ -27,4 +27,19 @@ struct AnnData {
 // `layer`: "X", "raw/X" or the name of a layer.
 AnnData read_h5ad(const std::string& path, const std::string& layer);
 
+// What a file tells of its cells and of one matrix without the matrix's values.
+struct AnnDataHeader {
+  std::vector<std::string> cell_names;
+  std::vector<std::string> gene_names;
+  int64_t values;  // that the file holds: all of a dense matrix
+  bool by_cells;   // some cells can be read without the others; not where genes are compressed
+};
+
+AnnDataHeader read_h5ad_header(const std::string& path, const std::string& layer);
+
+// The cells first, first + 1, ..., first + count - 1 of a matrix that is held by cells. Memory is
+// that of these cells alone. Throws Error(input) for cells that are not there.
+AnnDataMatrix read_h5ad_cells(const std::string& path, const std::string& layer, int64_t first,
+                              int64_t count);
+
 }  // namespace canal

@@ -1,15 +1,20 @@
 // From counts to tokens: aligning cells to a vocabulary, normalising them, choosing variable genes
 // and binning. Everything but `normalised()` streams over the stored values, so memory grows with
 // the counts and never with cells x genes.
+//
+// `num_threads` is the most to use, 0 for every core. Each sum is added up in one order whatever
+// their number, so results are the same bit for bit.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "engine/control.h"
 
 namespace canal {
 
-// A view on sparse counts, cells x genes in compressed rows. A dgCMatrix of genes x cells is this.
+// A view on sparse counts, cells x genes in compressed rows, the genes of a cell ascending. A
+// dgCMatrix of genes x cells is this.
 struct SparseCells {
   int64_t cells;
   int64_t genes;
@@ -36,9 +41,23 @@ struct GeneStatistics {
   std::vector<double> dispersion_norm;  // standardised within its bin of means, NaN where missing
 };
 
+// What stored values are like, before anything is computed from them.
+struct ValueFacts {
+  int64_t not_finite = 0;         // how many are NaN or infinite
+  int64_t first_not_finite = -1;  // place of the first of them
+  int64_t negative = 0;
+  int64_t first_negative = -1;
+  bool negative_whole = true;                                 // all negative ones are whole numbers
+  bool whole = true;                                          // all are whole numbers
+  double smallest = std::numeric_limits<double>::infinity();  // of the finite ones
+  double largest = -std::numeric_limits<double>::infinity();
+};
+
+ValueFacts value_facts(const double* values, int64_t count, int num_threads, Control& control);
+
 // Detected genes (counts above 0) of every cell, among those the vocabulary has.
 std::vector<int64_t> detected_genes(const SparseCells& counts, const Alignment& alignment,
-                                    Control& control);
+                                    int num_threads, Control& control);
 
 // log2(1 + c) of the kept cells, kept x vocabulary, row-major: the slow and obvious form, for tests
 // and for looking at. c is the count scaled to `target_sum`; a cell without counts is all zeros.
@@ -46,7 +65,7 @@ std::vector<float> normalised(const SparseCells& counts, const Alignment& alignm
                               const std::vector<int64_t>& kept, double target_sum);
 
 GeneStatistics gene_statistics(const SparseCells& counts, const Alignment& alignment,
-                               const std::vector<int64_t>& kept, double target_sum,
+                               const std::vector<int64_t>& kept, double target_sum, int num_threads,
                                Control& control);
 
 // The `n_genes` most variable genes in vocabulary order, counted from 0; among equal ones the first
@@ -57,6 +76,6 @@ std::vector<int64_t> variable_genes(const GeneStatistics& statistics, int64_t n_
 // cell's together. The caller owns `out`, so that a large result exists once.
 void tokens(const SparseCells& counts, const Alignment& alignment, const std::vector<int64_t>& kept,
             const std::vector<int64_t>& chosen, const TokenOptions& options, uint8_t* out,
-            Control& control);
+            int num_threads, Control& control);
 
 }  // namespace canal

@@ -1,5 +1,6 @@
 // AnnData files: one small matrix in all its forms, tables in all their spellings, a real file.
 #include <cmath>
+#include <limits>
 
 #include "engine/h5ad.h"
 #include "io_support.h"
@@ -229,6 +230,129 @@ TEST(H5ad, DamageIsNamed) {
   Tree length = file_with(csr());
   length.children[1].second.children.emplace_back("t", texts({"a"}));
   refuse("no column of 3 values", length);
+}
+
+// Cells `first` to `first + count - 1` of what was read whole.
+canal::AnnDataMatrix naive_cells(const canal::AnnDataMatrix& whole, int64_t first, int64_t count) {
+  canal::AnnDataMatrix part{count, whole.genes, {0}, {}, {}};
+  for (int64_t cell = first; cell < first + count; ++cell) {
+    for (int32_t i = whole.starts[cell]; i < whole.starts[cell + 1]; ++i) {
+      part.gene.push_back(whole.gene[i]);
+      part.value.push_back(whole.value[i]);
+    }
+    part.starts.push_back(static_cast<int32_t>(part.gene.size()));
+  }
+  return part;
+}
+
+void expect_same_matrix(const canal::AnnDataMatrix& matrix, const canal::AnnDataMatrix& expected) {
+  EXPECT_EQ(matrix.cells, expected.cells);
+  EXPECT_EQ(matrix.genes, expected.genes);
+  EXPECT_EQ(matrix.starts, expected.starts);
+  EXPECT_EQ(matrix.gene, expected.gene);
+  EXPECT_EQ(matrix.value, expected.value);
+}
+
+void expect_every_range(const std::string& path, int64_t step) {
+  const canal::AnnDataMatrix whole = canal::read_h5ad(path, "X").counts;
+  for (int64_t first = 0; first <= whole.cells; first += step) {
+    for (int64_t count = 0; count <= whole.cells - first; count += step) {
+      expect_same_matrix(canal::read_h5ad_cells(path, "X", first, count),
+                         naive_cells(whole, first, count));
+    }
+  }
+}
+
+TEST(H5ad, AnyRangeOfCellsIsThatOfTheWholeMatrix) {
+  const TempFolder folder;
+  for (const Tree& matrix : {csr(), untidy_csr(), floats({3, 4}, dense_values)}) {
+    canal::write_tree(folder.file("made.h5ad"), file_with(matrix));
+    expect_every_range(folder.file("made.h5ad"), 1);
+  }
+  expect_every_range(package_file("inst/extdata/panc8_small.h5ad"), 123);
+}
+
+TEST(H5ad, TheHeaderTellsWhatTheMatrixHolds) {
+  const TempFolder folder;
+  const auto header_of = [&](const Tree& matrix) {
+    canal::write_tree(folder.file("made.h5ad"), file_with(matrix));
+    return canal::read_h5ad_header(folder.file("made.h5ad"), "X");
+  };
+  for (const Tree& matrix : {csr(), csc(), floats({3, 4}, dense_values)}) {
+    const canal::AnnDataHeader header = header_of(matrix);
+    EXPECT_EQ(header.cell_names, (std::vector<std::string>{"c1", "c2", "c3"}));
+    EXPECT_EQ(header.gene_names, (std::vector<std::string>{"A", "B", "C", "D"}));
+  }
+  EXPECT_EQ(header_of(csr()).values, 4);
+  EXPECT_EQ(header_of(floats({3, 4}, dense_values)).values, 12);
+  EXPECT_TRUE(header_of(csr()).by_cells);
+  EXPECT_TRUE(header_of(floats({3, 4}, dense_values)).by_cells);
+  EXPECT_FALSE(header_of(csc()).by_cells);
+  expect_error(ErrorKind::file, "names 3 cells and its matrix has 2", [&] {
+    header_of(floats({2, 4}, std::vector<float>(8)));
+  });
+}
+
+TEST(H5ad, CellsThatAreNotThereAreRefused) {
+  const TempFolder folder;
+  const std::string path = folder.file("made.h5ad");
+  const auto refuse = [&](int64_t first, int64_t count) {
+    expect_error(ErrorKind::input, "expected some of the 3 in the file",
+                 [&] { canal::read_h5ad_cells(path, "X", first, count); });
+  };
+  for (const Tree& matrix : {csr(), floats({3, 4}, dense_values)}) {
+    canal::write_tree(path, file_with(matrix));
+    refuse(0, 4);
+    refuse(3, 1);
+    refuse(-1, 2);
+    refuse(1, -1);
+    refuse(std::numeric_limits<int64_t>::max(), 1);
+    refuse(1, std::numeric_limits<int64_t>::max());
+  }
+  canal::write_tree(path, file_with(csc()));
+  expect_error(ErrorKind::input, "lies by genes", [&] { canal::read_h5ad_cells(path, "X", 0, 1); });
+}
+
+TEST(H5ad, DamageIsNamedInTheRangeThatHasIt) {
+  const TempFolder folder;
+  const std::string path = folder.file("made.h5ad");
+  const auto damage = [&](const std::string& part, const Tree& with) {
+    Tree root = file_with(csr());
+    for (auto& child : root.children[0].second.children) {
+      if (child.first == part) child.second = with;
+    }
+    canal::write_tree(path, root);
+  };
+  const auto refuse = [&](const std::string& fragment, int64_t first, int64_t count) {
+    expect_error(ErrorKind::file, fragment,
+                 [&] { canal::read_h5ad_cells(path, "X", first, count); });
+  };
+  damage("indices", integers({1, 3, 0, 4}));
+  refuse("an index beyond its shape", 2, 1);
+  EXPECT_EQ(canal::read_h5ad_cells(path, "X", 0, 2).gene, (std::vector<int32_t>{1, 3}));
+  damage("indptr", integers({1, 2, 2, 4}));
+  refuse("starts out of order", 0, 1);
+  damage("indptr", integers({0, 2, 1, 4}));
+  refuse("starts out of order", 1, 1);
+  damage("indptr", integers({0, -2, 2, 4}));
+  refuse("starts out of order", 1, 1);
+  damage("indptr", integers({0, 2, 2, 9}));
+  refuse("starts out of order", 2, 1);
+  damage("indptr", integers({0, 2, 2, 3}));
+  refuse("belong to no row", 2, 1);
+  damage("indptr", integers({0, 2, 4}));
+  refuse("3 starts for 3 rows", 0, 1);
+}
+
+TEST(H5ad, TruncatedFilesEndInAnErrorForEveryRange) {
+  const TempFolder folder;
+  const std::string whole = read_bytes(package_file("inst/extdata/panc8_small.h5ad"));
+  for (const double share : {0.2, 0.5, 0.9, 0.999}) {
+    const auto bytes = static_cast<size_t>(share * static_cast<double>(whole.size()));
+    const std::string path = folder.write("cut.h5ad", whole.substr(0, bytes));
+    expect_error(ErrorKind::file, "cut.h5ad", [&] { canal::read_h5ad_cells(path, "X", 0, 5); });
+    expect_error(ErrorKind::file, "cut.h5ad", [&] { canal::read_h5ad_header(path, "X"); });
+  }
 }
 
 TEST(H5ad, TheEmbeddedPancreasDataAreWhole) {

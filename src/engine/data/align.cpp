@@ -54,15 +54,15 @@ double cell_total(const SparseCells& counts, const Alignment& alignment, int64_t
 }  // namespace data
 
 std::vector<int64_t> detected_genes(const SparseCells& counts, const Alignment& alignment,
-                                    Control& control) {
+                                    int num_threads, Control& control) {
   data::check_alignment(counts, alignment);
   std::vector<int64_t> detected(counts.cells, 0);
   control.total = counts.cells;
-  for (int64_t cell = 0; cell < counts.cells; ++cell) {
-    control.check();
-    data::visit_counts(counts, alignment, cell, [&](int64_t, double) { ++detected[cell]; });
-    control.done = cell + 1;
-  }
+  data::for_each_counted(counts.cells, num_threads, control, [&](int64_t cell) {
+    int64_t genes = 0;
+    data::visit_counts(counts, alignment, cell, [&](int64_t, double) { ++genes; });
+    detected[cell] = genes;
+  });
   return detected;
 }
 

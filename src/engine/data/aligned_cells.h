@@ -1,5 +1,6 @@
 // What every step of the preparation shares: walking the aligned counts of a cell.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "engine/errors.h"
 #include "engine/prepare.h"
+#include "engine/runtime/chunks.h"
 
 namespace canal {
 namespace data {
@@ -33,6 +35,21 @@ void visit_counts(const SparseCells& counts, const Alignment& alignment, int64_t
     const int64_t place = alignment.place[gene];
     if (place >= 0 && value > 0) visit(place, value);
   }
+}
+
+// Calls visit(n) for n from 0 to `cells` - 1, a few hundred in a row on one thread. Looks for a
+// cancellation at every cell and counts it as done.
+template <class Visit>
+void for_each_counted(int64_t cells, int num_threads, Control& control, Visit&& visit) {
+  constexpr int64_t in_a_row = 256;
+  for_each_chunk((cells + in_a_row - 1) / in_a_row, num_threads, [&](int64_t chunk) {
+    const int64_t last = std::min(cells, (chunk + 1) * in_a_row);
+    for (int64_t n = chunk * in_a_row; n < last; ++n) {
+      control.check();
+      visit(n);
+      ++control.done;
+    }
+  });
 }
 
 double cell_total(const SparseCells& counts, const Alignment& alignment, int64_t cell);

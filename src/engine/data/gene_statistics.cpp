@@ -9,6 +9,8 @@
 
 #include "engine/data/aligned_cells.h"
 #include "engine/prepare.h"
+#include "engine/runtime.h"
+#include "engine/runtime/chunks.h"
 
 namespace canal {
 namespace {
@@ -41,19 +43,70 @@ struct Moments {
   double variance() const { return squares / (count - 1); }
 };
 
-std::vector<Moments> moments_of_genes(const SparseCells& counts, const Alignment& alignment,
-                                      const std::vector<int64_t>& kept, double target_sum,
-                                      Control& control) {
-  std::vector<Moments> moments(alignment.vocabulary_size);
-  control.total = kept.size();
-  for (const int64_t cell : kept) {
+// The kept cells' totals over the vocabulary's genes. Also sees to it that genes ascend within each
+// cell, which finding a range of them by halving stands on.
+std::vector<double> totals_of_cells(const SparseCells& counts, const Alignment& alignment,
+                                    const std::vector<int64_t>& kept, int num_threads,
+                                    Control& control) {
+  std::vector<double> totals(kept.size());
+  data::for_each_counted(kept.size(), num_threads, control, [&](int64_t n) {
+    const int64_t cell = kept[n];
+    totals[n] = data::cell_total(counts, alignment, cell);
+    for (int64_t at = counts.starts[cell] + 1; at < counts.starts[cell + 1]; ++at) {
+      if (counts.gene[at] > counts.gene[at - 1]) continue;
+      throw Error(ErrorKind::input,
+                  "counts: expected ascending genes in each cell; got others in "
+                  "cell " +
+                      std::to_string(cell + 1) + ".");
+    }
+  });
+  return totals;
+}
+
+// Columns from `first` up to and without `last`.
+struct ColumnRange {
+  int64_t first;
+  int64_t last;
+};
+
+// Moments of a range of columns, one after the other. Cells are added in their order, and all of a
+// gene's on one thread: sharing out cells instead would add them up in other groups, so the last
+// bits would depend on the number of threads.
+std::vector<Moments> moments_of_range(const SparseCells& counts, const std::vector<int64_t>& kept,
+                                      const std::vector<double>& totals, double target_sum,
+                                      ColumnRange range, Control& control) {
+  std::vector<Moments> moments(range.last - range.first);
+  for (size_t n = 0; n < kept.size(); ++n) {
     control.check();
-    const double total = data::cell_total(counts, alignment, cell);
-    data::visit_counts(counts, alignment, cell, [&](int64_t gene, double count) {
-      moments[gene].add(data::scaled_count(count, total, target_sum));
-    });
+    const int32_t* end = counts.gene + counts.starts[kept[n] + 1];
+    const int32_t* gene = std::lower_bound(counts.gene + counts.starts[kept[n]], end, range.first);
+    const double* value = counts.value + (gene - counts.gene);
+    for (; gene != end && *gene < range.last; ++gene, ++value) {
+      if (*value <= 0) continue;
+      moments[*gene - range.first].add(data::scaled_count(*value, totals[n], target_sum));
+    }
     ++control.done;
   }
+  return moments;
+}
+
+std::vector<Moments> moments_of_genes(const SparseCells& counts, const Alignment& alignment,
+                                      const std::vector<int64_t>& kept, double target_sum,
+                                      int num_threads, Control& control) {
+  // More ranges than threads, as some hold more values than others.
+  const int threads = usable_threads(num_threads);
+  const int64_t ranges = threads == 1 ? 1 : std::min<int64_t>(counts.genes, 8 * threads);
+  control.total = kept.size() * (1 + ranges);
+  const std::vector<double> totals = totals_of_cells(counts, alignment, kept, num_threads, control);
+  std::vector<Moments> moments(alignment.vocabulary_size);
+  for_each_chunk(ranges, num_threads, [&](int64_t n) {
+    const ColumnRange range{counts.genes * n / ranges, counts.genes * (n + 1) / ranges};
+    const auto found = moments_of_range(counts, kept, totals, target_sum, range, control);
+    for (int64_t column = range.first; column < range.last; ++column) {
+      const int64_t place = alignment.place[column];
+      if (place >= 0) moments[place] = found[column - range.first];
+    }
+  });
   for (Moments& gene : moments) gene.add_zeros(kept.size());
   return moments;
 }
@@ -111,7 +164,7 @@ std::vector<double> standardised(const std::vector<double>& dispersion,
 }  // namespace
 
 GeneStatistics gene_statistics(const SparseCells& counts, const Alignment& alignment,
-                               const std::vector<int64_t>& kept, double target_sum,
+                               const std::vector<int64_t>& kept, double target_sum, int num_threads,
                                Control& control) {
   data::check_alignment(counts, alignment);
   data::check_indices(kept, counts.cells, "kept");
@@ -120,7 +173,8 @@ GeneStatistics gene_statistics(const SparseCells& counts, const Alignment& align
     throw Error(ErrorKind::input, "counts: expected at least one cell and one gene; got none.");
   }
   GeneStatistics statistics;
-  for (const Moments& gene : moments_of_genes(counts, alignment, kept, target_sum, control)) {
+  for (const Moments& gene :
+       moments_of_genes(counts, alignment, kept, target_sum, num_threads, control)) {
     const double mean = gene.mean == 0 ? smallest_mean : gene.mean;
     const double dispersion = gene.variance() / mean;
     statistics.mean.push_back(std::log1p(mean));

@@ -40,25 +40,23 @@ uint8_t token_of(double scaled, int n_bins) {
 
 void tokens(const SparseCells& counts, const Alignment& alignment, const std::vector<int64_t>& kept,
             const std::vector<int64_t>& chosen, const TokenOptions& options, uint8_t* out,
-            Control& control) {
+            int num_threads, Control& control) {
   data::check_alignment(counts, alignment);
   data::check_indices(kept, counts.cells, "kept");
   data::check_target_sum(options.target_sum);
   check_bins(options.n_bins);
   const std::vector<int64_t> columns = columns_of(chosen, alignment.vocabulary_size);
   control.total = kept.size();
-  for (const int64_t cell : kept) {
-    control.check();
-    std::memset(out, 0, chosen.size());
-    const double total = data::cell_total(counts, alignment, cell);
-    data::visit_counts(counts, alignment, cell, [&](int64_t gene, double count) {
+  data::for_each_counted(kept.size(), num_threads, control, [&](int64_t n) {
+    uint8_t* row = out + n * chosen.size();
+    std::memset(row, 0, chosen.size());
+    const double total = data::cell_total(counts, alignment, kept[n]);
+    data::visit_counts(counts, alignment, kept[n], [&](int64_t gene, double count) {
       if (columns[gene] < 0) return;
-      out[columns[gene]] =
+      row[columns[gene]] =
           token_of(data::scaled_count(count, total, options.target_sum), options.n_bins);
     });
-    out += chosen.size();
-    ++control.done;
-  }
+  });
 }
 
 }  // namespace canal

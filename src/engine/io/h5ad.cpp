@@ -39,14 +39,22 @@ void check_count(const std::string& what, size_t names, int64_t expected) {
                     " and its matrix has " + std::to_string(expected));
 }
 
-AnnData read_parts(const Hdf5File& file, const std::string& layer) {
+void check_tables(const Hdf5File& file) {
   for (const char* part : {"obs", "var"}) {
     if (has_place(file, part)) continue;
     throw FormatError("is no AnnData file: it has no '" + std::string(part) + "'");
   }
+}
+
+std::string table_of_genes(const std::string& layer) {
+  return layer == "raw/X" ? "raw/var" : "var";
+}
+
+AnnData read_parts(const Hdf5File& file, const std::string& layer) {
+  check_tables(file);
   AnnData data;
   data.cell_names = read_index(file, "obs");
-  data.gene_names = read_index(file, layer == "raw/X" ? "raw/var" : "var");
+  data.gene_names = read_index(file, table_of_genes(layer));
   data.counts = read_matrix(file, matrix_place(file, layer));
   check_count("cells", data.cell_names.size(), data.counts.cells);
   check_count("genes", data.gene_names.size(), data.counts.genes);
@@ -54,11 +62,38 @@ AnnData read_parts(const Hdf5File& file, const std::string& layer) {
   return data;
 }
 
+AnnDataHeader read_header(const Hdf5File& file, const std::string& layer) {
+  check_tables(file);
+  AnnDataHeader header;
+  header.cell_names = read_index(file, "obs");
+  header.gene_names = read_index(file, table_of_genes(layer));
+  const MatrixLayout layout = read_layout(file, matrix_place(file, layer));
+  check_count("cells", header.cell_names.size(), layout.cells);
+  check_count("genes", header.gene_names.size(), layout.genes);
+  header.values = layout.values;
+  header.by_cells = layout.by_cells;
+  return header;
+}
+
 }  // namespace
 
 AnnData read_h5ad(const std::string& path, const std::string& layer) {
   const QuietHdf5 quiet;
   return with_path(path, [&] { return read_parts(open_tree_file(path), layer); });
+}
+
+AnnDataHeader read_h5ad_header(const std::string& path, const std::string& layer) {
+  const QuietHdf5 quiet;
+  return with_path(path, [&] { return read_header(open_tree_file(path), layer); });
+}
+
+AnnDataMatrix read_h5ad_cells(const std::string& path, const std::string& layer, int64_t first,
+                              int64_t count) {
+  const QuietHdf5 quiet;
+  return with_path(path, [&] {
+    const Hdf5File file = open_tree_file(path);
+    return read_cells(file, matrix_place(file, layer), first, count);
+  });
 }
 
 }  // namespace canal

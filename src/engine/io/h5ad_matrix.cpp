@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "engine/array.h"
 #include "engine/io/hdf5_values.h"
@@ -23,15 +24,24 @@ void check_extents(int64_t cells, int64_t genes, const std::string& place) {
   }
 }
 
-// A matrix as the file has it: compressed along its `major` dimension.
+// Some rows of a matrix that the file has compressed by rows, or columns of one compressed by
+// columns: `major` of them. starts: major + 1, of which the first is that of the first value here.
 struct Compressed {
-  bool by_rows;
   int64_t major;
   int64_t minor;
   Tree starts;
   Tree indices;
   Tree values;
 };
+
+[[noreturn]] void fail_matrix(const std::string& place, const std::string& reason) {
+  throw FormatError("is damaged: the matrix '" + place + "' " + reason);
+}
+
+Handle open_object(const Hdf5File& file, const std::string& place) {
+  return Handle(H5Oopen(file.handle, place.c_str(), H5P_DEFAULT), H5Oclose,
+                "has '" + place + "' that cannot be opened");
+}
 
 // "csr_matrix" (AnnData 0.7 and later), "csr" (h5sparse).
 bool is_by_rows(const Tree& group, const std::string& place) {
@@ -55,57 +65,102 @@ std::vector<int64_t> declared_shape(const Tree& group, const std::string& place)
   throw FormatError("has a sparse matrix '" + place + "' without a shape");
 }
 
-Tree taken(Tree& group, const std::string& name, const std::string& place) {
-  for (auto& entry : group.children) {
-    if (entry.first == name && entry.second.shape.size() == 1) return std::move(entry.second);
-  }
+int64_t length_of(hid_t group, const std::string& name, const std::string& place) {
+  const std::optional<int64_t> length = array_length(group, name);
+  if (length) return *length;
   throw FormatError("has a sparse matrix '" + place + "' without its '" + name + "'");
 }
 
-void check_compressed(const Compressed& matrix, const std::string& place) {
-  const auto fail = [&](const std::string& reason) {
-    throw FormatError("is damaged: the matrix '" + place + "' " + reason);
-  };
-  const auto count = static_cast<int64_t>(value_count(matrix.indices));
-  if (static_cast<int64_t>(value_count(matrix.values)) != count) {
-    fail("has not as many indices as values");
+MatrixLayout sparse_layout(hid_t group, const std::string& place) {
+  Tree tree;
+  tree.attributes = read_attributes(group);
+  const std::vector<int64_t> shape = declared_shape(tree, place);
+  check_extents(shape[0], shape[1], place);
+  const bool by_cells = is_by_rows(tree, place);
+  const int64_t major = by_cells ? shape[0] : shape[1];
+  const int64_t starts = length_of(group, "indptr", place);
+  const int64_t values = length_of(group, "data", place);
+  if (length_of(group, "indices", place) != values) {
+    fail_matrix(place, "has not as many indices as values");
   }
-  if (count > most_values) fail("has more than 2^31 - 1 values");
-  if (static_cast<int64_t>(value_count(matrix.starts)) != matrix.major + 1) {
-    fail("has " + std::to_string(value_count(matrix.starts)) + " starts for " +
-         std::to_string(matrix.major) + " rows or columns");
+  if (starts != major + 1) {
+    fail_matrix(place, "has " + std::to_string(starts) + " starts for " + std::to_string(major) +
+                           " rows or columns");
   }
-  int64_t before = 0;
-  for (size_t i = 0; i < value_count(matrix.starts); ++i) {
-    const int64_t start = integer_at(matrix.starts, i);
-    if (start < before || start > count || (i == 0 && start != 0)) fail("has starts out of order");
-    before = start;
-  }
-  if (before != count) fail("has values that belong to no row or column");
-  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
-    const int64_t index = integer_at(matrix.indices, i);
-    if (index < 0 || index >= matrix.minor) fail("has an index beyond its shape");
-  }
+  return {false, by_cells, shape[0], shape[1], values};
 }
 
-Compressed read_compressed(const Hdf5File& file, const std::string& place) {
-  Tree group = read_place(file, place);
-  const std::vector<int64_t> shape = declared_shape(group, place);
+MatrixLayout dense_layout(const Hdf5File& file, hid_t dataset, const std::string& place) {
+  const std::string what = "has a matrix '" + place + "' that cannot be read";
+  const Handle type(H5Dget_type(dataset), H5Tclose, what);
+  const H5T_class_t kind = H5Tget_class(type);
+  if (kind != H5T_FLOAT && kind != H5T_INTEGER) throw FormatError(what + ": it has no numbers");
+  const Handle space(H5Dget_space(dataset), H5Sclose, what);
+  const std::vector<int64_t> shape = shape_of(space);
+  if (shape.size() != 2) throw FormatError(what + ": it has not two dimensions");
   check_extents(shape[0], shape[1], place);
-  const bool by_rows = is_by_rows(group, place);
-  Compressed matrix{by_rows,
-                    by_rows ? shape[0] : shape[1],
-                    by_rows ? shape[1] : shape[0],
-                    taken(group, "indptr", place),
-                    taken(group, "indices", place),
-                    taken(group, "data", place)};
-  check_compressed(matrix, place);
+  check_declared_size(file, shape, H5Tget_size(type), place);
+  return {true, true, shape[0], shape[1], shape[0] * shape[1]};
+}
+
+MatrixLayout layout_of(const Hdf5File& file, hid_t object, const std::string& place) {
+  if (H5Iget_type(object) == H5I_DATASET) return dense_layout(file, object, place);
+  return sparse_layout(object, place);
+}
+
+// Starts `first` to `first + count` of a matrix with `values` values: they ascend, and those at the
+// ends of the matrix are those of its values.
+Tree read_starts(const Hdf5File& file, hid_t group, const std::string& place, int64_t first,
+                 int64_t count, const MatrixLayout& layout) {
+  Tree starts = read_slice(file, group, "indptr", first, count + 1);
+  int64_t before = 0;
+  for (size_t i = 0; i < value_count(starts); ++i) {
+    const int64_t start = integer_at(starts, i);
+    if (start < before || start > layout.values || (first == 0 && i == 0 && start != 0)) {
+      fail_matrix(place, "has starts out of order");
+    }
+    before = start;
+  }
+  const int64_t major = layout.by_cells ? layout.cells : layout.genes;
+  if (first + count == major && before != layout.values) {
+    fail_matrix(place, "has values that belong to no row or column");
+  }
+  return starts;
+}
+
+// Rows (or columns) from `first` on, `count` of them.
+Compressed read_compressed(const Hdf5File& file, hid_t group, const std::string& place,
+                           const MatrixLayout& layout, int64_t first, int64_t count) {
+  Compressed matrix;
+  matrix.major = count;
+  matrix.minor = layout.by_cells ? layout.genes : layout.cells;
+  matrix.starts = read_starts(file, group, place, first, count, layout);
+  const int64_t start = integer_at(matrix.starts, 0);
+  const int64_t values = integer_at(matrix.starts, static_cast<size_t>(count)) - start;
+  if (values > most_values) fail_matrix(place, "has more than 2^31 - 1 values");
+  matrix.indices = read_slice(file, group, "indices", start, values);
+  matrix.values = read_slice(file, group, "data", start, values);
+  for (size_t i = 0; i < static_cast<size_t>(values); ++i) {
+    const int64_t index = integer_at(matrix.indices, i);
+    if (index < 0 || index >= matrix.minor) fail_matrix(place, "has an index beyond its shape");
+  }
   return matrix;
 }
 
 // Sorts each cell's genes, adds up what is given twice and leaves out zeros, so that every form of
 // a matrix gives the same numbers.
+bool is_tidy(const AnnDataMatrix& matrix) {
+  for (size_t cell = 0; cell + 1 < matrix.starts.size(); ++cell) {
+    const auto last = static_cast<size_t>(matrix.starts[cell + 1]);
+    for (auto i = static_cast<size_t>(matrix.starts[cell]) + 1; i < last; ++i) {
+      if (matrix.gene[i] <= matrix.gene[i - 1]) return false;
+    }
+  }
+  return std::find(matrix.value.begin(), matrix.value.end(), 0.0) == matrix.value.end();
+}
+
 AnnDataMatrix tidied(AnnDataMatrix matrix) {
+  if (is_tidy(matrix)) return matrix;
   AnnDataMatrix out{matrix.cells, matrix.genes, {0}, {}, {}};
   out.gene.reserve(matrix.gene.size());
   out.value.reserve(matrix.value.size());
@@ -132,8 +187,12 @@ AnnDataMatrix tidied(AnnDataMatrix matrix) {
 
 AnnDataMatrix from_rows(const Compressed& matrix) {
   AnnDataMatrix out{matrix.major, matrix.minor, {}, {}, {}};
+  const int64_t start = integer_at(matrix.starts, 0);
+  out.starts.reserve(value_count(matrix.starts));
+  out.gene.reserve(value_count(matrix.indices));
+  out.value.reserve(value_count(matrix.indices));
   for (size_t i = 0; i < value_count(matrix.starts); ++i) {
-    out.starts.push_back(static_cast<int32_t>(integer_at(matrix.starts, i)));
+    out.starts.push_back(static_cast<int32_t>(integer_at(matrix.starts, i) - start));
   }
   for (size_t i = 0; i < value_count(matrix.indices); ++i) {
     out.gene.push_back(static_cast<int32_t>(integer_at(matrix.indices, i)));
@@ -191,23 +250,19 @@ void read_block(hid_t dataset, int64_t first, int64_t rows, int64_t genes, doubl
   check_hdf5(H5Dread(dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, out), what);
 }
 
-AnnDataMatrix read_dense(const Hdf5File& file, hid_t dataset, const std::string& place) {
+// Cells from `first` on, `count` of them.
+AnnDataMatrix read_dense(hid_t dataset, const std::string& place, const MatrixLayout& layout,
+                         int64_t first, int64_t count) {
   const std::string what = "has a matrix '" + place + "' that cannot be read";
-  const Handle type(H5Dget_type(dataset), H5Tclose, what);
-  const H5T_class_t kind = H5Tget_class(type);
-  if (kind != H5T_FLOAT && kind != H5T_INTEGER) throw FormatError(what + ": it has no numbers");
-  const Handle space(H5Dget_space(dataset), H5Sclose, what);
-  const std::vector<int64_t> shape = shape_of(space);
-  if (shape.size() != 2) throw FormatError(what + ": it has not two dimensions");
-  check_extents(shape[0], shape[1], place);
-  check_declared_size(file, shape, H5Tget_size(type), place);
-  AnnDataMatrix out{shape[0], shape[1], {0}, {}, {}};
-  const int64_t most_rows = std::max<int64_t>(1, block_numbers / std::max<int64_t>(1, shape[1]));
-  const int64_t block_rows = std::min(most_rows, shape[0]);
-  std::vector<double> block(static_cast<size_t>(block_rows * shape[1]));
-  for (int64_t first = 0; first < shape[0]; first += block_rows) {
-    const int64_t rows = std::min(block_rows, shape[0] - first);
-    if (shape[1] > 0) read_block(dataset, first, rows, shape[1], block.data(), what);
+  const int64_t genes = layout.genes;
+  AnnDataMatrix out{count, genes, {0}, {}, {}};
+  const int64_t most_rows = std::max<int64_t>(1, block_numbers / std::max<int64_t>(1, genes));
+  const int64_t block_rows = std::min(most_rows, count);
+  std::vector<double> block(static_cast<size_t>(block_rows * genes));
+  const int64_t last = first + count;
+  for (int64_t at = first; at < last; at += block_rows) {
+    const int64_t rows = std::min(block_rows, last - at);
+    if (genes > 0) read_block(dataset, at, rows, genes, block.data(), what);
     append_rows(block, rows, out);
   }
   return out;
@@ -215,12 +270,34 @@ AnnDataMatrix read_dense(const Hdf5File& file, hid_t dataset, const std::string&
 
 }  // namespace
 
+MatrixLayout read_layout(const Hdf5File& file, const std::string& place) {
+  return layout_of(file, open_object(file, place), place);
+}
+
 AnnDataMatrix read_matrix(const Hdf5File& file, const std::string& place) {
-  const Handle object(H5Oopen(file.handle, place.c_str(), H5P_DEFAULT), H5Oclose,
-                      "has '" + place + "' that cannot be opened");
-  if (H5Iget_type(object) == H5I_DATASET) return read_dense(file, object, place);
-  const Compressed matrix = read_compressed(file, place);
-  return tidied(matrix.by_rows ? from_rows(matrix) : from_columns(matrix));
+  const Handle object = open_object(file, place);
+  const MatrixLayout layout = layout_of(file, object, place);
+  if (layout.dense) return read_dense(object, place, layout, 0, layout.cells);
+  const int64_t major = layout.by_cells ? layout.cells : layout.genes;
+  const Compressed matrix = read_compressed(file, object, place, layout, 0, major);
+  return tidied(layout.by_cells ? from_rows(matrix) : from_columns(matrix));
+}
+
+AnnDataMatrix read_cells(const Hdf5File& file, const std::string& place, int64_t first,
+                         int64_t count) {
+  const Handle object = open_object(file, place);
+  const MatrixLayout layout = layout_of(file, object, place);
+  if (!layout.by_cells) {
+    throw Error(ErrorKind::input, "cells: expected a matrix that lies by cells; got '" + place +
+                                      "', which lies by genes.");
+  }
+  if (first < 0 || count < 0 || count > layout.cells || first > layout.cells - count) {
+    throw Error(ErrorKind::input, "cells: expected some of the " + std::to_string(layout.cells) +
+                                      " in the file; got " + std::to_string(count) +
+                                      " from the number " + std::to_string(first) + " on.");
+  }
+  if (layout.dense) return read_dense(object, place, layout, first, count);
+  return tidied(from_rows(read_compressed(file, object, place, layout, first, count)));
 }
 
 }  // namespace canal::io

@@ -194,6 +194,40 @@ Tree read_place(const Hdf5File& file, const std::string& place) {
   return *std::move(tree);
 }
 
+std::optional<int64_t> array_length(hid_t group, const std::string& name) {
+  if (H5Lexists(group, name.c_str(), H5P_DEFAULT) <= 0 || is_external(group, name)) return {};
+  const std::string what = "has an array '" + name + "' that cannot be read";
+  const Handle object(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose, what);
+  if (H5Iget_type(object) != H5I_DATASET) return {};
+  const Handle type(H5Dget_type(object), H5Tclose, what);
+  const Handle space(H5Dget_space(object), H5Sclose, what);
+  Tree tree;
+  const std::vector<int64_t> shape = shape_of(space);
+  if (shape.size() != 1 || !set_kind(type, tree)) return {};
+  return shape[0];
+}
+
+Tree read_slice(const Hdf5File& file, hid_t group, const std::string& name, int64_t first,
+                int64_t count) {
+  const std::string what = "has an array '" + name + "' that cannot be read";
+  const Handle dataset(H5Dopen2(group, name.c_str(), H5P_DEFAULT), H5Dclose, what);
+  const Handle type(H5Dget_type(dataset), H5Tclose, what);
+  const Handle space(H5Dget_space(dataset), H5Sclose, what);
+  Tree tree;
+  if (!set_kind(type, tree)) throw FormatError(what + ": it holds neither numbers nor texts");
+  check_declared_size(file, shape_of(space), memory_width(type, tree), name);
+  tree.shape = {count};
+  const hsize_t start = static_cast<hsize_t>(first);
+  const hsize_t extent = static_cast<hsize_t>(count);
+  check_hdf5(H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, nullptr, &extent, nullptr), what);
+  const Handle memory(H5Screate_simple(1, &extent, nullptr), H5Sclose, what);
+  const auto transfer = [&](hid_t memory_type, void* out) {
+    return H5Dread(dataset, memory_type, memory, space, H5P_DEFAULT, out);
+  };
+  read_values(tree, type, memory, transfer, what);
+  return tree;
+}
+
 std::vector<std::pair<std::string, Tree>> read_attributes(hid_t object) {
   std::vector<std::string> names;
   check_hdf5(H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, nullptr, collect_attribute, &names),

@@ -23,6 +23,14 @@ bool has_place(const Hdf5File& file, const std::string& place);
 // The group or array at `place` with all below it. Throws FormatError.
 Tree read_place(const Hdf5File& file, const std::string& place);
 
+// The length of the one-dimensional array of numbers or texts `name` of a group; nothing where
+// there is none.
+std::optional<int64_t> array_length(hid_t group, const std::string& name);
+
+// `count` of its values, from the `first` on.
+Tree read_slice(const Hdf5File& file, hid_t group, const std::string& name, int64_t first,
+                int64_t count);
+
 // The attributes alone.
 std::vector<std::pair<std::string, Tree>> read_attributes(hid_t object);
 

@@ -1,0 +1,163 @@
+# Annotation of files in blocks of cells: whatever the blocks and the layout of the file, results
+# are those of the same counts in memory.
+
+# Runs code with blocks of so many cells.
+with_blocks_of <- function(size, code) {
+  space <- asNamespace("canalR")
+  real <- get("cells_in_block", space)
+  put <- function(value) {
+    unlockBinding("cells_in_block", space)
+    assign("cells_in_block", value, envir = space)
+    lockBinding("cells_in_block", space)
+  }
+  put(function(header, ...) size)
+  on.exit(put(real))
+  force(code)
+}
+
+# A dgCMatrix (genes x cells) as X of an .h5ad.
+write_h5ad <- function(counts, layout = c("csr", "csc", "dense")) {
+  layout <- match.arg(layout)
+  table <- function(names) {
+    structure(list(`_index` = names), h5_attributes = list(`_index` = "_index"))
+  }
+  path <- tempfile(fileext = ".h5ad")
+  cpp_write_tree(path, list(X = h5ad_matrix(counts, layout), obs = table(colnames(counts)),
+                            var = table(rownames(counts))))
+  path
+}
+
+h5ad_matrix <- function(counts, layout) {
+  if (layout == "dense") return(unname(t(as.matrix(counts))))
+  # Genes x cells by columns is cells x genes by rows.
+  if (layout == "csc") {
+    counts <- methods::as(methods::as(Matrix::t(counts), "generalMatrix"), "CsparseMatrix")
+  }
+  shape <- if (layout == "csc") dim(counts) else rev(dim(counts))
+  structure(list(data = counts@x, indices = counts@i, indptr = counts@p),
+            h5_attributes = list(`encoding-type` = paste0(layout, "_matrix"), shape = shape))
+}
+
+some_query <- function() {
+  counts <- stage_two_cells()$counts
+  counts[, c(1, 8, 9, 10, 14)] <- 0
+  methods::as(counts, "CsparseMatrix")
+}
+
+values_of <- function(result) {
+  list(as.data.frame(result), S4Vectors::metadata(result)$canal$parameters)
+}
+
+test_that("annotations from a file are those of the counts in memory", {
+  counts <- some_query()
+  for (novelty in c("none", "canal")) {
+    annotate <- function(x) {
+      values_of(predict_quietly(x, stage_two(), novelty = novelty, seed = 3, probabilities = TRUE))
+    }
+    expected <- annotate(counts)
+    for (layout in c("csr", "csc", "dense")) {
+      path <- write_h5ad(counts, layout)
+      expect_identical(annotate(path), expected)
+      for (size in c(1, 3, 7, ncol(counts) - 1)) {
+        expect_identical(with_blocks_of(size, annotate(path)), expected)
+      }
+    }
+  }
+})
+
+test_that("embeddings from a file are those of the counts in memory", {
+  counts <- some_query()
+  embed <- function(x) canal_embed(x, stage_two(), verbose = FALSE)$embedding
+  for (layout in c("csr", "dense")) {
+    path <- write_h5ad(counts, layout)
+    expect_identical(with_blocks_of(4, embed(path)), embed(counts))
+  }
+})
+
+test_that("blocks are read one by one, and all of them", {
+  path <- write_h5ad(some_query())
+  source <- with_blocks_of(4, cell_source(path, "counts"))
+  expect_identical(unlist(source$blocks, use.names = FALSE)[1:4], c(1, 4, 5, 8))
+  read <- lapply(source$blocks, source$read)
+  expect_true(all(vapply(read, ncol, 0L) <= 4))
+  expect_identical(do.call(cbind, read), some_query())
+  expect_length(cell_source(write_h5ad(some_query(), "csc"), "counts")$blocks, 1)
+})
+
+test_that("a block holds about so many bytes and at least a cell", {
+  header <- list(values = 1e6 * 100, cells = character(1e6))
+  expect_identical(cells_in_block(header, 120000), 100)
+  expect_identical(cells_in_block(header, 10), 1)
+  expect_identical(cells_in_block(list(values = 0, cells = character(5)), 1200), 100)
+  expect_identical(unname(cell_blocks(10, 4)), list(c(1, 4), c(5, 8), c(9, 10)))
+  expect_identical(unname(cell_blocks(4, 4)), list(c(1, 4)))
+})
+
+test_that("what is told is told once, and the same", {
+  counts <- some_query()
+  path <- write_h5ad(counts)
+  told <- function(x) testthat::capture_messages(canal_predict(x, stage_two()))
+  expect_identical(with_blocks_of(3, told(path)), told(counts))
+  rownames(counts)[2] <- rownames(counts)[1]
+  warned <- function(x) testthat::capture_warnings(predict_quietly(x, stage_two()))
+  expect_identical(with_blocks_of(3, warned(write_h5ad(counts))), warned(counts))
+  expect_length(warned(counts), 1)
+})
+
+test_that("where no cell has enough genes, all get the reason", {
+  counts <- some_query()
+  path <- write_h5ad(counts)
+  annotate <- function(x) {
+    values_of(predict_quietly(x, stage_two(), min_genes = 1e4, seed = 1, probabilities = TRUE))
+  }
+  expect_identical(with_blocks_of(5, annotate(path)), annotate(counts))
+  expect_true(all(is.na(with_blocks_of(5, predict_quietly(path, stage_two(),
+                                                          min_genes = 1e4))$canal_label)))
+})
+
+test_that("unusable counts are told as those in memory are, before anything is annotated", {
+  message_of <- function(x) {
+    error <- tryCatch(predict_quietly(x, stage_two()), canalR_error = identity)
+    c(class(error)[1], conditionMessage(error))
+  }
+  expect_same_error <- function(counts, kind) {
+    expected <- message_of(counts)
+    expect_identical(expected[1], paste0("canalR_error_", kind))
+    for (size in c(3, 1000)) {
+      expect_identical(with_blocks_of(size, message_of(write_h5ad(counts))), expected)
+    }
+  }
+  counts <- some_query()
+  last <- length(counts@x)
+  with_values <- function(at, values) {
+    counts@x[at] <- values
+    counts
+  }
+  expect_same_error(with_values(c(5, last), NaN), "counts")
+  expect_same_error(with_values(c(40, last), c(-1, -2.5)), "counts")
+  expect_same_error(with_values(seq_len(last), -0.5 - counts@x), "transformed")
+  expect_same_error(log_normalised(counts), "transformed")
+  renamed <- counts
+  colnames(renamed)[12] <- colnames(renamed)[2]
+  expect_same_error(renamed, "duplicates")
+  rownames(counts) <- paste0("OTHER", seq_len(nrow(counts)))
+  expect_same_error(counts, "overlap")
+})
+
+test_that("progress goes on over the blocks", {
+  seen <- list()
+  progress <- shifted_progress(function(done, total) seen <<- c(seen, list(c(done, total))), 30)
+  progress(2, 10)
+  expect_identical(seen, list(c(32, 10)))
+  expect_null(shifted_progress(NULL, 30))
+})
+
+test_that("cells that are not in the file are refused", {
+  path <- write_h5ad(some_query())
+  n <- ncol(some_query())
+  for (block in list(c(0, 3), c(n, n + 1), c(5, 3), c(-1, 1))) {
+    expect_error(cpp_read_h5ad_cells(path, "X", block[1], block[2]), class = "canalR_error_input")
+  }
+  expect_error(cpp_read_h5ad_cells(write_h5ad(some_query(), "csc"), "X", 1, 2), "lies by genes",
+               class = "canalR_error_input")
+})
