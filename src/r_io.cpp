@@ -3,6 +3,7 @@
 
 #include "engine/checkpoint.h"
 #include "engine/h5ad.h"
+#include "engine/runtime.h"
 #include "engine/tree.h"
 #include "r_convert.h"
 #include "r_glue.h"
@@ -64,8 +65,11 @@ SEXP cpp_read_tree(std::string path, std::string place, std::string float32) {
                          "`float32` must be \"numeric\" or \"raw\"; got \"" + float32 + "\".");
     }
     const bool raw = float32 == "raw";
-    return glue::tree_to_r(canal::read_tree(path, place),
-                           raw ? glue::Float32Form::raw : glue::Float32Form::numeric);
+    const Rcpp::RObject tree = glue::tree_to_r(
+        canal::read_tree(path, place),
+        raw ? glue::Float32Form::raw : glue::Float32Form::numeric);
+    canal::return_freed_memory();
+    return tree;
   });
 }
 

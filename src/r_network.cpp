@@ -1,6 +1,7 @@
 // Glue: the network, its weights and its raw outputs.
 #include "engine/network.h"
 
+#include "engine/runtime.h"
 #include "r_compute.h"
 #include "r_convert.h"
 #include "r_glue.h"
@@ -97,8 +98,10 @@ Rcpp::List cpp_set_positions(Rcpp::List weights, Rcpp::NumericMatrix table) {
 // [[Rcpp::export(rng = false)]]
 Rcpp::XPtr<canal::Network> cpp_network(Rcpp::List weights, Rcpp::List compute) {
   return glue::guarded([&] {
-    return Rcpp::XPtr<Network>(
+    std::unique_ptr<Network> network(
         new Network(glue::weights_from_r(weights), glue::compute_from_r(compute)));
+    canal::return_freed_memory();
+    return Rcpp::XPtr<Network>(network.release());
   });
 }
 

@@ -68,7 +68,7 @@ struct ForwardOptions {
 
 class Network {
  public:
-  Network(const Weights& weights, const Compute& compute);
+  Network(Weights weights, const Compute& compute);
   ~Network();
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;

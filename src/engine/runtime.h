@@ -29,6 +29,10 @@ const BlasReport& blas_report();
 // Bytes of memory that are free, or can be freed at once, on this machine.
 int64_t free_memory();
 
+// Gives memory that was freed back to the system, where the C library holds on to it (glibc): to be
+// called after a large passing need, such as a model read from a file. Changes no setting.
+void return_freed_memory();
+
 // Threads to use when the caller named none (0) or n: never more than the cores, and one in a
 // forked child, where OpenMP's pool of the parent is gone and would be waited for.
 int usable_threads(int requested);

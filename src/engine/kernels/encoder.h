@@ -31,12 +31,13 @@ struct WayBack {
   std::vector<SavedLayer<Format>> layers;
   Residual<Format> gradient;  // of the residual
   Residual<Format> normed;    // of a layer's normed input
+  ForwardScratch<Format> forward;
   BackwardScratch<Format> scratch;
   GradientSums<Format> sums;
   std::unique_ptr<LayerBackward<Format>> layer;  // between its two halves
 
   WayBack(int64_t tokens, int64_t depth, const LayerSizes& s)
-      : gradient(tokens, s.dim), normed(tokens, s.dim), scratch(s), sums(s) {
+      : gradient(tokens, s.dim), normed(tokens, s.dim), forward(s), scratch(s), sums(s) {
     for (int64_t l = 0; l < depth; ++l) layers.emplace_back(tokens, s);
   }
 };
@@ -47,20 +48,20 @@ class TierPass : public CellPass {
   TierPass(const PackedEncoder<Format>& encoder, int64_t tokens, Keep keep)
       : encoder_(encoder), s_(encoder.sizes), tokens_(tokens), x_(tokens, s_.dim), key_sums_(s_) {
     for (int64_t first = 0; first < tokens; first += span_tokens) spans_.emplace_back(s_);
-    scratch_.resize(spans_.size());
     const int64_t depth = static_cast<int64_t>(encoder.layers.size());
     if (keep == Keep::for_backward) back_.reset(new WayBack<Format>(tokens, depth, s_));
   }
 
-  void load(const float* x) override { x_.load(x); }
-  void store(float* x) const override { x_.store(x); }
+  void load(const float* x, int64_t first, int64_t count) override { x_.load(x, first, count); }
+  void store(float* x, int64_t first, int64_t count) const override { x_.store(x, first, count); }
 
   float keys(int64_t layer, const SpanLoop& loop, const Control& control) override {
     loop(spans(), [&](int64_t i) {
       spans_[i].clear();
-      LayerForward<Format> forward(encoder_.layers[layer], s_, scratch(i));
-      for_each_block(i, control, [&](int64_t first, int64_t tokens) {
-        forward.keys(x_.at(first), tokens, spans_[i]);
+      with_scratch(layer, [&](LayerForward<Format>& forward) {
+        for_each_block(i, control, [&](int64_t first, int64_t tokens) {
+          forward.keys(x_.at(first), tokens, spans_[i]);
+        });
       });
     });
     own_stabiliser_ = nothing_yet;
@@ -77,22 +78,23 @@ class TierPass : public CellPass {
       Combine<Format>(s_, spans_, tokens_, stabiliser, sums).head(h);
     });
     loop(spans(), [&](int64_t i) {
-      LayerForward<Format> forward(encoder_.layers[layer], s_, scratch(i));
-      for_each_block(i, control, [&](int64_t first, int64_t tokens) {
-        float* x = x_.at(first);
-        if (saved) std::copy(x, x + Format::block * s_.dim, saved->before.at(first));
-        forward.queries(x, tokens, sums, saved ? saved->middle.at(first) : x, x);
+      with_scratch(layer, [&](LayerForward<Format>& forward) {
+        for_each_block(i, control, [&](int64_t first, int64_t tokens) {
+          float* x = x_.at(first);
+          if (saved) std::copy(x, x + Format::block * s_.dim, saved->before.at(first));
+          forward.queries(x, tokens, sums, saved ? saved->middle.at(first) : x, x);
+        });
       });
     });
   }
 
-  void load_gradient(const float* dx) override { back_->gradient.load(dx); }
-  void store_gradient(float* dx) const override { back_->gradient.store(dx); }
+  void load_gradient(const float* dx) override { back_->gradient.load(dx, 0, tokens_); }
+  void store_gradient(float* dx) const override { back_->gradient.store(dx, 0, tokens_); }
 
   double backward_queries(int64_t layer, bool learns, const Control& control) override {
     if (learns) back_->sums.clear();
     back_->layer.reset(new LayerBackward<Format>(
-        encoder_.layers[layer], encoder_.back[layer], s_, back_->layers[layer], tokens_, scratch(0),
+        encoder_.layers[layer], encoder_.back[layer], s_, back_->layers[layer], tokens_, back_->forward,
         back_->scratch, learns ? &back_->sums : nullptr));
     for (int64_t i = 0; i < spans(); ++i)
       for_each_block(i, control, [&](int64_t first, int64_t tokens) {
@@ -115,10 +117,22 @@ class TierPass : public CellPass {
  private:
   int64_t spans() const { return static_cast<int64_t>(spans_.size()); }
 
-  // Made by the thread that first works on the span.
-  ForwardScratch<Format>& scratch(int64_t span) {
-    if (!scratch_[span]) scratch_[span].reset(new ForwardScratch<Format>(s_));
-    return *scratch_[span];
+  // work(forward) with a scratch that no other thread uses; there are as many as threads.
+  template <class Work>
+  void with_scratch(int64_t layer, const Work& work) {
+    std::unique_ptr<ForwardScratch<Format>> scratch;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!scratch_.empty()) {
+        scratch = std::move(scratch_.back());
+        scratch_.pop_back();
+      }
+    }
+    if (!scratch) scratch.reset(new ForwardScratch<Format>(s_));
+    LayerForward<Format> forward(encoder_.layers[layer], s_, *scratch);
+    work(forward);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    scratch_.push_back(std::move(scratch));
   }
 
   template <class Work>
@@ -137,6 +151,7 @@ class TierPass : public CellPass {
   std::vector<SpanSums<Format>> spans_;
   KeySums<Format> key_sums_;
   float own_stabiliser_ = nothing_yet;  // of the layer that keys() has just seen
+  std::mutex mutex_;
   std::vector<std::unique_ptr<ForwardScratch<Format>>> scratch_;
   std::unique_ptr<WayBack<Format>> back_;
 };

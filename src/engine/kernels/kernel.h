@@ -50,8 +50,10 @@ class CellPass {
  public:
   virtual ~CellPass() = default;
 
-  virtual void load(const float* x) = 0;      // N x D, before the first layer
-  virtual void store(float* x) const = 0;     // N x D, after the last finished layer
+  // Tokens `first` to `first + count` - 1 before the first layer. x: count x D.
+  virtual void load(const float* x, int64_t first, int64_t count) = 0;
+  // The same after the last finished layer.
+  virtual void store(float* x, int64_t first, int64_t count) const = 0;
 
   // First half of a layer: its sums over the keys. Returns the cell's own stabiliser, max(P c k).
   virtual float keys(int64_t layer, const SpanLoop& loop, const Control& control) = 0;

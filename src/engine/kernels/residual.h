@@ -17,18 +17,18 @@ class Residual {
     return std::min(block, tokens_ - first_token);
   }
 
-  // rows: N x D.
-  void load(const float* rows) {
-    for (int64_t first = 0; first < tokens_; first += block)
-      for (int64_t t = 0; t < tokens_of_block(first); ++t)
-        for (int64_t d = 0; d < dim_; ++d)
-          at(first)[d * block + t] = rows[(first + t) * dim_ + d];
+  // Tokens `first` to `first + count` - 1. rows: count x D.
+  void load(const float* rows, int64_t first, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      float* to = at((first + i) / block * block) + (first + i) % block;
+      for (int64_t d = 0; d < dim_; ++d) to[d * block] = rows[i * dim_ + d];
+    }
   }
-  void store(float* rows) const {
-    for (int64_t first = 0; first < tokens_; first += block)
-      for (int64_t t = 0; t < tokens_of_block(first); ++t)
-        for (int64_t d = 0; d < dim_; ++d)
-          rows[(first + t) * dim_ + d] = at(first)[d * block + t];
+  void store(float* rows, int64_t first, int64_t count) const {
+    for (int64_t i = 0; i < count; ++i) {
+      const float* from = at((first + i) / block * block) + (first + i) % block;
+      for (int64_t d = 0; d < dim_; ++d) rows[i * dim_ + d] = from[d * block];
+    }
   }
 
  private:

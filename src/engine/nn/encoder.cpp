@@ -24,8 +24,13 @@ at::Tensor feed_forward(const LayerParameters& layer, const at::Tensor& x) {
 
 }  // namespace
 
+at::Tensor embed_slice(const Parameters& parameters, const at::Tensor& tokens, int64_t first) {
+  return at::embedding(parameters.token_emb, tokens) +
+         parameters.pos_emb.narrow(0, first, tokens.size(1));
+}
+
 at::Tensor embed_tokens(const Parameters& parameters, const at::Tensor& tokens) {
-  return at::embedding(parameters.token_emb, tokens) + parameters.pos_emb;
+  return embed_slice(parameters, tokens, 0);
 }
 
 at::Tensor run_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass) {

@@ -9,6 +9,8 @@ namespace canal {
 
 // tokens: B x N, int64. Returns token_emb[token] + pos_emb[position], B x N x D.
 at::Tensor embed_tokens(const Parameters& parameters, const at::Tensor& tokens);
+// Of tokens that lie at the positions from `first` on. tokens: B x n. Returns B x n x D.
+at::Tensor embed_slice(const Parameters& parameters, const at::Tensor& tokens, int64_t first);
 
 // x += Attn(LN(x)); x += FF(LN(x)). x: B x N x D.
 at::Tensor run_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass);

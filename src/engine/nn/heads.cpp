@@ -5,12 +5,19 @@
 
 namespace canal {
 
-Classified classify(const HeadParameters& head, const at::Tensor& encodings) {
-  // One filter over the D channels: a scalar per token.
-  const at::Tensor filter = head.conv.reshape({1, -1});                                 // 1 x D
-  const at::Tensor scalar = at::linear(encodings, filter, head.conv_bias).squeeze(-1);  // B x N
+at::Tensor token_scalars(const HeadParameters& head, const at::Tensor& encodings) {
+  // One filter over the D channels.
+  const at::Tensor filter = head.conv.reshape({1, -1});  // 1 x D
+  return at::linear(encodings, filter, head.conv_bias).squeeze(-1);
+}
+
+Classified classify_scalars(const HeadParameters& head, const at::Tensor& scalars) {
   return classify_from_manifold(head,
-                                at::relu(at::linear(at::relu(scalar), head.fc1, head.fc1_bias)));
+                                at::relu(at::linear(at::relu(scalars), head.fc1, head.fc1_bias)));
+}
+
+Classified classify(const HeadParameters& head, const at::Tensor& encodings) {
+  return classify_scalars(head, token_scalars(head, encodings));
 }
 
 Classified classify_from_manifold(const HeadParameters& head, const at::Tensor& manifold) {

@@ -15,6 +15,10 @@ struct Classified {
 // encodings: B x N x D, after the final norm.
 Classified classify(const HeadParameters& head, const at::Tensor& encodings);
 
+// classify() in two steps: a number per token from encodings (B x N x D), B x N, and what follows.
+at::Tensor token_scalars(const HeadParameters& head, const at::Tensor& encodings);
+Classified classify_scalars(const HeadParameters& head, const at::Tensor& scalars);
+
 // fc2, relu, fc3 on manifolds: B x W1.
 Classified classify_from_manifold(const HeadParameters& head, const at::Tensor& manifold);
 

@@ -1,7 +1,6 @@
 #include "engine/nn/layer_stack.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty_like.h>
 
 namespace canal {
 
@@ -42,17 +41,19 @@ void LayerStack::update(int64_t layer, const LayerParameters& parameters) {
   kernel_->update(layer, view_of(parameters));
 }
 
-at::Tensor LayerStack::forward(const at::Tensor& x, const Control& control) const {
+void LayerStack::run(CellPass& pass, const Control& control) const {
   const SpanLoop loop = side_by_side();
-  const Lease pass(*this);
-  pass->load(x.contiguous().data_ptr<float>());
   for (int64_t layer = 0; layer < depth_; ++layer) {
-    const float stabiliser = pass->keys(layer, loop, control);
-    pass->finish(layer, stabiliser, loop, control);
+    const float stabiliser = pass.keys(layer, loop, control);
+    pass.finish(layer, stabiliser, loop, control);
   }
-  const at::Tensor out = at::empty_like(x, at::MemoryFormat::Contiguous);
-  pass->store(out.data_ptr<float>());
-  return out;
+}
+
+void LayerStack::forward(const at::Tensor& x, const Control& control) const {
+  const Lease pass(*this);
+  pass->load(x.data_ptr<float>(), 0, tokens_);
+  run(*pass, control);
+  pass->store(x.data_ptr<float>(), 0, tokens_);
 }
 
 LayerStack::Lease::Lease(const LayerStack& stack) : stack_(&stack) {

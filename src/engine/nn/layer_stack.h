@@ -22,8 +22,10 @@ class LayerStack {
   LayerStack(const Parameters& parameters, const NetworkSizes& sizes, int64_t first, int64_t last,
              const Tier& tier, Keep keep);
 
-  // x: 1 x N x D, which stays as it is. Returns 1 x N x D.
-  at::Tensor forward(const at::Tensor& x, const Control& control) const;
+  // All layers, on what a pass has loaded.
+  void run(CellPass& pass, const Control& control) const;
+  // x: 1 x N x D, contiguous; becomes the last layer's output.
+  void forward(const at::Tensor& x, const Control& control) const;
 
   // A way through the layers, for one thread at a time; it comes back when the lease ends.
   class Lease {

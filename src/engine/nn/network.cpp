@@ -2,7 +2,10 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
+
+#include <algorithm>
 
 #include "engine/errors.h"
 #include "engine/kernels/choose.h"
@@ -51,31 +54,87 @@ at::Tensor choose(Output output, const at::Tensor& encodings, const Classified& 
 
 using Pieces = std::vector<std::vector<at::Tensor>>;  // per output, per cell
 
-// All layers. x: 1 x N x D.
-at::Tensor encode(const Network::Impl& network, const at::Tensor& x, const Control& control) {
-  if (network.kernels) return network.kernels->forward(x, control);
-  return run_layers(network.parameters, x, 0, network.sizes.depth,
-                    {Stabiliser::cell, &control});
+bool wants_encodings(const std::vector<Output>& outputs) {
+  return std::any_of(outputs.begin(), outputs.end(), [](Output output) {
+    return output == Output::encodings || output == Output::mlm;
+  });
 }
 
-// tokens: 1 x N. LibTorch's part is one thread's, the kernels' may be shared out.
-void forward_cell(const Network::Impl& network, const at::Tensor& tokens,
-                  const std::vector<Output>& outputs, const Control& control, int64_t cell,
-                  Pieces& pieces) {
+// Puts the outputs of a cell in their places.
+void keep(const std::vector<Output>& outputs, const at::Tensor& encodings,
+          const Classified& classified, const Parameters& parameters, int64_t cell,
+          Pieces& pieces) {
+  for (size_t i = 0; i < outputs.size(); ++i)
+    pieces[i][cell] = choose(outputs[i], encodings, classified, parameters);
+}
+
+// By LibTorch's operators. tokens: 1 x N.
+void forward_by_operators(const Network::Impl& network, const at::Tensor& tokens,
+                          const std::vector<Output>& outputs, const Control& control, int64_t cell,
+                          Pieces& pieces) {
   const Parameters& p = network.parameters;
-  at::Tensor x;
-  on_one_thread([&] {
-    x = embed_tokens(p, tokens);
-    if (!network.kernels) x = encode(network, x, control);
+  const at::Tensor x = run_layers(p, embed_tokens(p, tokens), 0, network.sizes.depth,
+                                  {Stabiliser::cell, &control});
+  const at::Tensor encodings = final_norm(p, x);
+  Classified classified;
+  if (network.sizes.types > 0) classified = classify(p.head, encodings);
+  keep(outputs, encodings, classified, p, cell, pieces);
+}
+
+// Tokens that LibTorch's part of a pass takes at a time: embedded and normed tokens are as large as
+// the residual, and needed nowhere as a whole.
+constexpr int64_t slice_tokens = 1024;
+
+// Calls work(slice, first, count) for all slices of `tokens` tokens, side by side.
+template <class Work>
+void for_each_slice(int64_t tokens, const Work& work) {
+  for_each_cell((tokens + slice_tokens - 1) / slice_tokens, Gradients::off, [&](int64_t i) {
+    const int64_t first = i * slice_tokens;
+    work(i, first, std::min(slice_tokens, tokens - first));
   });
-  if (network.kernels) x = encode(network, x, control);
-  on_one_thread([&] {
-    const at::Tensor encodings = final_norm(p, x);
-    Classified classified;
-    if (network.sizes.types > 0) classified = classify(p.head, encodings);
-    for (size_t i = 0; i < outputs.size(); ++i)
-      pieces[i][cell] = choose(outputs[i], encodings, classified, p);
+}
+
+// Normed encodings of some tokens, 1 x count x D.
+at::Tensor normed_slice(const Network::Impl& network, const CellPass& pass, int64_t first,
+                        int64_t count) {
+  const at::Tensor x = at::empty({1, count, network.sizes.dim}, at::kFloat);
+  pass.store(x.data_ptr<float>(), first, count);
+  return final_norm(network.parameters, x);
+}
+
+// By the kernels. tokens: 1 x N.
+void forward_by_kernels(const Network::Impl& network, const at::Tensor& tokens,
+                        const std::vector<Output>& outputs, const Control& control, int64_t cell,
+                        Pieces& pieces) {
+  const Parameters& p = network.parameters;
+  const int64_t length = network.sizes.positions;
+  const LayerStack::Lease pass(*network.kernels);
+  for_each_slice(length, [&](int64_t, int64_t first, int64_t count) {
+    const at::Tensor x = embed_slice(p, tokens.narrow(1, first, count), first);
+    pass->load(x.data_ptr<float>(), first, count);
   });
+  network.kernels->run(*pass, control);
+  Classified classified;
+  if (network.sizes.types > 0) {
+    std::vector<at::Tensor> scalars((length + slice_tokens - 1) / slice_tokens);
+    for_each_slice(length, [&](int64_t i, int64_t first, int64_t count) {
+      scalars[i] = token_scalars(p.head, normed_slice(network, *pass, first, count));
+    });
+    on_one_thread([&] { classified = classify_scalars(p.head, at::cat(scalars, 1)); });
+  }
+  on_one_thread([&] {
+    const at::Tensor encodings =
+        wants_encodings(outputs) ? normed_slice(network, *pass, 0, length) : at::Tensor();
+    keep(outputs, encodings, classified, p, cell, pieces);
+  });
+}
+
+// Whether threads share out a cell's tokens instead of cells: where there are fewer cells than
+// threads, and where cells are so long that one at a time keeps all threads busy and saves memory.
+bool cell_by_cell(const Network::Impl& network, int64_t cells) {
+  const int64_t threads = at::get_num_threads();
+  return network.kernels &&
+         (cells < threads || network.sizes.positions > 2 * threads * slice_tokens);
 }
 
 // The shape of an output of no cells at all.
@@ -91,13 +150,15 @@ Shape empty_shape(Output output, const NetworkSizes& s) {
 
 }  // namespace
 
-Network::Network(const Weights& weights, const Compute& compute) : impl_(new Impl) {
+Network::Network(Weights weights, const Compute& compute) : impl_(new Impl) {
   const NetworkSizes sizes = sizes_of(weights);
   impl_->sizes = sizes;
-  impl_->parameters = to_parameters(weights, sizes, compute.device);
-  if (const Tier* tier = choose_tier(compute))
-    impl_->kernels.reset(
-        new LayerStack(impl_->parameters, sizes, 0, sizes.depth, *tier, Keep::nothing));
+  impl_->parameters = to_parameters(std::move(weights), sizes, compute.device);
+  const Tier* tier = choose_tier(compute);
+  if (tier == nullptr) return;
+  impl_->kernels.reset(
+      new LayerStack(impl_->parameters, sizes, 0, sizes.depth, *tier, Keep::nothing));
+  impl_->parameters.layers.clear();  // the kernels have them packed
 }
 Network::~Network() = default;
 Network::Network(Network&&) noexcept = default;
@@ -114,11 +175,11 @@ std::vector<FloatArray> Network::forward(const TokenView& tokens, const ForwardO
   auto forward_one = [&](int64_t cell) {
     const at::Tensor one = token_batch(tokens, {cell}, impl_->sizes.positions, impl_->sizes.tokens)
                                .to(impl_->parameters.token_emb.device());
+    const auto forward_cell = impl_->kernels ? forward_by_kernels : forward_by_operators;
     forward_cell(*impl_, one, options.outputs, control, cell, pieces);
     ++control.done;
   };
-  // Fewer cells than threads: the kernels share out a cell's tokens instead.
-  if (impl_->kernels && tokens.cells < at::get_num_threads())
+  if (cell_by_cell(*impl_, tokens.cells))
     for (int64_t cell = 0; cell < tokens.cells; ++cell) forward_one(cell);
   else
     for_each_cell(tokens.cells, Gradients::off, forward_one);

@@ -30,18 +30,18 @@ FloatArray to_array(const at::Tensor& tensor) {
   return {flat.sizes().vec(), std::vector<float>(first, first + flat.numel())};
 }
 
-Parameters to_parameters(const Weights& weights, const NetworkSizes& sizes,
-                         const std::string& device) {
+Parameters to_parameters(Weights weights, const NetworkSizes& sizes, const std::string& device) {
   Parameters parameters;
   parameters.layers.resize(sizes.depth);
   visit_parameters(
       parameters, sizes, [&](const std::string& name, at::Tensor& tensor, const Shape& shape) {
-        const FloatArray* array = find(weights, name);
+        FloatArray* array = const_cast<FloatArray*>(find(weights, name));
         if (array == nullptr) throw Error(ErrorKind::sizes, "The weights lack `" + name + "`.");
         if (array->shape != shape)
           throw Error(ErrorKind::sizes, "`" + name + "`: expected " + shape_text(shape) + ", got " +
                                             shape_text(array->shape) + ".");
         tensor = to_tensor(*array).to(at::Device(device));
+        array->values = {};
       });
   return parameters;
 }

@@ -94,10 +94,9 @@ void visit_parameters(Params& p, const NetworkSizes& s, Visit&& visit) {
   if (s.types > 0) visit_head(p.head, s, visit);
 }
 
-// Tensors from arrays and back; a copy either way. Throws ErrorKind::sizes for a missing array or
-// one of another shape.
-Parameters to_parameters(const Weights& weights, const NetworkSizes& sizes,
-                         const std::string& device);
+// Tensors from arrays and back; a copy either way. The arrays are emptied on the way, so that all
+// of them are not there twice. Throws ErrorKind::sizes for a missing array or one of another shape.
+Parameters to_parameters(Weights weights, const NetworkSizes& sizes, const std::string& device);
 Weights to_weights(const Parameters& parameters, const NetworkSizes& sizes);
 
 at::Tensor to_tensor(const FloatArray& array);

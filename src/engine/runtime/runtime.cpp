@@ -2,6 +2,9 @@
 
 #include <ATen/Context.h>
 #include <H5public.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <torch/version.h>
 #include <unistd.h>
 
@@ -37,6 +40,12 @@ int64_t free_memory() {
     if (line.compare(0, 13, "MemAvailable:") == 0) return std::stoll(line.substr(13)) * 1024;
   // Elsewhere (macOS) what is free is not easily told: a quarter of all there is.
   return sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 4;
+}
+
+void return_freed_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 int usable_threads(int requested) {

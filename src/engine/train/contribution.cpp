@@ -49,7 +49,7 @@ struct CellOnWay {
   LayerStack::Lease pass;
 
   CellOnWay(const LayerStack& kernels, const at::Tensor& entered) : x(entered), pass(kernels) {
-    pass->load(x.detach().contiguous().data_ptr<float>());
+    pass->load(x.detach().contiguous().data_ptr<float>(), 0, x.size(1));
   }
 };
 
@@ -58,7 +58,7 @@ struct CellOnWay {
 at::Tensor through_head(const StageNetwork& network, const CellOnWay& cell, const Target& target,
                         const LossWeights& weights, Contribution& to) {
   at::Tensor top = at::empty_like(cell.x.detach());
-  cell.pass->store(top.data_ptr<float>());
+  cell.pass->store(top.data_ptr<float>(), 0, top.size(1));
   top.requires_grad_(true);
   const at::Tensor total = total_loss(network.leave(top), target, weights, to.sums);
   std::vector<at::Tensor> wanted = network.trained_behind();

@@ -99,7 +99,10 @@ at::Tensor StageNetwork::enter(const at::Tensor& tokens, const Control& control)
   if (frozen_layers_ == 0) return embed_tokens(parameters_, tokens);
   const c10::NoGradGuard no_grad;
   const at::Tensor x = embed_tokens(parameters_, tokens);
-  if (frozen_kernels_ && stabiliser_ == Stabiliser::cell) return frozen_kernels_->forward(x, control);
+  if (frozen_kernels_ && stabiliser_ == Stabiliser::cell) {
+    frozen_kernels_->forward(x, control);
+    return x;
+  }
   return run_layers(parameters_, x, 0, frozen_layers_, {stabiliser_, &control});
 }
 
@@ -115,9 +118,12 @@ Classified StageNetwork::leave(const at::Tensor& x) const {
 
 Classified StageNetwork::predict(const at::Tensor& x, const Control& control) const {
   const c10::NoGradGuard no_grad;
-  if (trained_kernels_) return leave(trained_kernels_->forward(x.detach(), control));
-  return leave(run_layers(parameters_, x, frozen_layers_, sizes_.depth,
-                          {Stabiliser::cell, &control}));
+  if (!trained_kernels_)
+    return leave(run_layers(parameters_, x, frozen_layers_, sizes_.depth,
+                            {Stabiliser::cell, &control}));
+  const at::Tensor own = x.detach().clone();
+  trained_kernels_->forward(own, control);
+  return leave(own);
 }
 
 namespace {
