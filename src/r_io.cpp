@@ -66,8 +66,7 @@ SEXP cpp_read_tree(std::string path, std::string place, std::string float32) {
     }
     const bool raw = float32 == "raw";
     const Rcpp::RObject tree = glue::tree_to_r(
-        canal::read_tree(path, place),
-        raw ? glue::Float32Form::raw : glue::Float32Form::numeric);
+        canal::read_tree(path, place), raw ? glue::Float32Form::raw : glue::Float32Form::numeric);
     canal::return_freed_memory();
     return tree;
   });

@@ -21,7 +21,7 @@ enum class Trainable {
 // Where the frozen layers' output of every cell is kept between epochs.
 struct CacheOptions {
   bool enabled = false;
-  int64_t memory = 0;        // bytes; what is more goes to a file
+  int64_t memory = 0;           // bytes; what is more goes to a file
   std::string folder = "/tmp";  // for that file
 };
 

@@ -33,14 +33,14 @@ struct PlainTiles {
   };
   template <int V>
   static void multiply(const uint32_t* a, int64_t row_stride, const uint32_t* b, int64_t b_stride,
-                       int64_t steps, float* to) {
+                       int64_t steps, float* to, int64_t to_stride) {
     for (int64_t r = 0; r < 32; ++r)
       for (int64_t c = 0; c < V * 16; ++c) {
         float sum = 0;
         for (int64_t k = 0; k < steps; ++k)
           for (int which : {0, 1})
             sum += half_of(a[r * row_stride + k], which) * half_of(b[k * b_stride + c], which);
-        to[r * V * 16 + c] = sum;
+        to[r * to_stride + c] = sum;
       }
   }
 };

@@ -80,7 +80,8 @@ TEST(Bank, refuses_types_without_a_prototype) {
 
 struct GoldenNovelty {
   GoldenNovelty()
-      : root(golden("/novelty")), network(canal_test::golden_weights("canal_stage1.pth"), canal::Compute{}) {
+      : root(golden("/novelty")),
+        network(canal_test::golden_weights("canal_stage1.pth"), canal::Compute{}) {
     const auto& partner = root.child("partner0")->int32;
     draws = {std::vector<int32_t>(partner.begin(), partner.end()),
              floats(*root.child("mix_weight"))};

@@ -126,8 +126,7 @@ TEST_P(Kernels, forward_as_libtorch) {
   for (const canal::Tier& tier : tiers_here()) {
     const canal::LayerStack stack(p, sizes_of(GetParam(), depth), 0, depth, tier,
                                   canal::Keep::nothing);
-    EXPECT_LT(relative(through(stack, x), expected), tier.reduced ? 1e-2 : 5e-6)
-        << tier.name;
+    EXPECT_LT(relative(through(stack, x), expected), tier.reduced ? 1e-2 : 5e-6) << tier.name;
   }
 }
 
@@ -152,20 +151,25 @@ struct NamedGradient {
 
 canal::LayerGradients places(LayerParameters& g) {
   auto data = [](at::Tensor& tensor) { return tensor.data_ptr<float>(); };
-  return {data(g.norm1_weight), data(g.norm1_bias),  nullptr,
-          data(g.to_q),         data(g.to_k),        data(g.to_v),
-          data(g.to_out),       data(g.to_out_bias), data(g.norm2_weight),
-          data(g.norm2_bias),   data(g.w1),          data(g.b1),
+  return {data(g.norm1_weight), data(g.norm1_bias), nullptr,        data(g.to_q),
+          data(g.to_k),         data(g.to_v),       data(g.to_out), data(g.to_out_bias),
+          data(g.norm2_weight), data(g.norm2_bias), data(g.w1),     data(g.b1),
           data(g.w2),           data(g.b2)};
 }
 
 std::vector<std::pair<const char*, at::Tensor*>> learned(LayerParameters& w) {
-  return {{"norm1_weight", &w.norm1_weight}, {"norm1_bias", &w.norm1_bias},
-          {"to_q", &w.to_q},                 {"to_k", &w.to_k},
-          {"to_v", &w.to_v},                 {"to_out", &w.to_out},
-          {"to_out_bias", &w.to_out_bias},   {"norm2_weight", &w.norm2_weight},
-          {"norm2_bias", &w.norm2_bias},     {"w1", &w.w1},
-          {"b1", &w.b1},                     {"w2", &w.w2},
+  return {{"norm1_weight", &w.norm1_weight},
+          {"norm1_bias", &w.norm1_bias},
+          {"to_q", &w.to_q},
+          {"to_k", &w.to_k},
+          {"to_v", &w.to_v},
+          {"to_out", &w.to_out},
+          {"to_out_bias", &w.to_out_bias},
+          {"norm2_weight", &w.norm2_weight},
+          {"norm2_bias", &w.norm2_bias},
+          {"w1", &w.w1},
+          {"b1", &w.b1},
+          {"w2", &w.w2},
           {"b2", &w.b2}};
 }
 
@@ -180,8 +184,7 @@ TEST_P(Kernels, gradients_as_libtorch) {
 
   std::vector<at::Tensor> inputs{x.clone().requires_grad_(true)};
   for (auto& [name, tensor] : learned(w)) inputs.push_back(tensor->requires_grad_(true));
-  const at::Tensor y =
-      canal::run_layer(w, inputs[0], {canal::Stabiliser::cell, &control});
+  const at::Tensor y = canal::run_layer(w, inputs[0], {canal::Stabiliser::cell, &control});
   const auto expected = torch::autograd::grad({y}, inputs, {dy});
   for (auto& [name, tensor] : learned(w)) *tensor = tensor->detach();
   // Some gradients are zero but for rounding: of one token's attention, of a norm of one channel.

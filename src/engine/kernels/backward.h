@@ -8,7 +8,8 @@
 // and for queries and keys alike, x being either and G_n = sum_m g_nm:
 //   g = dphi (phi - floor),  g[where the stabiliser came from] -= its share of the sum of g
 //   dx = c P^T g - c^2 G x
-// The keys' stabiliser is one for the cell, or the batch; the sum of a cell's g is known before any of them:
+// The keys' stabiliser is one for the cell, or the batch; the sum of a cell's g is known before any
+// of them:
 //   sum_m dC_m . context_m + dS_m (sums_m - floor N)
 //
 // Two sweeps over the blocks: the feed-forward part and the queries, then keys and values.
@@ -22,17 +23,18 @@ struct SavedLayer {
   Residual<Format> before, middle;  // the layer's input, and it with the attention
   KeySums<Format> keys;
   bool own_stabiliser = false;  // it came from this cell's keys
-  SavedLayer(int64_t tokens, const LayerSizes& s) : before(tokens, s.dim), middle(tokens, s.dim), keys(s) {}
+  SavedLayer(int64_t tokens, const LayerSizes& s)
+      : before(tokens, s.dim), middle(tokens, s.dim), keys(s) {}
 };
 
 // The transposes that gradients go through.
 template <class Format>
 struct PackedBackward {
-  PackedRows<Format> q, k, v;      // D x heads, each of head_stride()
-  std::vector<PackedRows<Format>> out;         // per head, E x D
-  std::vector<PackedRows<Format>> values;      // per head, E x D: W_v itself
-  PackedRows<Format> w1, w2;       // D x F, F x D
-  PackedRows<Format> projection;   // E x M, times c
+  PackedRows<Format> q, k, v;              // D x heads, each of head_stride()
+  std::vector<PackedRows<Format>> out;     // per head, E x D
+  std::vector<PackedRows<Format>> values;  // per head, E x D: W_v itself
+  PackedRows<Format> w1, w2;               // D x F, F x D
+  PackedRows<Format> projection;           // E x M, times c
 
   PackedBackward(const LayerView& w, const LayerSizes& s)
       : q(through_heads(w.to_q, s)),
@@ -66,11 +68,19 @@ struct GradientSums {
   Buffer<float> out_bias, b1, b2, norm1_weight, norm1_bias, norm2_weight, norm2_bias;  // x lanes
 
   explicit GradientSums(const LayerSizes& s)
-      : q(inner(s)), k(inner(s)), v(inner(s)), out(inner(s)),
-        w1(s.ff_width * width(s)), w2(s.ff_width * width(s)),
-        out_bias(s.dim * lanes), b1(s.ff_width * lanes), b2(s.dim * lanes),
-        norm1_weight(s.dim * lanes), norm1_bias(s.dim * lanes),
-        norm2_weight(s.dim * lanes), norm2_bias(s.dim * lanes) {}
+      : q(inner(s)),
+        k(inner(s)),
+        v(inner(s)),
+        out(inner(s)),
+        w1(s.ff_width * width(s)),
+        w2(s.ff_width * width(s)),
+        out_bias(s.dim * lanes),
+        b1(s.ff_width * lanes),
+        b2(s.dim * lanes),
+        norm1_weight(s.dim * lanes),
+        norm1_bias(s.dim * lanes),
+        norm2_weight(s.dim * lanes),
+        norm2_bias(s.dim * lanes) {}
   static int64_t width(const LayerSizes& s) { return round_up(s.dim, lanes); }
   static int64_t inner(const LayerSizes& s) { return s.heads * s.head_width * width(s); }
 
@@ -114,38 +124,44 @@ template <class Format>
 struct BackwardScratch {
   using Item = typename Format::Item;
   static constexpr int64_t block = Format::block;
-  Buffer<float> slope;                    // F x block: gelu'
-  Buffer<Item> hidden_along, dhidden_along;  // F x block, rows along the tokens
-  Buffer<Item> dhidden;                   // F x block, columns
-  Buffer<Item> dout;                      // D x block, columns: gradient coming in
-  Buffer<Item> dout_tokens;               // block x D, columns
-  Buffer<Item> normed_tokens;             // block x D, columns
-  Buffer<float> normed, dnormed;          // D x block
-  Buffer<float> head, dhead, deviation;   // E x block: q or k; gradient; out - vbar
-  Buffer<Item> head_along, dattended;     // E x block: rows along the tokens; columns
-  Buffer<Item> dattended_tokens;          // block x E, columns
-  Buffer<Item> features_along;            // M x block
-  Buffer<Item> dprojected;                // M x block, columns
-  Buffer<Item> values;                    // E x block, columns: v'
-  Buffer<Item> dheads, dvalues;           // heads x block, columns
-  Buffer<float> dcontext;                 // H x M x E, padded
-  Buffer<float> dsums;                    // H x M x lanes, then H x M
-  Buffer<Item> context_along;             // H x M x E, rows along E
-  Buffer<Item> dcontext_columns;          // M x E, columns
-  Buffer<Item> dcontext_rows;             // what transposed() needs
-  alignas(vector_alignment) float total[block];    // G of the tokens
+  Buffer<float> slope;                           // F x block: gelu'
+  Buffer<Item> hidden_along, dhidden_along;      // F x block, rows along the tokens
+  Buffer<Item> dhidden;                          // F x block, columns
+  Buffer<Item> dout;                             // D x block, columns: gradient coming in
+  Buffer<Item> dout_tokens;                      // block x D, columns
+  Buffer<Item> normed_tokens;                    // block x D, columns
+  Buffer<float> normed, dnormed;                 // D x block
+  Buffer<float> head, dhead, deviation;          // E x block: q or k; gradient; out - vbar
+  Buffer<Item> head_along, dattended;            // E x block: rows along the tokens; columns
+  Buffer<Item> dattended_tokens;                 // block x E, columns
+  Buffer<Item> features_along;                   // M x block
+  Buffer<Item> dprojected;                       // M x block, columns
+  Buffer<Item> values;                           // E x block, columns: v'
+  Buffer<Item> dheads, dvalues;                  // heads x block, columns
+  Buffer<float> dcontext;                        // H x M x E, padded
+  Buffer<float> dsums;                           // H x M x lanes, then H x M
+  Buffer<Item> context_along;                    // H x M x E, rows along E
+  Buffer<Item> dcontext_columns;                 // M x E, columns
+  Buffer<Item> dcontext_rows;                    // what transposed() needs
+  alignas(vector_alignment) float total[block];  // G of the tokens
   alignas(vector_alignment) float dden[block];
-  alignas(vector_alignment) float source[block];   // the feature of each token's maximum
+  alignas(vector_alignment) float source[block];  // the feature of each token's maximum
 
   explicit BackwardScratch(const LayerSizes& s)
       : slope(s.ff_width * block),
-        hidden_along(along(s.ff_width)), dhidden_along(along(s.ff_width)),
+        hidden_along(along(s.ff_width)),
+        dhidden_along(along(s.ff_width)),
         dhidden(columns(s.ff_width)),
         dout(columns(s.dim)),
-        dout_tokens(tokens(s.dim)), normed_tokens(tokens(s.dim)),
-        normed((s.dim + 1) * block), dnormed(s.dim * block),
-        head(s.head_width * block), dhead(s.head_width * block), deviation(s.head_width * block),
-        head_along(along(s.head_width)), dattended(columns(s.head_width)),
+        dout_tokens(tokens(s.dim)),
+        normed_tokens(tokens(s.dim)),
+        normed((s.dim + 1) * block),
+        dnormed(s.dim * block),
+        head(s.head_width * block),
+        dhead(s.head_width * block),
+        deviation(s.head_width * block),
+        head_along(along(s.head_width)),
+        dattended(columns(s.head_width)),
         dattended_tokens(tokens(s.head_width)),
         features_along(along(s.features)),
         dprojected(columns(s.features)),
@@ -304,9 +320,8 @@ class LayerBackward {
                           S::load(context + (h * s_.features + m) * width_ + e));
   }
   Rows<Item> context_along(int64_t h) const {
-    return Format::along(
-        b_.context_along.data() + h * BackwardScratch<Format>::context_items(s_),
-        Format::along_items(width_));
+    return Format::along(b_.context_along.data() + h * BackwardScratch<Format>::context_items(s_),
+                         Format::along_items(width_));
   }
 
   // ---- Products ----
@@ -447,8 +462,7 @@ class LayerBackward {
 
   // forward_.project_head(), and the head in float32.
   void project(const PackedRows<Format>& weight) {
-    forward_.project_head(weight,
-                          [&](const Tile& tile) { store_tile(tile, b_.head.data()); });
+    forward_.project_head(weight, [&](const Tile& tile) { store_tile(tile, b_.head.data()); });
   }
 
   // phi_q as columns and along the tokens, 1 / den; phi_q - floor stays in `projected`. Where each
@@ -489,26 +503,22 @@ class LayerBackward {
   // out - vbar, and the gradient of the output projection.
   void deviation(int64_t h) {
     const float* mean = saved_.keys.mean.data() + h * width_;
-    multiply<Format>(forward_.context_rows(saved_.keys, h), s_.head_width,
-                     {f_.query_features.data(), block}, active_, s_.features,
-                     [&](const Tile& tile) {
-                       for (int64_t r = 0; r < tile.rows; ++r)
-                         for (int64_t v = 0; v < tile.vectors; ++v) {
-                           const int64_t row = tile.row + r, token = tile.column + v * lanes;
-                           const Vec a = S::load(tile.at(r, v, lanes)) *
-                                         S::load(f_.denominator + token);
-                           S::store(b_.deviation.data() + row * block + token, a);
-                           Format::put_along(along_at(b_.head_along, row, token),
-                                             a + S::broadcast(mean[row]));
-                         }
-                     });
+    multiply<Format>(
+        forward_.context_rows(saved_.keys, h), s_.head_width, {f_.query_features.data(), block},
+        active_, s_.features, [&](const Tile& tile) {
+          for (int64_t r = 0; r < tile.rows; ++r)
+            for (int64_t v = 0; v < tile.vectors; ++v) {
+              const int64_t row = tile.row + r, token = tile.column + v * lanes;
+              const Vec a = S::load(tile.at(r, v, lanes)) * S::load(f_.denominator + token);
+              S::store(b_.deviation.data() + row * block + token, a);
+              Format::put_along(along_at(b_.head_along, row, token), a + S::broadcast(mean[row]));
+            }
+        });
     if (sums_)
       add_weight_gradient(b_.head_along, s_.head_width, b_.dout_tokens,
                           sums_->out.data() + head_rows(h));
   }
-  int64_t head_rows(int64_t h) const {
-    return h * s_.head_width * GradientSums<Format>::width(s_);
-  }
+  int64_t head_rows(int64_t h) const { return h * s_.head_width * GradientSums<Format>::width(s_); }
 
   // dnum in dhead, as columns and by tokens; dden.
   void attention_gradient(int64_t h) {
@@ -517,9 +527,9 @@ class LayerBackward {
                        for (int64_t r = 0; r < tile.rows; ++r)
                          for (int64_t v = 0; v < tile.vectors; ++v) {
                            const int64_t token = tile.column + v * lanes;
-                           S::store(b_.dhead.data() + (tile.row + r) * block + token,
-                                    S::load(tile.at(r, v, lanes)) *
-                                        S::load(f_.denominator + token));
+                           S::store(
+                               b_.dhead.data() + (tile.row + r) * block + token,
+                               S::load(tile.at(r, v, lanes)) * S::load(f_.denominator + token));
                          }
                      });
     for (int64_t t = 0; t < active_; t += lanes) {
@@ -593,8 +603,8 @@ class LayerBackward {
       float* sum = b_.dsums.data() + (h * s_.features + m) * lanes;
       Vec total = S::load(sum);
       for (int64_t t = 0; t < active_; t += lanes)
-        total = S::fma(Format::get_along(along_at(b_.features_along, m, t)),
-                       S::load(b_.dden + t), total);
+        total = S::fma(Format::get_along(along_at(b_.features_along, m, t)), S::load(b_.dden + t),
+                       total);
       S::store(sum, total);
     }
   }
@@ -631,8 +641,9 @@ class LayerBackward {
                      [&](const Tile& tile) {
                        for (int64_t r = 0; r < tile.rows; ++r)
                          for (int64_t v = 0; v < tile.vectors; ++v)
-                           S::store(tile.at(r, v, lanes), Format::rounded(S::load(tile.at(r, v, lanes))) -
-                                                              S::broadcast(mean[tile.row + r]));
+                           S::store(tile.at(r, v, lanes),
+                                    Format::rounded(S::load(tile.at(r, v, lanes))) -
+                                        S::broadcast(mean[tile.row + r]));
                        put_tile<Format>(tile, {b_.values.data(), block}, tile.row);
                      });
   }
@@ -707,9 +718,9 @@ class LayerBackward {
                        mask_tile(tile);
                        for (int64_t r = 0; r < tile.rows; ++r)
                          for (int64_t v = 0; v < tile.vectors; ++v)
-                           Format::put_along(along_at(b_.head_along, tile.row + r,
-                                                      tile.column + v * lanes),
-                                             S::load(tile.at(r, v, lanes)));
+                           Format::put_along(
+                               along_at(b_.head_along, tile.row + r, tile.column + v * lanes),
+                               S::load(tile.at(r, v, lanes)));
                        put_tile<Format>(tile, to, h * head_stride<Format>(s_) + tile.row);
                      });
     if (sums_)
@@ -730,9 +741,9 @@ class LayerBackward {
     const float* from = b_.dcontext.data() + h * s_.features * width_;
     for (int64_t m = 0; m < s_.features; m += 2)
       for (int64_t e = 0; e < width_; e += lanes)
-        Format::put(columns, m, e, S::load(from + m * width_ + e),
-                    m + 1 < s_.features ? S::load(from + (m + 1) * width_ + e)
-                                        : S::broadcast(0.0f));
+        Format::put(
+            columns, m, e, S::load(from + m * width_ + e),
+            m + 1 < s_.features ? S::load(from + (m + 1) * width_ + e) : S::broadcast(0.0f));
     Format::prepare_transposed(columns, s_.head_width, s_.features, b_.dcontext_rows.data());
     return Format::transposed(columns, s_.features, b_.dcontext_rows.data());
   }
@@ -748,10 +759,10 @@ class LayerBackward {
   BackwardScratch<Format>& b_;
   GradientSums<Format>* sums_;
   LayerForward<Format> forward_;
-  int64_t width_;  // E, padded
-  double c_;       // E^(-1/4)
+  int64_t width_;                    // E, padded
+  double c_;                         // E^(-1/4)
   int64_t tokens_ = 0, active_ = 0;  // of the present block
-  double total_of_keys_ = 0;                     // sum of all the keys' g
+  double total_of_keys_ = 0;         // sum of all the keys' g
   bool stabiliser_found_ = false;
   int64_t source_feature_ = -1, source_token_ = -1;
 };

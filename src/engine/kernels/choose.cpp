@@ -13,13 +13,15 @@ bool fits(const Tier& tier, Precision precision) {
 [[noreturn]] void refuse(const std::string& wanted, const std::string& reason) {
   std::string there;
   for (const std::string& name : available_kernels()) there += (there.empty() ? "" : ", ") + name;
-  throw Error(ErrorKind::input, wanted + " is not to be had: " + reason + " There are: " + there + ".");
+  throw Error(ErrorKind::input,
+              wanted + " is not to be had: " + reason + " There are: " + there + ".");
 }
 
 const Tier* named_tier(const Compute& compute) {
   for (const Tier& tier : tiers()) {
     if (tier.name != compute.kernels) continue;
-    if (!tier.runs_here()) refuse("\"" + compute.kernels + "\"", "this CPU lacks its instructions.");
+    if (!tier.runs_here())
+      refuse("\"" + compute.kernels + "\"", "this CPU lacks its instructions.");
     if (!fits(tier, compute.precision))
       refuse("\"" + compute.kernels + "\"", "it computes in the other precision.");
     return &tier;

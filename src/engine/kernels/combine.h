@@ -53,7 +53,8 @@ class Combine {
     for (int64_t e = 0; e < width_; e += lanes) {
       auto total = S::broadcast(feature_floor) * S::load(values_.data() + e);
       for (size_t i = 0; i < spans_.size(); ++i)
-        total = S::fma(S::broadcast(factors_[i]), S::load(spans_[i].context.data() + row + e), total);
+        total =
+            S::fma(S::broadcast(factors_[i]), S::load(spans_[i].context.data() + row + e), total);
       const auto mean = S::load(to_.mean.data() + h * width_ + e);
       S::store(to_.context.data() + row + e, total - S::broadcast(sum) * mean);
     }

@@ -4,7 +4,8 @@
 
 namespace canal {
 
-// Tokens of a span: twelve blocks of 96, six of 192. A cell of up to that many is one piece of work.
+// Tokens of a span: twelve blocks of 96, six of 192. A cell of up to that many is one piece of
+// work.
 inline constexpr int64_t span_tokens = 1152;
 
 template <class Format>
@@ -74,9 +75,8 @@ class TierPass : public CellPass {
     SavedLayer<Format>* saved = back_ ? &back_->layers[layer] : nullptr;
     KeySums<Format>& sums = saved ? saved->keys : key_sums_;
     if (saved) saved->own_stabiliser = stabiliser == own_stabiliser_;
-    loop(s_.heads, [&](int64_t h) {
-      Combine<Format>(s_, spans_, tokens_, stabiliser, sums).head(h);
-    });
+    loop(s_.heads,
+         [&](int64_t h) { Combine<Format>(s_, spans_, tokens_, stabiliser, sums).head(h); });
     loop(spans(), [&](int64_t i) {
       with_scratch(layer, [&](LayerForward<Format>& forward) {
         for_each_block(i, control, [&](int64_t first, int64_t tokens) {
@@ -93,9 +93,9 @@ class TierPass : public CellPass {
 
   double backward_queries(int64_t layer, bool learns, const Control& control) override {
     if (learns) back_->sums.clear();
-    back_->layer.reset(new LayerBackward<Format>(
-        encoder_.layers[layer], encoder_.back[layer], s_, back_->layers[layer], tokens_, back_->forward,
-        back_->scratch, learns ? &back_->sums : nullptr));
+    back_->layer.reset(new LayerBackward<Format>(encoder_.layers[layer], encoder_.back[layer], s_,
+                                                 back_->layers[layer], tokens_, back_->forward,
+                                                 back_->scratch, learns ? &back_->sums : nullptr));
     for (int64_t i = 0; i < spans(); ++i)
       for_each_block(i, control, [&](int64_t first, int64_t tokens) {
         back_->layer->feed_forward_and_queries(first, tokens, back_->gradient.at(first),

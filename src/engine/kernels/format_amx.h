@@ -38,8 +38,8 @@ struct AmxBfloat16 : Bfloat16Pairs {
   // steps: items of the depth, a multiple of 16.
   template <int V>
   static void tile(const Item* a, int64_t row_stride, int64_t, const Item* b, int64_t b_stride,
-                   int64_t steps, float* to) {
-    Tiles::template multiply<V>(a, row_stride, b, b_stride, steps, to);
+                   int64_t steps, float* to, int64_t to_stride) {
+    Tiles::template multiply<V>(a, row_stride, b, b_stride, steps, to, to_stride);
   }
 
  private:

@@ -72,7 +72,7 @@ struct Bfloat16 : Bfloat16Pairs {
 
   template <int V>
   static void tile(const Item* a, int64_t row_stride, int64_t depth_stride, const Item* b,
-                   int64_t b_stride, int64_t steps, float* to) {
+                   int64_t b_stride, int64_t steps, float* to, int64_t to_stride) {
     Vec sum[tile_rows][V];
 #pragma GCC unroll 8
     for (int r = 0; r < tile_rows; ++r)
@@ -83,8 +83,7 @@ struct Bfloat16 : Bfloat16Pairs {
       __m512bh column[V];
 #pragma GCC unroll 3
       for (int v = 0; v < V; ++v)
-        column[v] =
-            reinterpret_cast<__m512bh>(_mm512_load_si512(b + k * b_stride + v * lanes));
+        column[v] = reinterpret_cast<__m512bh>(_mm512_load_si512(b + k * b_stride + v * lanes));
 #pragma GCC unroll 8
       for (int r = 0; r < tile_rows; ++r) {
         const __m512bh pair = reinterpret_cast<__m512bh>(
@@ -96,7 +95,7 @@ struct Bfloat16 : Bfloat16Pairs {
 #pragma GCC unroll 8
     for (int r = 0; r < tile_rows; ++r)
 #pragma GCC unroll 3
-      for (int v = 0; v < V; ++v) Simd::store(to + (r * V + v) * lanes, sum[r][v]);
+      for (int v = 0; v < V; ++v) Simd::store(to + r * to_stride + v * lanes, sum[r][v]);
   }
 };
 

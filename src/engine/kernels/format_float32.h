@@ -52,10 +52,10 @@ struct Float32 {
   static Item pack(float a, float) { return a; }
   CANAL_KERNEL static Vec rounded(Vec a) { return a; }  // as an item holds it
 
-  // A tile of A B: tile_rows x V vectors, written to `to` one after the other.
+  // A tile of A B: tile_rows x V vectors, written to rows `to_stride` apart.
   template <int V>
   static void tile(const Item* a, int64_t row_stride, int64_t depth_stride, const Item* b,
-                   int64_t b_stride, int64_t steps, float* to) {
+                   int64_t b_stride, int64_t steps, float* to, int64_t to_stride) {
     Vec sum[tile_rows][V];
 #pragma GCC unroll 8
     for (int r = 0; r < tile_rows; ++r)
@@ -76,7 +76,7 @@ struct Float32 {
 #pragma GCC unroll 8
     for (int r = 0; r < tile_rows; ++r)
 #pragma GCC unroll 3
-      for (int v = 0; v < V; ++v) Simd::store(to + (r * V + v) * lanes, sum[r][v]);
+      for (int v = 0; v < V; ++v) Simd::store(to + r * to_stride + v * lanes, sum[r][v]);
   }
 };
 

@@ -79,15 +79,15 @@ template <class Format>
 struct ForwardScratch {
   using Item = typename Format::Item;
   static constexpr int64_t block = Format::block;
-  Buffer<Item> normed;       // D x block
-  Buffer<Item> normed_rows;  // what transposed() needs
-  Buffer<Item> head;         // E x block: queries or keys of a head
-  Buffer<Item> values;       // block x E
-  Buffer<float> projected;   // M x block
+  Buffer<Item> normed;          // D x block
+  Buffer<Item> normed_rows;     // what transposed() needs
+  Buffer<Item> head;            // E x block: queries or keys of a head
+  Buffer<Item> values;          // block x E
+  Buffer<float> projected;      // M x block
   Buffer<Item> key_features;    // M x block, rows along the tokens
   Buffer<Item> query_features;  // M x block, columns
-  Buffer<Item> attended;     // heads x block
-  Buffer<Item> hidden;       // F x block
+  Buffer<Item> attended;        // heads x block
+  Buffer<Item> hidden;          // F x block
   alignas(vector_alignment) float half_norm[block];
   alignas(vector_alignment) float denominator[block];
 
@@ -168,17 +168,18 @@ class LayerForward {
     Vec squares[block / lanes];
     for (Vec& v : squares) v = S::broadcast(0.0f);
     const Columns<Item> head{scratch_.head.data(), block};
-    multiply<Format>(weight.rows(), s_.head_width, normed(), active_, s_.dim, [&](const Tile& tile) {
-      for (int64_t v = 0; v < tile.vectors; ++v) {
-        Vec& sum = squares[tile.column / lanes + v];
-        for (int64_t r = 0; r < tile.rows; ++r) {
-          const Vec a = S::load(tile.at(r, v, lanes));
-          sum = S::fma(a, a, sum);
-        }
-      }
-      put_tile<Format>(tile, head, tile.row);
-      keep(tile);
-    });
+    multiply<Format>(weight.rows(), s_.head_width, normed(), active_, s_.dim,
+                     [&](const Tile& tile) {
+                       for (int64_t v = 0; v < tile.vectors; ++v) {
+                         Vec& sum = squares[tile.column / lanes + v];
+                         for (int64_t r = 0; r < tile.rows; ++r) {
+                           const Vec a = S::load(tile.at(r, v, lanes));
+                           sum = S::fma(a, a, sum);
+                         }
+                       }
+                       put_tile<Format>(tile, head, tile.row);
+                       keep(tile);
+                     });
     const double c = head_scale(s_);
     const Vec factor = S::broadcast(static_cast<float>(0.5 * c * c * log2_e));
     for (int64_t i = 0; i < active_ / lanes; ++i)
@@ -190,12 +191,7 @@ class LayerForward {
   void features() {
     float* projected = scratch_.projected.data();
     multiply<Format>(w_.projection.rows(), s_.features, {scratch_.head.data(), block}, active_,
-                     s_.head_width, [&](const Tile& tile) {
-                       for (int64_t r = 0; r < tile.rows; ++r)
-                         for (int64_t v = 0; v < tile.vectors; ++v)
-                           S::store(projected + (tile.row + r) * block + tile.column + v * lanes,
-                                    S::load(tile.at(r, v, lanes)));
-                     });
+                     s_.head_width, Store{projected, block});
     if (tokens_ == active_) return;
     for (int64_t m = 0; m < s_.features; ++m)
       std::fill(projected + m * block + tokens_, projected + m * block + active_, nothing_yet);
@@ -297,8 +293,8 @@ class LayerForward {
     float* context = span.context.data() + h * s_.features * width_;
     const Rows<Item> features =
         Format::along(scratch_.key_features.data(), Format::along_items(block));
-    multiply<Format>(features, s_.features, {scratch_.values.data(), width_}, s_.head_width, active_,
-                     [&](const Tile& tile) { add_tile<Format>(tile, context, width_); });
+    multiply<Format>(features, s_.features, {scratch_.values.data(), width_}, s_.head_width,
+                     active_, [&](const Tile& tile) { add_tile<Format>(tile, context, width_); });
   }
 
   // phi_q of the block as columns, and phi_q . sums per token.

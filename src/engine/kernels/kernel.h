@@ -41,8 +41,7 @@ using LayerView = LayerArrays<const float>;
 using LayerGradients = LayerArrays<float>;
 
 // Calls work(0), ..., work(count - 1), in any order and on any threads.
-using SpanLoop =
-    std::function<void(int64_t count, const std::function<void(int64_t)>& work)>;
+using SpanLoop = std::function<void(int64_t count, const std::function<void(int64_t)>& work)>;
 
 // One cell's way through the layers. Its tokens are cut into spans of fixed length that can be
 // worked on side by side; their sums are added in order, so threads cannot change a bit.
@@ -66,8 +65,8 @@ class CellPass {
   virtual void load_gradient(const float* dx) = 0;   // N x D, of the last layer's output
   virtual void store_gradient(float* dx) const = 0;  // N x D
   // First half of a layer: the feed-forward part and the queries. Returns the part of the
-  // stabiliser's gradient that comes from this cell. `learns`: the second half will be given a place
-  // for the gradients of the parameters.
+  // stabiliser's gradient that comes from this cell. `learns`: the second half will be given a
+  // place for the gradients of the parameters.
   virtual double backward_queries(int64_t layer, bool learns, const Control& control) = 0;
   // Second half: the keys and values. `stabiliser_gradient`: of all cells that share the
   // stabiliser. Adds the gradients of the layer's parameters to `gradients`, if it learns.

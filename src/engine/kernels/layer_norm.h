@@ -27,8 +27,8 @@ CANAL_KERNEL Moments<Format> moments(const float* x, int64_t dim, int64_t stride
   return {mean, S::broadcast(1.0f) / S::sqrt(variance)};
 }
 
-// x: D x block, of which `tokens` are normed, whole vectors. put(d, t, a, b) is given channels d and
-// d + 1 of the tokens from t on; beyond the last channel there is zero.
+// x: D x block, of which `tokens` are normed, whole vectors. put(d, t, a, b) is given channels d
+// and d + 1 of the tokens from t on; beyond the last channel there is zero.
 template <class Format, class Put>
 void normalise(const float* x, int64_t dim, const std::vector<float>& weight,
                const std::vector<float>& bias, int64_t tokens, const Put& put) {

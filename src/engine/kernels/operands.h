@@ -33,9 +33,7 @@ struct Tile {
   int64_t row, rows;        // first row and number of rows that mean something
   int64_t column, vectors;  // first column and number of vectors
 
-  float* at(int64_t r, int64_t v, int64_t lanes) const {
-    return data + r * stride + v * lanes;
-  }
+  float* at(int64_t r, int64_t v, int64_t lanes) const { return data + r * stride + v * lanes; }
 };
 
 }  // namespace canal

@@ -14,11 +14,11 @@ int64_t head_stride(const LayerSizes& s) {
 template <class Format>
 struct PackedLayer {
   std::vector<float> norm1_weight, norm1_bias, norm2_weight, norm2_bias, out_bias, b1, b2;
-  std::vector<PackedRows<Format>> q, k;    // per head, E x D
-  std::vector<PackedColumns<Format>> v;    // per head, D x E
-  PackedRows<Format> projection;           // M x E
-  PackedRows<Format> out;                  // D x heads, each of head_stride()
-  PackedRows<Format> w1, w2;               // F x D, D x F
+  std::vector<PackedRows<Format>> q, k;  // per head, E x D
+  std::vector<PackedColumns<Format>> v;  // per head, D x E
+  PackedRows<Format> projection;         // M x E
+  PackedRows<Format> out;                // D x heads, each of head_stride()
+  PackedRows<Format> w1, w2;             // F x D, D x F
 
   PackedLayer(const LayerView& w, const LayerSizes& s);
 };

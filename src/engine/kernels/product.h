@@ -16,8 +16,7 @@ class PackedRows {
   // value(row, depth) for every number.
   template <class Value>
   PackedRows(int64_t rows, int64_t depth, const Value& value)
-      : steps_(depth_items<Format>(depth)),
-        data_(round_up(rows, Format::tile_rows) * steps_) {
+      : steps_(depth_items<Format>(depth)), data_(round_up(rows, Format::tile_rows) * steps_) {
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t k = 0; k < depth; k += Format::group)
         data_[place(r, k / Format::group)] =
@@ -64,17 +63,32 @@ class PackedColumns {
   Buffer<typename Format::Item> data_;
 };
 
+// Takes tiles by letting products write them where they belong: a row-major matrix whose rows are
+// filled up to whole tiles.
+struct Store {
+  float* to;
+  int64_t stride;
+};
+
 // The tiles of V vectors at column `column`, from top to bottom; `take` gets each.
 template <class Format, int V, class Take>
 void product_strip(const Rows<typename Format::Item>& a, int64_t rows,
                    const Columns<typename Format::Item>& b, int64_t column, int64_t steps,
-                   Take& take) {
-  alignas(vector_alignment) float sums[Format::tile_rows * V * Format::lanes];
-  for (int64_t row = 0; row < rows; row += Format::tile_rows) {
+                   const Take& take) {
+  constexpr int64_t stride = V * Format::lanes;
+  alignas(vector_alignment) float sums[Format::tile_rows * stride];
+  auto multiply_tile = [&](int64_t row, float* to, int64_t to_stride) {
     Format::template tile<V>(a.data + row / Format::tile_rows * a.panel_stride, a.row_stride,
-                             a.depth_stride, b.data + column, b.stride, steps, sums);
-    const int64_t meant = rows - row < Format::tile_rows ? rows - row : Format::tile_rows;
-    take(Tile{sums, V * Format::lanes, row, meant, column, V});
+                             a.depth_stride, b.data + column, b.stride, steps, to, to_stride);
+  };
+  for (int64_t row = 0; row < rows; row += Format::tile_rows) {
+    if constexpr (std::is_same<Take, Store>::value) {
+      multiply_tile(row, take.to + row * take.stride + column, take.stride);
+    } else {
+      multiply_tile(row, sums, stride);
+      const int64_t meant = rows - row < Format::tile_rows ? rows - row : Format::tile_rows;
+      take(Tile{sums, stride, row, meant, column, V});
+    }
   }
 }
 
@@ -82,7 +96,8 @@ void product_strip(const Rows<typename Format::Item>& a, int64_t rows,
 // by strip of columns: the strip stays in the L1 cache while the rows pass by.
 template <class Format, class Take>
 void multiply(const Rows<typename Format::Item>& a, int64_t rows,
-              const Columns<typename Format::Item>& b, int64_t columns, int64_t depth, Take take) {
+              const Columns<typename Format::Item>& b, int64_t columns, int64_t depth,
+              const Take& take) {
   const int64_t steps = depth_items<Format>(depth);
   int64_t vectors = (columns + Format::lanes - 1) / Format::lanes, column = 0;
   int64_t strips = (vectors + Format::tile_vectors - 1) / Format::tile_vectors;
@@ -106,7 +121,8 @@ CANAL_KERNEL void put_tile(const Tile& tile, Columns<typename Format::Item> to, 
   for (int64_t r = 0; r < tile.rows; r += 2)
     for (int64_t v = 0; v < tile.vectors; ++v) {
       const bool last = r + 1 == tile.rows;  // what lies beyond is put as it is: zero, or not read
-      Format::put(to, at + r, tile.column + v * Format::lanes, S::load(tile.at(r, v, Format::lanes)),
+      Format::put(to, at + r, tile.column + v * Format::lanes,
+                  S::load(tile.at(r, v, Format::lanes)),
                   last ? S::broadcast(0.0f) : S::load(tile.at(r + 1, v, Format::lanes)));
     }
 }

@@ -16,7 +16,9 @@ struct Avx2 {
   CANAL_KERNEL static Vec sqrt(Vec a) { return _mm256_sqrt_ps(a); }
   CANAL_KERNEL static Vec abs(Vec a) { return _mm256_andnot_ps(broadcast(-0.0f), a); }
   // |a| with the sign of b, for a >= 0.
-  CANAL_KERNEL static Vec with_sign(Vec a, Vec b) { return _mm256_or_ps(a, _mm256_and_ps(broadcast(-0.0f), b)); }
+  CANAL_KERNEL static Vec with_sign(Vec a, Vec b) {
+    return _mm256_or_ps(a, _mm256_and_ps(broadcast(-0.0f), b));
+  }
   CANAL_KERNEL static Vec round(Vec a) {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }

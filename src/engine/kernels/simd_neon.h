@@ -17,7 +17,9 @@ struct Neon {
   CANAL_KERNEL static Vec sqrt(Vec a) { return vsqrtq_f32(a); }
   CANAL_KERNEL static Vec abs(Vec a) { return vabsq_f32(a); }
   // |a| with the sign of b, for a >= 0.
-  CANAL_KERNEL static Vec with_sign(Vec a, Vec b) { return vbslq_f32(vdupq_n_u32(0x80000000u), b, a); }
+  CANAL_KERNEL static Vec with_sign(Vec a, Vec b) {
+    return vbslq_f32(vdupq_n_u32(0x80000000u), b, a);
+  }
   CANAL_KERNEL static Vec round(Vec a) { return vrndnq_f32(a); }
   // a 2^n, n whole; 2^-126 stands for all that is smaller.
   CANAL_KERNEL static Vec scale(Vec a, Vec n) {
@@ -27,7 +29,9 @@ struct Neon {
   }
   CANAL_KERNEL static Vec reciprocal(Vec a) { return broadcast(1.0f) / a; }
   // Where a > b, x; else y.
-  CANAL_KERNEL static Vec where_greater(Vec a, Vec b, Vec x, Vec y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
+  CANAL_KERNEL static Vec where_greater(Vec a, Vec b, Vec x, Vec y) {
+    return vbslq_f32(vcgtq_f32(a, b), x, y);
+  }
   CANAL_KERNEL static float sum(Vec a) { return vaddvq_f32(a); }
   CANAL_KERNEL static float largest(Vec a) { return vmaxvq_f32(a); }
 };

@@ -60,8 +60,8 @@ struct AmxTiles {
 
   template <int V>
   static void multiply(const uint32_t* a, int64_t row_stride, const uint32_t* b, int64_t b_stride,
-                       int64_t steps, float* to) {
-    const int64_t a_bytes = row_stride * 4, b_bytes = b_stride * 4, to_bytes = V * 64;
+                       int64_t steps, float* to, int64_t to_stride) {
+    const int64_t a_bytes = row_stride * 4, b_bytes = b_stride * 4, to_bytes = to_stride * 4;
     _tile_zero(0);
     _tile_zero(2);
     if (V == 2) {
@@ -81,10 +81,10 @@ struct AmxTiles {
       }
     }
     _tile_stored(0, to, to_bytes);
-    _tile_stored(2, to + 16 * V * 16, to_bytes);
+    _tile_stored(2, to + 16 * to_stride, to_bytes);
     if (V == 2) {
       _tile_stored(1, to + 16, to_bytes);
-      _tile_stored(3, to + 16 * V * 16 + 16, to_bytes);
+      _tile_stored(3, to + 16 * to_stride + 16, to_bytes);
     }
   }
 };

@@ -6,14 +6,14 @@
 
 CANAL_TARGET_BEGIN("avx2,fma")
 #include "engine/kernels/simd_avx2.h"
+//
 #include "engine/kernels/templates.h"
 
 namespace canal {
 
 Tier avx2_tier() {
-  return {"avx2", false, [] {
-            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-          },
+  return {"avx2", false,
+          [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
           make_encoder<Float32<Avx2>>};
 }
 

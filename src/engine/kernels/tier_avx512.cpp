@@ -6,12 +6,14 @@
 
 CANAL_TARGET_BEGIN("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
 #include "engine/kernels/simd_avx512.h"
+//
 #include "engine/kernels/templates.h"
 
 namespace canal {
 
 Tier avx512_tier() {
-  return {"avx512", false, [] {
+  return {"avx512", false,
+          [] {
             return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                    __builtin_cpu_supports("fma");

@@ -6,13 +6,16 @@
 
 CANAL_TARGET_BEGIN("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")
 #include "engine/kernels/simd_avx512.h"
+//
 #include "engine/kernels/templates.h"
+//
 #include "engine/kernels/format_bfloat16.h"
 
 namespace canal {
 
 Tier avx512_bf16_tier() {
-  return {"avx512_bf16", true, [] {
+  return {"avx512_bf16", true,
+          [] {
             return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                    __builtin_cpu_supports("avx512bf16");

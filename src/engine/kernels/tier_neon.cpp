@@ -1,9 +1,9 @@
 // The tier of 64-bit Arm CPUs.
 #if defined(__aarch64__)
 #include "engine/kernels/plain.h"
-
 //
 #include "engine/kernels/simd_neon.h"
+//
 #include "engine/kernels/templates.h"
 
 namespace canal {

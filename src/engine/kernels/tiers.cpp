@@ -6,11 +6,13 @@ const std::vector<Tier>& tiers() {
   static const std::vector<Tier> all = {
 #if defined(__x86_64__)
 #if defined(__linux__)
-      amx_tier(),
+    amx_tier(),
 #endif
-      avx512_bf16_tier(), avx512_tier(), avx2_tier()
+    avx512_bf16_tier(),
+    avx512_tier(),
+    avx2_tier()
 #elif defined(__aarch64__)
-      neon_tier()
+    neon_tier()
 #endif
   };
   return all;

@@ -8,10 +8,10 @@ namespace {
 
 LayerView view_of(const LayerParameters& layer) {
   auto data = [](const at::Tensor& tensor) { return tensor.data_ptr<float>(); };
-  return {data(layer.norm1_weight), data(layer.norm1_bias), data(layer.projection),
-          data(layer.to_q),         data(layer.to_k),       data(layer.to_v),
+  return {data(layer.norm1_weight), data(layer.norm1_bias),  data(layer.projection),
+          data(layer.to_q),         data(layer.to_k),        data(layer.to_v),
           data(layer.to_out),       data(layer.to_out_bias), data(layer.norm2_weight),
-          data(layer.norm2_bias),   data(layer.w1),         data(layer.b1),
+          data(layer.norm2_bias),   data(layer.w1),          data(layer.b1),
           data(layer.w2),           data(layer.b2)};
 }
 

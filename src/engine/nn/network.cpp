@@ -73,8 +73,8 @@ void forward_by_operators(const Network::Impl& network, const at::Tensor& tokens
                           const std::vector<Output>& outputs, const Control& control, int64_t cell,
                           Pieces& pieces) {
   const Parameters& p = network.parameters;
-  const at::Tensor x = run_layers(p, embed_tokens(p, tokens), 0, network.sizes.depth,
-                                  {Stabiliser::cell, &control});
+  const at::Tensor x =
+      run_layers(p, embed_tokens(p, tokens), 0, network.sizes.depth, {Stabiliser::cell, &control});
   const at::Tensor encodings = final_norm(p, x);
   Classified classified;
   if (network.sizes.types > 0) classified = classify(p.head, encodings);

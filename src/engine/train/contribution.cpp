@@ -36,10 +36,9 @@ void append(std::vector<at::Tensor>& to, const std::vector<at::Tensor>& more) {
 
 LayerGradients places(LayerParameters& g) {
   auto data = [](at::Tensor& tensor) { return tensor.data_ptr<float>(); };
-  return {data(g.norm1_weight), data(g.norm1_bias),  nullptr,
-          data(g.to_q),         data(g.to_k),        data(g.to_v),
-          data(g.to_out),       data(g.to_out_bias), data(g.norm2_weight),
-          data(g.norm2_bias),   data(g.w1),          data(g.b1),
+  return {data(g.norm1_weight), data(g.norm1_bias), nullptr,        data(g.to_q),
+          data(g.to_k),         data(g.to_v),       data(g.to_out), data(g.to_out_bias),
+          data(g.norm2_weight), data(g.norm2_bias), data(g.w1),     data(g.b1),
           data(g.w2),           data(g.b2)};
 }
 
@@ -97,7 +96,8 @@ std::vector<at::Tensor> through_tables(const StageNetwork& network, const CellOn
   return gradients_of((cell.x * dx).sum(), tables);
 }
 
-// What comes from behind the layers, from them and from before them, in the order of the checkpoint.
+// What comes from behind the layers, from them and from before them, in the order of the
+// checkpoint.
 Contribution assembled(const StageNetwork& network, const CellOnWay& cell, Contribution behind,
                        const std::vector<at::Tensor>& layers) {
   std::vector<at::Tensor> gradients = through_tables(network, cell);
@@ -163,13 +163,11 @@ std::vector<Contribution> contribute_together(const StageNetwork& network,
   const int64_t count = static_cast<int64_t>(cells.size());
   std::vector<float> stabilisers(count);
   for (int64_t layer = 0; layer < kernels.depth(); ++layer) {
-    for_each_cell(count, Gradients::off, [&](int64_t i) {
-      stabilisers[i] = cells[i].pass->keys(layer, loop, control);
-    });
+    for_each_cell(count, Gradients::off,
+                  [&](int64_t i) { stabilisers[i] = cells[i].pass->keys(layer, loop, control); });
     const float stabiliser = *std::max_element(stabilisers.begin(), stabilisers.end());
-    for_each_cell(count, Gradients::off, [&](int64_t i) {
-      cells[i].pass->finish(layer, stabiliser, loop, control);
-    });
+    for_each_cell(count, Gradients::off,
+                  [&](int64_t i) { cells[i].pass->finish(layer, stabiliser, loop, control); });
   }
 
   std::vector<Contribution> parts(count);

@@ -1,5 +1,6 @@
-// What the frozen layers make of a cell never changes within a stage, so it is kept: in memory up to
-// a budget, beyond it in a file without a name, which is gone with the process however that ends.
+// What the frozen layers make of a cell never changes within a stage, so it is kept: in memory up
+// to a budget, beyond it in a file without a name, which is gone with the process however that
+// ends.
 #pragma once
 #include <cstdint>
 #include <mutex>

@@ -119,8 +119,8 @@ Classified StageNetwork::leave(const at::Tensor& x) const {
 Classified StageNetwork::predict(const at::Tensor& x, const Control& control) const {
   const c10::NoGradGuard no_grad;
   if (!trained_kernels_)
-    return leave(run_layers(parameters_, x, frozen_layers_, sizes_.depth,
-                            {Stabiliser::cell, &control}));
+    return leave(
+        run_layers(parameters_, x, frozen_layers_, sizes_.depth, {Stabiliser::cell, &control}));
   const at::Tensor own = x.detach().clone();
   trained_kernels_->forward(own, control);
   return leave(own);

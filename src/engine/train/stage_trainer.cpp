@@ -162,7 +162,8 @@ void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
     std::vector<at::Tensor> pieces;
     for (const Cells& batch : split(all, options.batch_size))
       pieces.push_back(
-          old.leave(old.run_trained(old.enter(tokens_of(view, batch), control), control)).embedding);
+          old.leave(old.run_trained(old.enter(tokens_of(view, batch), control), control))
+              .embedding);
     if (!pieces.empty()) old_embedding = at::cat(pieces);
     return;
   }
@@ -198,16 +199,15 @@ at::Tensor StageTrainer::Impl::with_dropped_tokens(const at::Tensor& tokens) {
 Target StageTrainer::Impl::target_of(const Cells& cells) const {
   Target target{labels_of(labels, cells), {}};
   if (old_embedding.defined())
-    target.old_embedding =
-        old_embedding.index_select(0, index_tensor(cells).to(network.device()));
+    target.old_embedding = old_embedding.index_select(0, index_tensor(cells).to(network.device()));
   return target;
 }
 
 // tokens: the cell's as they are to be trained on, 1 x N. share: 1 / cells of the batch.
 Contribution StageTrainer::Impl::step_of_cell(int64_t cell, const at::Tensor& tokens, double share,
                                               const Control& control) const {
-  const at::Tensor x = options.dropped_tokens > 0 ? network.enter(tokens, control)
-                                                  : enter_cell(view, cell, control);
+  const at::Tensor x =
+      options.dropped_tokens > 0 ? network.enter(tokens, control) : enter_cell(view, cell, control);
   const LossWeights weights{options.label_smoothing, options.distillation, share};
   const auto how = network.trained_kernels() ? contribute_cell : contribute;
   return how(network, x, target_of({cell}), weights, control);
