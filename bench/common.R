@@ -110,6 +110,16 @@ random_classifier <- function(tokens, types) {
   model
 }
 
+# One like it out of a file, as a user would have it.
+saved_classifier <- function(tokens) {
+  file <- tempfile(fileext = ".h5")
+  on.exit(unlink(file))
+  status <- system2(file.path(R.home("bin"), "Rscript"),
+                    shQuote(c(file.path(here, "make_model.R"), "--tokens", tokens, "--file", file)))
+  if (status != 0) stop("No model was made.", call. = FALSE)
+  canal_load(file)
+}
+
 # As canal_prepare() returns them: 1 to 5 for about 15 % of the genes, 0 for the others.
 random_tokens <- function(cells, model) {
   genes <- model@genes

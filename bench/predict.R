@@ -9,7 +9,7 @@ source(file.path(here, "common.R"))
 
 asked <- network_options(cells = 14, `repeat` = 3)
 set.seed(1)
-model <- random_classifier(asked$tokens, paste("type", 1:8))
+model <- saved_classifier(asked$tokens)
 tokens <- random_tokens(asked$cells, model)
 annotate <- function() {
   logits <<- canal_forward(tokens, model, "logits", num_threads = asked$threads,

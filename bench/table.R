@@ -26,12 +26,12 @@ rows <- function(quick) {
   few <- if (quick) c(2, 1) else c(4, 1)
   often <- if (quick) c(1, 1) else c(5, 3)
   list(
-    row("predict", short, "auto", some, often),
-    row("predict", short, "float32", some, often),
-    row("predict", long, "auto", few, c(if (quick) 1 else 3, 1)),
-    row("train", short, "float32", c(28, 14), c(if (quick) 1 else 3, often[2])),
-    row("train", short, "auto", c(28, 14), c(if (quick) 1 else 3, often[2])),
-    row("predict", short, "auto", some, often, env = avx2_only)
+    row("predict", short, "auto", some, often, wanted = 30),
+    row("predict", short, "float32", some, often, wanted = 7),
+    row("predict", long, "auto", few, c(if (quick) 1 else 3, 1), wanted = 50),
+    row("train", short, "float32", c(28, 14), c(if (quick) 1 else 5, often[2]), wanted = 15),
+    row("train", short, "auto", c(28, 14), c(if (quick) 1 else 5, often[2]), wanted = 50),
+    row("predict", short, "auto", some, often, wanted = 4, env = avx2_only)
   )
 }
 
