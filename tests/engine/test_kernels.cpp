@@ -130,6 +130,29 @@ TEST_P(Kernels, forward_as_libtorch) {
   }
 }
 
+TEST_P(Kernels, operators_of_bfloat16_products_as_those_of_float32) {
+  const canal::Control control;
+  canal::Parameters p = random_parameters(GetParam(), 1);
+  const at::Tensor x = random_cell(GetParam());
+  at::Generator generator = canal::make_generator(8);
+  const at::Tensor dy = at::randn(x.sizes(), generator);
+  auto gradients = [&](bool reduced) {
+    const at::Tensor input = x.clone().requires_grad_(true);
+    const at::Tensor weight = p.layers[0].to_k.detach().requires_grad_(true);
+    LayerParameters layer = p.layers[0];
+    layer.to_k = weight;
+    const at::Tensor y =
+        canal::run_layer(layer, input, {canal::Stabiliser::cell, &control, reduced});
+    std::vector<at::Tensor> all = torch::autograd::grad({y}, {input, weight}, {dy});
+    all.push_back(y.detach());
+    return all;
+  };
+  const auto exact = gradients(false), rounded = gradients(true);
+  const double least = 0.1 * dy.norm().item<double>();
+  for (size_t i = 0; i < exact.size(); ++i)
+    EXPECT_LT(relative(rounded[i], exact[i], least), 5e-2) << i;
+}
+
 // Exponents far apart: the reference of the keys' sums has to move, and tokens to vanish.
 TEST_P(Kernels, sharp_attention_as_libtorch) {
   const c10::NoGradGuard no_grad;

@@ -58,7 +58,7 @@ test_that("precisions and kernels that are not there are refused", {
   expect_refused(canal_predict(stage_two_cells()$counts, stage_two(), precision = 32), "argument",
                  "precision")
   expect_refused(with_kernels("abacus", canal_forward(tokens, model)), "input", "precision")
-  expect_refused(with_kernels("libtorch", canal_forward(tokens, model, precision = "bfloat16")),
+  expect_refused(with_kernels("avx2", canal_forward(tokens, model, precision = "bfloat16")),
                  "input", "precision")
 })
 

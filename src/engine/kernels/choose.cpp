@@ -33,17 +33,19 @@ const Tier* named_tier(const Compute& compute) {
 
 const Tier* choose_tier(const Compute& compute) {
   if (compute.device != "cpu") return nullptr;
-  if (compute.kernels == "libtorch") {
-    if (compute.precision == Precision::bfloat16)
-      refuse("bfloat16", "LibTorch's operators run in float32 on a CPU.");
-    return nullptr;
-  }
+  if (compute.kernels == "libtorch") return nullptr;
   if (!compute.kernels.empty()) return named_tier(compute);
   for (const Tier& tier : tiers())
     if (tier.runs_here() && fits(tier, compute.precision)) return &tier;
   if (compute.precision == Precision::bfloat16)
     refuse("bfloat16", "this CPU does not multiply such numbers.");
   return nullptr;
+}
+
+bool reduces_products(const Compute& compute) {
+  if (const Tier* tier = choose_tier(compute)) return tier->reduced;
+  if (compute.device == "cpu") return compute.precision == Precision::bfloat16;
+  return compute.precision != Precision::float32;
 }
 
 std::string kernels_for(const Compute& compute) {

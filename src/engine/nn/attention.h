@@ -17,7 +17,15 @@ enum class Stabiliser {
 struct Pass {
   Stabiliser stabiliser;
   const Control* control;
+  // Products of bfloat16 numbers (summed in float32 by the device), all else in float32: fast on a
+  // GPU, and on a CPU a slow oracle of the tiers that do the same.
+  bool reduced = false;
 };
+
+// x w^T + bias as the pass multiplies. x: B x n x inputs; w: outputs x inputs; bias may be
+// undefined.
+at::Tensor pass_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
+                       const Pass& pass);
 
 // x: B x N x D, normed. Returns B x N x D, before the residual is added.
 at::Tensor attention(const LayerParameters& layer, const at::Tensor& x, const Pass& pass);

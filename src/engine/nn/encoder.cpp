@@ -3,7 +3,6 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
 
 #include "engine/nn/operators.h"
 
@@ -18,8 +17,9 @@ at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor&
 }
 
 // W2 gelu(W1 x), exact (erf) gelu. x: B x N x D.
-at::Tensor feed_forward(const LayerParameters& layer, const at::Tensor& x) {
-  return at::linear(at::gelu(at::linear(x, layer.w1, layer.b1)), layer.w2, layer.b2);
+at::Tensor feed_forward(const LayerParameters& layer, const at::Tensor& x, const Pass& pass) {
+  const at::Tensor hidden = at::gelu(pass_linear(x, layer.w1, layer.b1, pass));  // B x N x F
+  return pass_linear(hidden, layer.w2, layer.b2, pass);
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ at::Tensor embed_tokens(const Parameters& parameters, const at::Tensor& tokens) 
 at::Tensor run_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass) {
   const at::Tensor y = x + attention(layer, norm(x, layer.norm1_weight, layer.norm1_bias), pass);
   pass.control->check();
-  return y + feed_forward(layer, norm(y, layer.norm2_weight, layer.norm2_bias));
+  return y + feed_forward(layer, norm(y, layer.norm2_weight, layer.norm2_bias), pass);
 }
 
 at::Tensor run_layers(const Parameters& parameters, at::Tensor x, int64_t first, int64_t last,

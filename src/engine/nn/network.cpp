@@ -23,6 +23,7 @@ struct Network::Impl {
   NetworkSizes sizes;
   Parameters parameters;
   std::unique_ptr<LayerStack> kernels;  // null: LibTorch's operators
+  bool reduced = false;                 // products of bfloat16 numbers
 };
 
 namespace {
@@ -73,8 +74,8 @@ void forward_by_operators(const Network::Impl& network, const at::Tensor& tokens
                           const std::vector<Output>& outputs, const Control& control, int64_t cell,
                           Pieces& pieces) {
   const Parameters& p = network.parameters;
-  const at::Tensor x =
-      run_layers(p, embed_tokens(p, tokens), 0, network.sizes.depth, {Stabiliser::cell, &control});
+  const at::Tensor x = run_layers(p, embed_tokens(p, tokens), 0, network.sizes.depth,
+                                  {Stabiliser::cell, &control, network.reduced});
   const at::Tensor encodings = final_norm(p, x);
   Classified classified;
   if (network.sizes.types > 0) classified = classify(p.head, encodings);
@@ -154,6 +155,7 @@ Network::Network(Weights weights, const Compute& compute) : impl_(new Impl) {
   const NetworkSizes sizes = sizes_of(weights);
   impl_->sizes = sizes;
   impl_->parameters = to_parameters(std::move(weights), sizes, compute.device);
+  impl_->reduced = reduces_products(compute);
   const Tier* tier = choose_tier(compute);
   if (tier == nullptr) return;
   impl_->kernels.reset(

@@ -85,8 +85,8 @@ void StageNetwork::choose_trainable(const TrainerOptions& options) {
 
 void StageNetwork::make_kernels(const Compute& compute) {
   const Tier* tier = choose_tier(compute);
+  reduced_ = reduces_products(compute);
   if (tier == nullptr) return;
-  reduced_ = tier->reduced;
   if (frozen_layers_ > 0)
     frozen_kernels_.reset(
         new LayerStack(parameters_, sizes_, 0, frozen_layers_, *tier, Keep::nothing));
@@ -103,12 +103,12 @@ at::Tensor StageNetwork::enter(const at::Tensor& tokens, const Control& control)
     frozen_kernels_->forward(x, control);
     return x;
   }
-  return run_layers(parameters_, x, 0, frozen_layers_, {stabiliser_, &control});
+  return run_layers(parameters_, x, 0, frozen_layers_, {stabiliser_, &control, reduced_});
 }
 
 at::Tensor StageNetwork::run_trained(at::Tensor x, const Control& control) const {
   for (int64_t i = frozen_layers_; i < sizes_.depth; ++i)
-    x = stoppable(run_layer(parameters_.layers[i], x, {stabiliser_, &control}), control);
+    x = stoppable(run_layer(parameters_.layers[i], x, {stabiliser_, &control, reduced_}), control);
   return x;
 }
 
@@ -119,8 +119,8 @@ Classified StageNetwork::leave(const at::Tensor& x) const {
 Classified StageNetwork::predict(const at::Tensor& x, const Control& control) const {
   const c10::NoGradGuard no_grad;
   if (!trained_kernels_)
-    return leave(
-        run_layers(parameters_, x, frozen_layers_, sizes_.depth, {Stabiliser::cell, &control}));
+    return leave(run_layers(parameters_, x, frozen_layers_, sizes_.depth,
+                            {Stabiliser::cell, &control, reduced_}));
   const at::Tensor own = x.detach().clone();
   trained_kernels_->forward(own, control);
   return leave(own);
