@@ -105,6 +105,23 @@ TEST_P(GoldenTraining, losses_weights_and_logits_of_the_first_steps) {
   EXPECT_LT(largest_difference(logits, floats(*stage.root.child("logits_after_5_steps"))), 1e-4);
 }
 
+// Products of bfloat16 numbers move the gradients by a few per cent, all layers' products being so:
+// those of the frozen layers, too, where the cells' own stabilisers are used.
+TEST(ReducedTraining, gradients_stay_near_those_of_float32) {
+  if (canal::kernels_for({}) == canal::kernels_for({"cpu", canal::Precision::float32, ""}))
+    GTEST_SKIP() << "this CPU does not multiply bfloat16 numbers";
+  for (const bool batch_stabiliser : {true, false}) {
+    GoldenStage stage;
+    stage.options.batch_stabiliser = batch_stabiliser;
+    const canal::Weights exact = stage.trainer()->gradients();
+    stage.options.compute.precision = canal::Precision::automatic;
+    for (const auto& [name, rounded] : stage.trainer()->gradients()) {
+      const double apart = relative_difference(rounded, *canal::find(exact, name));
+      EXPECT_LT(apart, 0.1) << name << " " << batch_stabiliser;
+    }
+  }
+}
+
 TEST(Trainer, frozen_parameters_stay_as_they_are) {
   GoldenStage stage;
   auto trainer = stage.trainer();
