@@ -29,6 +29,18 @@ cpp_read_h5ad_cells <- function(path, layer, first, last) {
     .Call(`_canalR_cpp_read_h5ad_cells`, path, layer, first, last)
 }
 
+cpp_read_ahead <- function(path, layer, first, last) {
+    .Call(`_canalR_cpp_read_ahead`, path, layer, first, last)
+}
+
+cpp_take_cells <- function(ahead) {
+    .Call(`_canalR_cpp_take_cells`, ahead)
+}
+
+cpp_forget_cells <- function(ahead) {
+    invisible(.Call(`_canalR_cpp_forget_cells`, ahead))
+}
+
 cpp_read_tree <- function(path, place, float32) {
     .Call(`_canalR_cpp_read_tree`, path, place, float32)
 }

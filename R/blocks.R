@@ -20,9 +20,12 @@ run_query <- function(x, model, outputs, assay.type, min_genes, num_threads, com
   chosen <- wanted_genes(model@genes, aligned)
   tell_preparation(c(length(chosen), length(kept$cells)), aligned, kept, verbose)
   progress <- cell_progress(activity, length(kept$cells), verbose)
-  out <- collected_outputs(source$blocks, kept$cells, function(block, cells, done) {
-    tokens <- tokens_of(source$read(block), aligned, cells - block[1] + 1, chosen,
-                        model@config$target_sum, model@config$n_bins, threads)
+  on.exit(source$finish())
+  out <- collected_outputs(source$blocks, kept$cells, function(block, cells, done, following) {
+    counts <- source$read(block)
+    if (length(following)) source$ahead(following)
+    tokens <- tokens_of(counts, aligned, cells - block[1] + 1, chosen, model@config$target_sum,
+                        model@config$n_bins, threads)
     run_network(tokens, model, outputs, num_threads, compute, shifted_progress(progress, done))
   })
   list(cells = source$cells, kept = kept$cells, dropped = kept$dropped, min_genes = kept$min_genes,
@@ -37,7 +40,8 @@ query_rows <- function(query) {
 }
 
 # Where cells come from: their names (`genes`, `cells`), `blocks` (a list of first and last cell),
-# and read(block), the counts of one.
+# read(block), the counts of one; ahead(block) starts to read one that will be asked for next, so
+# that the network need not wait for it, and finish() waits for what was started.
 cell_source <- function(x, assay.type) {
   if (is.character(x)) {
     layer <- h5ad_layer(x, assay.type)
@@ -46,20 +50,34 @@ cell_source <- function(x, assay.type) {
   }
   counts <- cells_of(x, assay.type)$counts
   list(genes = rownames(counts), cells = colnames(counts), blocks = list(c(1, ncol(counts))),
-       read = function(block) counts)
+       read = function(block) counts, ahead = function(block) NULL, finish = function() NULL)
 }
 
 file_source <- function(path, layer, header) {
+  coming <- NULL  # the block that is being read ahead, and the engine's handle of it
   read <- function(block) {
-    slots <- about_h5ad(cpp_read_h5ad_cells(path, layer, block[1], block[2]))
+    slots <- about_h5ad(if (identical(coming$block, block)) {
+      cpp_take_cells(coming$cells)
+    } else {
+      cpp_read_h5ad_cells(path, layer, block[1], block[2])
+    })
+    coming <<- NULL
     h5ad_counts(slots, header$genes, header$cells[block[1]:block[2]])
+  }
+  ahead <- function(block) {
+    coming <<- list(block = block, cells = cpp_read_ahead(path, layer, block[1], block[2]))
+  }
+  finish <- function() {
+    if (!is.null(coming)) cpp_forget_cells(coming$cells)
+    coming <<- NULL
   }
   blocks <- cell_blocks(length(header$cells), cells_in_block(header))
   if (length(blocks) == 1) {
     counts <- read(blocks[[1]])
     read <- function(block) counts
   }
-  list(genes = header$genes, cells = header$cells, blocks = blocks, read = read)
+  list(genes = header$genes, cells = header$cells, blocks = blocks, read = read, ahead = ahead,
+       finish = finish)
 }
 
 # How many cells' counts take about so many bytes, of 12 bytes a value.
@@ -96,19 +114,21 @@ survey_cells <- function(source, vocabulary, threads) {
   c(align_genes(source$genes, source$cells, vocabulary), list(detected = detected))
 }
 
-# Calls run(block, cells, done) with the numbers of the kept cells of each block that has some,
-# `done` of them being behind it, and puts the matrices it returns below one another. One block is
+# Calls run(block, cells, done, following) with the numbers of the kept cells of each block that has
+# some, `done` of them being behind it and the block `following` next (NULL: none), and puts the matrices it returns below one another. One block is
 # run in any case, as it tells what comes out. Rows are written into their place, as binding them at
 # the end would need them twice.
 collected_outputs <- function(blocks, kept, run) {
   cells <- lapply(blocks, function(block) kept[kept >= block[1] & kept <= block[2]])
   used <- if (length(kept)) which(lengths(cells) > 0) else 1
-  out <- run(blocks[[used[1]]], cells[[used[1]]], 0)
+  following <- c(blocks[used[-1]], list(NULL))
+  out <- run(blocks[[used[1]]], cells[[used[1]]], 0, following[[1]])
   if (length(used) == 1) return(out)
   all <- lapply(out, function(part) matrix(0, length(kept), ncol(part)))
   done <- 0
-  for (at in used) {
-    if (at != used[1]) out <- run(blocks[[at]], cells[[at]], done)
+  for (i in seq_along(used)) {
+    at <- used[i]
+    if (i > 1) out <- run(blocks[[at]], cells[[at]], done, following[[i]])
     for (name in names(out)) all[[name]][done + seq_along(cells[[at]]), ] <- out[[name]]
     done <- done + length(cells[[at]])
   }

@@ -99,6 +99,38 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_read_ahead
+Rcpp::XPtr<canal::CellsAhead> cpp_read_ahead(std::string path, std::string layer, double first, double last);
+RcppExport SEXP _canalR_cpp_read_ahead(SEXP pathSEXP, SEXP layerSEXP, SEXP firstSEXP, SEXP lastSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< std::string >::type layer(layerSEXP);
+    Rcpp::traits::input_parameter< double >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< double >::type last(lastSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_read_ahead(path, layer, first, last));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_take_cells
+Rcpp::List cpp_take_cells(Rcpp::XPtr<canal::CellsAhead> ahead);
+RcppExport SEXP _canalR_cpp_take_cells(SEXP aheadSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellsAhead> >::type ahead(aheadSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_take_cells(ahead));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_forget_cells
+void cpp_forget_cells(Rcpp::XPtr<canal::CellsAhead> ahead);
+RcppExport SEXP _canalR_cpp_forget_cells(SEXP aheadSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellsAhead> >::type ahead(aheadSEXP);
+    cpp_forget_cells(ahead);
+    return R_NilValue;
+END_RCPP
+}
 // cpp_read_tree
 SEXP cpp_read_tree(std::string path, std::string place, std::string float32);
 RcppExport SEXP _canalR_cpp_read_tree(SEXP pathSEXP, SEXP placeSEXP, SEXP float32SEXP) {
@@ -464,6 +496,9 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_read_h5ad", (DL_FUNC) &_canalR_cpp_read_h5ad, 2},
     {"_canalR_cpp_h5ad_header", (DL_FUNC) &_canalR_cpp_h5ad_header, 2},
     {"_canalR_cpp_read_h5ad_cells", (DL_FUNC) &_canalR_cpp_read_h5ad_cells, 4},
+    {"_canalR_cpp_read_ahead", (DL_FUNC) &_canalR_cpp_read_ahead, 4},
+    {"_canalR_cpp_take_cells", (DL_FUNC) &_canalR_cpp_take_cells, 1},
+    {"_canalR_cpp_forget_cells", (DL_FUNC) &_canalR_cpp_forget_cells, 1},
     {"_canalR_cpp_read_tree", (DL_FUNC) &_canalR_cpp_read_tree, 3},
     {"_canalR_cpp_write_tree", (DL_FUNC) &_canalR_cpp_write_tree, 2},
     {"_canalR_cpp_list_names", (DL_FUNC) &_canalR_cpp_list_names, 2},

@@ -1,4 +1,5 @@
 // The types that R's external pointers hold; Rcpp's generated code includes this file.
 #pragma once
+#include "engine/h5ad.h"
 #include "engine/network.h"
 #include "engine/trainer.h"

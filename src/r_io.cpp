@@ -56,6 +56,32 @@ Rcpp::List cpp_read_h5ad_cells(std::string path, std::string layer, double first
   });
 }
 
+// Starts to read cells, which cpp_take_cells() gives.
+// [[Rcpp::export(rng = false)]]
+Rcpp::XPtr<canal::CellsAhead> cpp_read_ahead(std::string path, std::string layer, double first,
+                                             double last) {
+  const auto from = static_cast<int64_t>(first);
+  const auto to = static_cast<int64_t>(last);
+  return glue::guarded([&] {
+    return Rcpp::XPtr<canal::CellsAhead>(
+        new canal::CellsAhead(path, layer, from - 1, to - from + 1));
+  });
+}
+
+// Once. The pointer is empty afterwards.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_take_cells(Rcpp::XPtr<canal::CellsAhead> ahead) {
+  return glue::guarded([&] {
+    const canal::AnnDataMatrix matrix = ahead->take();
+    ahead.release();
+    return matrix_slots(matrix);
+  });
+}
+
+// Waits until nothing is read any more.
+// [[Rcpp::export(rng = false)]]
+void cpp_forget_cells(Rcpp::XPtr<canal::CellsAhead> ahead) { ahead.release(); }
+
 // `float32`: "numeric" or "raw", the form of float32 arrays in R.
 // [[Rcpp::export(rng = false)]]
 SEXP cpp_read_tree(std::string path, std::string place, std::string float32) {

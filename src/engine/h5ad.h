@@ -1,6 +1,7 @@
 // Reading AnnData files (`.h5ad`).
 #pragma once
 #include <cstdint>
+#include <future>
 #include <string>
 #include <vector>
 
@@ -41,5 +42,18 @@ AnnDataHeader read_h5ad_header(const std::string& path, const std::string& layer
 // that of these cells alone. Throws Error(input) for cells that are not there.
 AnnDataMatrix read_h5ad_cells(const std::string& path, const std::string& layer, int64_t first,
                               int64_t count);
+
+// The same on a thread of its own, so that the cells are there when they are needed. HDF5 is not
+// made for threads: no file may be read or written until take() has returned or this has ended,
+// which waits.
+class CellsAhead {
+ public:
+  CellsAhead(const std::string& path, const std::string& layer, int64_t first, int64_t count);
+  // Once.
+  AnnDataMatrix take() { return matrix_.get(); }
+
+ private:
+  std::future<AnnDataMatrix> matrix_;
+};
 
 }  // namespace canal

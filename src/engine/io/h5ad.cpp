@@ -96,4 +96,9 @@ AnnDataMatrix read_h5ad_cells(const std::string& path, const std::string& layer,
   });
 }
 
+CellsAhead::CellsAhead(const std::string& path, const std::string& layer, int64_t first,
+                       int64_t count)
+    : matrix_(std::async(std::launch::async,
+                         [=] { return read_h5ad_cells(path, layer, first, count); })) {}
+
 }  // namespace canal

@@ -140,10 +140,10 @@ Compressed read_compressed(const Hdf5File& file, hid_t group, const std::string&
   if (values > most_values) fail_matrix(place, "has more than 2^31 - 1 values");
   matrix.indices = read_slice(file, group, "indices", start, values);
   matrix.values = read_slice(file, group, "data", start, values);
-  for (size_t i = 0; i < static_cast<size_t>(values); ++i) {
-    const int64_t index = integer_at(matrix.indices, i);
-    if (index < 0 || index >= matrix.minor) fail_matrix(place, "has an index beyond its shape");
-  }
+  with_integers(matrix.indices, [&](const auto& indices) {
+    for (const int64_t index : indices)
+      if (index < 0 || index >= matrix.minor) fail_matrix(place, "has an index beyond its shape");
+  });
   return matrix;
 }
 
@@ -188,16 +188,14 @@ AnnDataMatrix tidied(AnnDataMatrix matrix) {
 AnnDataMatrix from_rows(const Compressed& matrix) {
   AnnDataMatrix out{matrix.major, matrix.minor, {}, {}, {}};
   const int64_t start = integer_at(matrix.starts, 0);
-  out.starts.reserve(value_count(matrix.starts));
-  out.gene.reserve(value_count(matrix.indices));
-  out.value.reserve(value_count(matrix.indices));
-  for (size_t i = 0; i < value_count(matrix.starts); ++i) {
-    out.starts.push_back(static_cast<int32_t>(integer_at(matrix.starts, i) - start));
-  }
-  for (size_t i = 0; i < value_count(matrix.indices); ++i) {
-    out.gene.push_back(static_cast<int32_t>(integer_at(matrix.indices, i)));
-    out.value.push_back(number_at(matrix.values, i));
-  }
+  with_integers(matrix.starts, [&](const auto& starts) {
+    out.starts.reserve(starts.size());
+    for (const int64_t at : starts) out.starts.push_back(static_cast<int32_t>(at - start));
+  });
+  with_integers(matrix.indices,
+                [&](const auto& genes) { out.gene.assign(genes.begin(), genes.end()); });
+  with_numbers(matrix.values,
+               [&](const auto& values) { out.value.assign(values.begin(), values.end()); });
   return out;
 }
 
