@@ -114,10 +114,10 @@ survey_cells <- function(source, vocabulary, threads) {
   c(align_genes(source$genes, source$cells, vocabulary), list(detected = detected))
 }
 
-# Calls run(block, cells, done, following) with the numbers of the kept cells of each block that has
-# some, `done` of them being behind it and the block `following` next (NULL: none), and puts the matrices it returns below one another. One block is
-# run in any case, as it tells what comes out. Rows are written into their place, as binding them at
-# the end would need them twice.
+# Calls run(block, cells, done, following) with the numbers of the kept cells of each block that
+# has some, `done` of them being behind it and the block `following` next (NULL: none), and puts
+# the matrices it returns below one another. One block is run in any case, as it tells what comes
+# out. Rows are written into their place, as binding them at the end would need them twice.
 collected_outputs <- function(blocks, kept, run) {
   cells <- lapply(blocks, function(block) kept[kept >= block[1] & kept <= block[2]])
   used <- if (length(kept)) which(lengths(cells) > 0) else 1

@@ -17,8 +17,8 @@
 #' @param precision Numbers that the network's products are computed with. `"float32"`;
 #'   `"bfloat16"`: products of numbers with 8 bits of precision, everything else (sums, norms,
 #'   softmax) in float32, about twice as fast on CPUs that multiply such numbers and an error on
-#'   others; `"auto"`: `"bfloat16"` on such CPUs, else `"float32"`. The answer to one choice is always
-#'   the same; confidences of the two differ by less than 0.02.
+#'   others; `"auto"`: `"bfloat16"` on such CPUs, else `"float32"`. The answer to one choice is
+#'   always the same; confidences of the two differ by less than 0.02.
 #' @param seed Seed of CANAL's mixtures, used with `novelty = "canal"` only.
 #'
 #' @details

@@ -32,11 +32,11 @@
 #' @param num_threads Threads; `NULL` for every core this process may use.
 #' @param device `"cpu"`, or `"cuda"` where LibTorch has it.
 #' @param precision Numbers that products are computed with, see [canal_predict()].
-#' @param cache What frozen layers make of a cell is the same in every epoch, so it is kept: `"auto"`
-#'   uses half of the memory that is free, a number is that many bytes; what is more goes to a file in
-#'   [tempdir()] that is gone with the session. `FALSE` computes it anew every time. A cell takes N x
-#'   `dim` numbers of four bytes, or two where products are in bfloat16. Without frozen layers
-#'   (`trainable = "all"`) there is nothing to keep.
+#' @param cache What frozen layers make of a cell is the same in every epoch, so it is kept:
+#'   `"auto"` uses half of the memory that is free, a number is that many bytes; what is more goes
+#'   to a file in [tempdir()] that is gone with the session. `FALSE` computes it anew every time. A
+#'   cell takes N x `dim` numbers of four bytes, or two where products are in bfloat16. Without
+#'   frozen layers (`trainable = "all"`) there is nothing to keep.
 #' @param verbose Show progress and say what was done.
 #' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
 #' @param min_genes Leave out cells with fewer detected genes, see [canal_prepare()].

@@ -1,8 +1,8 @@
 # What network computes: precision, kernels, and what is kept of frozen layers.
 
 with_kernels <- function(name, code) {
-  before <- Sys.getenv("CANALR_KERNELS", NA)
-  on.exit(if (is.na(before)) Sys.unsetenv("CANALR_KERNELS") else Sys.setenv(CANALR_KERNELS = before))
+  before <- Sys.getenv("CANALR_KERNELS")  # empty is as good as not set
+  on.exit(Sys.setenv(CANALR_KERNELS = before))
   Sys.setenv(CANALR_KERNELS = name)
   code
 }
