@@ -157,6 +157,14 @@ cpp_validate <- function(trainer, tokens, labels0) {
     .Call(`_canalR_cpp_validate`, trainer, tokens, labels0)
 }
 
+cpp_cache_problem <- function(trainer) {
+    .Call(`_canalR_cpp_cache_problem`, trainer)
+}
+
+cpp_release_trainer <- function(trainer) {
+    invisible(.Call(`_canalR_cpp_release_trainer`, trainer))
+}
+
 cpp_keep_best <- function(trainer) {
     invisible(.Call(`_canalR_cpp_keep_best`, trainer))
 }

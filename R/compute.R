@@ -7,7 +7,8 @@ compute_on <- function(device, precision, call = sys.call(-1)) {
   check_device(device)
   check_choice(precision, precisions, "precision", call = call)
   compute <- list(device = device, precision = precision, kernels = Sys.getenv("CANALR_KERNELS"))
-  kernels <- about_argument("precision", "a precision that this machine has",
-                            cpp_kernels(compute), call = call)
-  c(compute, list(name = paste(device, kernels)))
+  found <- about_argument("precision", "a precision that this machine has", cpp_kernels(compute),
+                          call = call)
+  # Native networks are kept by this name, and results tell it.
+  c(compute, list(name = paste(c(device, found), collapse = " ")))
 }

@@ -30,6 +30,6 @@ canal_embed <- function(x, model, num_threads = NULL, device = "cpu", precision 
   embedding <- query$out[[1]]
   if (nrow(query$dropped)) embedding <- embedding[query_rows(query), , drop = FALSE]
   dimnames(embedding) <- list(query$cells, paste0("canal_", seq_len(ncol(embedding))))
-  with_cell_results(x, NULL, embedding = embedding,
-                    record = list(embedding = model_record(model, list(width = ncol(embedding)))))
+  record <- model_record(model, list(width = ncol(embedding), computed = compute$name))
+  with_cell_results(x, NULL, embedding = embedding, record = list(embedding = record))
 }

@@ -70,7 +70,7 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
   call <- novelty_calls(model, query$out, novelty, threshold, temperature, seed, compute)
   results <- cell_results(query, model, call, probabilities)
   parameters <- list(novelty = novelty, threshold = call$threshold, temperature = temperature,
-                     min_genes = query$min_genes, seed = seed,
+                     min_genes = query$min_genes, seed = seed, computed = compute$name,
                      assay.type = assay.type, cells = length(query$kept),
                      dropped = nrow(query$dropped))
   with_cell_results(x, results, record = model_record(model, parameters))
@@ -91,6 +91,7 @@ novelty_calls <- function(model, out, novelty, threshold, temperature, seed, com
   best <- max.col(out$logits, ties.method = "first")
   call <- list(label = model@labels[best], probability = probability,
                confidence = probability[cbind(seq_along(best), best)])
+  call$label[!is.finite(call$confidence)] <- NA
   call$score <- 1 - call$confidence
   unsure <- FALSE
   if (novelty == "threshold") {
@@ -121,6 +122,7 @@ cell_results <- function(query, model, call, probabilities) {
   place <- query_rows(query)
   reason <- rep(NA_character_, length(query$cells))
   reason[is.na(place)] <- query$dropped$reason
+  reason[!is.na(place) & !is.finite(call$confidence[place])] <- "network output not finite"
   results <- data.frame(
     canal_label = call$label[place], canal_confidence = call$confidence[place],
     canal_novelty = call$score[place], canal_reason = reason, row.names = query$cells

@@ -64,8 +64,9 @@ run_epochs <- function(stage, settings) {
     run$stopped <- "interrupt"
     return(run)
   }
+  on.exit(cpp_release_trainer(trainer))
   progress <- epoch_progress(stage, settings)
-  on.exit(progress$close())
+  on.exit(progress$close(), add = TRUE)
   rates <- learning_rates(settings$epochs, settings$learning_rate, stage$model@config)
   for (epoch in seq_along(rates)) {
     outcome <- run_epoch(trainer, stage, rates[epoch], progress)
@@ -81,7 +82,15 @@ run_epochs <- function(stage, settings) {
     }
   }
   run$weights <- cpp_best_weights(trainer)
+  tell_cache(cpp_cache_problem(trainer))
   run
+}
+
+# The stage was trained all the same, only slower.
+tell_cache <- function(problem) {
+  if (!nzchar(problem)) return(invisible())
+  canal_warn("cache", "cache", "room to keep what the frozen layers make of the cells", problem,
+             "Give it more memory, or set TMPDIR before R starts.", call = NULL)
 }
 
 has_validation <- function(stage) length(stage$validate$types) > 0
@@ -221,7 +230,8 @@ stage_record <- function(stage, run, model, number, accuracy, seconds, settings)
        epochs = nrow(run$losses), best_epoch = run$best_epoch,
        best_accuracy = run$best_accuracy, accuracy = c(accuracy, numeric()), seconds = seconds,
        stopped = run$stopped, losses = run$losses, seed = settings$seed,
-       settings = settings[c("epochs", "batch_size", "learning_rate", "lambda", "bank_size",
-                             "patience", "validation", "label_smoothing", "trainable",
-                             "redraw_interval")])
+       settings = c(settings[c("epochs", "batch_size", "learning_rate", "lambda", "bank_size",
+                               "patience", "validation", "label_smoothing", "trainable",
+                               "redraw_interval")],
+                    list(computed = settings$compute$name)))
 }

@@ -33,10 +33,11 @@
 #' @param device `"cpu"`, or `"cuda"` where LibTorch has it.
 #' @param precision Numbers that products are computed with, see [canal_predict()].
 #' @param cache What frozen layers make of a cell is the same in every epoch, so it is kept:
-#'   `"auto"` uses half of the memory that is free, a number is that many bytes; what is more goes
-#'   to a file in [tempdir()] that is gone with the session. `FALSE` computes it anew every time. A
-#'   cell takes N x `dim` numbers of four bytes, or two where products are in bfloat16. Without
-#'   frozen layers (`trainable = "all"`) there is nothing to keep.
+#'   `"auto"` uses half of the memory that is free, a number is that many bytes; what is more goes to
+#'   a file in [tempdir()] that is gone with the stage. `FALSE` computes it anew every time. A cell
+#'   takes N x `dim` numbers of four bytes, or two where products are in bfloat16. Where tokens are
+#'   dropped in training (`dropped_tokens`, the compact preset), a training cell is another one in
+#'   every step, and only held-out cells are kept. With `trainable = "all"` nothing is frozen.
 #' @param verbose Show progress and say what was done.
 #' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
 #' @param min_genes Leave out cells with fewer detected genes, see [canal_prepare()].
@@ -128,7 +129,7 @@ cache_options <- function(cache, call = sys.call(-1)) {
     canal_abort("argument", "cache", "\"auto\", a number of bytes, or FALSE", describe_value(cache),
                 call = call)
   }
-  list(enabled = TRUE, memory = cache, folder = tempdir())
+  list(enabled = TRUE, memory = min(cache, 2^62), folder = tempdir())
 }
 
 # Tokens and types of the cells that can be trained on.

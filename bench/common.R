@@ -66,7 +66,9 @@ machine_text <- function() {
 }
 
 # What the engine takes for a precision.
-kernels <- function(precision) canalR:::cpp_kernels(canalR:::compute_on("cpu", precision))
+kernels <- function(precision) {
+  paste(canalR:::cpp_kernels(canalR:::compute_on("cpu", precision)), collapse = ", ")
+}
 
 # The most memory this process ever held, in MB; NA where the system does not tell.
 peak_memory <- function() {

@@ -131,7 +131,7 @@ markdown <- function(table) {
 
 # Benchmarks with a table of their own, where they exist, and their options for a trial.
 others <- function(quick) {
-  trial <- list(prepare.R = c("--cells", "2000", "--repeat", "1"), scale.R = character())
+  trial <- list(prepare.R = c("--cells", "2000", "--repeat", "1"), scale.R = c("--cells", "5000", "--memory", "5000"))
   found <- Filter(function(name) file.exists(file.path(here, name)), names(trial))
   unlist(lapply(found, function(name) {
     c("", sprintf("## bench/%s", name), "", "```", script(name, if (quick) trial[[name]]), "```")

@@ -411,7 +411,7 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_kernels
-std::string cpp_kernels(Rcpp::List compute);
+Rcpp::CharacterVector cpp_kernels(Rcpp::List compute);
 RcppExport SEXP _canalR_cpp_kernels(SEXP computeSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
@@ -466,6 +466,25 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type labels0(labels0SEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_validate(trainer, tokens, labels0));
     return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cache_problem
+std::string cpp_cache_problem(Rcpp::XPtr<canal::StageTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cache_problem(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::StageTrainer> >::type trainer(trainerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cache_problem(trainer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_release_trainer
+void cpp_release_trainer(Rcpp::XPtr<canal::StageTrainer> trainer);
+RcppExport SEXP _canalR_cpp_release_trainer(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::StageTrainer> >::type trainer(trainerSEXP);
+    cpp_release_trainer(trainer);
+    return R_NilValue;
 END_RCPP
 }
 // cpp_keep_best
@@ -528,6 +547,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_trainer", (DL_FUNC) &_canalR_cpp_trainer, 5},
     {"_canalR_cpp_train_epoch", (DL_FUNC) &_canalR_cpp_train_epoch, 4},
     {"_canalR_cpp_validate", (DL_FUNC) &_canalR_cpp_validate, 3},
+    {"_canalR_cpp_cache_problem", (DL_FUNC) &_canalR_cpp_cache_problem, 1},
+    {"_canalR_cpp_release_trainer", (DL_FUNC) &_canalR_cpp_release_trainer, 1},
     {"_canalR_cpp_keep_best", (DL_FUNC) &_canalR_cpp_keep_best, 1},
     {"_canalR_cpp_best_weights", (DL_FUNC) &_canalR_cpp_best_weights, 1},
     {NULL, NULL, 0}

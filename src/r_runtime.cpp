@@ -27,10 +27,15 @@ Rcpp::List cpp_blas_report() {
   });
 }
 
-// The kernels that compute_on() stands for on this machine.
+// What compute_on() stands for on this machine: the kernels, and the numbers that they multiply.
 // [[Rcpp::export(rng = false)]]
-std::string cpp_kernels(Rcpp::List compute) {
-  return glue::guarded([&] { return canal::kernels_for(glue::compute_from_r(compute)); });
+Rcpp::CharacterVector cpp_kernels(Rcpp::List compute) {
+  return glue::guarded([&] {
+    const canal::Compute asked = glue::compute_from_r(compute);
+    return Rcpp::CharacterVector::create(
+        Rcpp::_["kernels"] = canal::kernels_for(asked),
+        Rcpp::_["numbers"] = canal::reduces_products(asked) ? "bfloat16" : "float32");
+  });
 }
 
 // Bytes.

@@ -98,6 +98,16 @@ SEXP cpp_validate(Rcpp::XPtr<canal::StageTrainer> trainer, Rcpp::RawMatrix token
                             Rcpp::_["predicted0"] = Rcpp::wrap(validation.predicted));
 }
 
+// "" where all is well.
+// [[Rcpp::export(rng = false)]]
+std::string cpp_cache_problem(Rcpp::XPtr<canal::StageTrainer> trainer) {
+  return glue::guarded([&] { return trainer->cache_problem(); });
+}
+
+// Gives back memory and files now: R knows nothing of their size and may wait long to collect them.
+// [[Rcpp::export(rng = false)]]
+void cpp_release_trainer(Rcpp::XPtr<canal::StageTrainer> trainer) { trainer.release(); }
+
 // [[Rcpp::export(rng = false)]]
 void cpp_keep_best(Rcpp::XPtr<canal::StageTrainer> trainer) {
   glue::guarded([&] { trainer->keep_best(); });

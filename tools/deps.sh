@@ -13,7 +13,8 @@ demo_packages=(
 )
 test_packages=("${demo_packages[@]}" cmake libgtest-dev
   r-cran-testthat r-cran-seurat r-cran-knitr r-cran-rmarkdown)
-bench_packages=("${demo_packages[@]}" python3 python3-torch)
+bench_packages=("${demo_packages[@]}" python3 python3-torch python3-h5py r-bioc-scuttle r-bioc-scran
+  r-cran-seurat)
 lint_packages=("${test_packages[@]}" clang-format r-cran-lintr r-cran-roxygen2)
 
 case "${1:-}" in

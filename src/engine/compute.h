@@ -21,6 +21,9 @@ struct Compute {
 // where this machine or this build does not have what was asked for.
 std::string kernels_for(const Compute& compute);
 
+// Whether its products are of bfloat16 numbers, else of float32.
+bool reduces_products(const Compute& compute);
+
 // All that this machine can run, the fastest first, "libtorch" last.
 std::vector<std::string> available_kernels();
 

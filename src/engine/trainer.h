@@ -21,8 +21,8 @@ enum class Trainable {
 // Where the frozen layers' output of every cell is kept between epochs.
 struct CacheOptions {
   bool enabled = false;
-  int64_t memory = 0;           // bytes; what is more goes to a file
-  std::string folder = "/tmp";  // for that file
+  int64_t memory = 0;  // bytes; what is more goes to a file
+  std::string folder;  // for that file
 };
 
 struct TrainerOptions {
@@ -69,6 +69,9 @@ class StageTrainer {
   // One epoch over a fresh permutation of the cells (or their given order).
   Losses train_epoch(double learning_rate, bool shuffle, Control& control);
   Validation validate(const StageData& data, Control& control) const;
+
+  // Why not everything is kept that CacheOptions allow; "" where it is.
+  std::string cache_problem() const;
 
   Weights weights() const;
   // Gradients of the first batch at the present weights, by published name; changes nothing.

@@ -7,6 +7,9 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
+#include <limits>
+
 #include "amx_emulated.h"
 #include "engine/kernels/kernel.h"
 #include "engine/nn/encoder.h"
@@ -167,11 +170,6 @@ TEST_P(Kernels, sharp_attention_as_libtorch) {
   }
 }
 
-struct NamedGradient {
-  const char* name;
-  at::Tensor value;
-};
-
 canal::LayerGradients places(LayerParameters& g) {
   auto data = [](at::Tensor& tensor) { return tensor.data_ptr<float>(); };
   return {data(g.norm1_weight), data(g.norm1_bias), nullptr,        data(g.to_q),
@@ -194,6 +192,33 @@ std::vector<std::pair<const char*, at::Tensor*>> learned(LayerParameters& w) {
           {"b1", &w.b1},
           {"w2", &w.w2},
           {"b2", &w.b2}};
+}
+
+// One value that is no number in a parameter: what comes out is no number in the same places as by
+// LibTorch's operators, and the next cell on the same pass is well.
+TEST_P(Kernels, what_is_no_number_stays_none) {
+  const c10::NoGradGuard no_grad;
+  const canal::Control control;
+  const at::Tensor x = random_cell(GetParam());
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const double value : {std::nan(""), infinity, -infinity}) {
+    // With one channel or one feature infinities meet in another order.
+    if (GetParam().features == 1 && !std::isnan(value)) continue;
+    LayerParameters shapes = random_parameters(GetParam(), 1).layers[0];
+    for (size_t i = 0; i < learned(shapes).size(); ++i) {
+      canal::Parameters p = random_parameters(GetParam(), 1);
+      auto [name, tensor] = learned(p.layers[0])[i];
+      tensor->view({-1})[0] = value;
+      const at::Tensor expected =
+          canal::run_layers(p, x, 0, 1, {canal::Stabiliser::cell, &control}).isnan();
+      for (const canal::Tier& tier : tiers_here()) {
+        if (tier.reduced) continue;  // they overflow elsewhere
+        const canal::LayerStack stack(p, sizes_of(GetParam(), 1), 0, 1, tier, canal::Keep::nothing);
+        EXPECT_TRUE(through(stack, x).isnan().equal(expected))
+            << tier.name << " " << name << " " << value;
+      }
+    }
+  }
 }
 
 TEST_P(Kernels, gradients_as_libtorch) {

@@ -8,7 +8,7 @@ with_kernels <- function(name, code) {
 }
 
 has_bfloat16 <- function() {
-  !identical(cpp_kernels(compute_on("cpu", "auto")), cpp_kernels(compute_on("cpu", "float32")))
+  cpp_kernels(compute_on("cpu", "auto"))[["numbers"]] == "bfloat16"
 }
 
 test_that("labels and confidences of both precisions agree", {
@@ -51,6 +51,18 @@ test_that("a prediction does not depend on threads or on its batch, in any preci
   }
 })
 
+test_that("a model's networks of both precisions are kept apart, and results tell theirs", {
+  cells <- stage_two_cells()
+  kept <- function(precision) {
+    with_kernels("libtorch", predict_quietly(cells$counts, stage_two(), precision = precision))
+  }
+  exact <- kept("float32")
+  expect_false(identical(kept("bfloat16")$canal_confidence, exact$canal_confidence))
+  expect_identical(kept("float32")$canal_confidence, exact$canal_confidence)
+  expect_identical(S4Vectors::metadata(exact)$canal$parameters$computed, "cpu libtorch float32")
+  expect_match(last_record(stage_two())$settings$computed, "^cpu [a-z0-9_]+ (bfloat16|float32)$")
+})
+
 test_that("precisions and kernels that are not there are refused", {
   tokens <- golden_array("stage1/tokens")
   model <- golden_model("canal_stage1.pth")
@@ -87,6 +99,42 @@ test_that("what is kept of the frozen layers changes nothing", {
   expect_length(list.files(tempdir(), "canalR-cache"), 0)
 })
 
+test_that("a cache that cannot be written costs time and nothing else", {
+  nowhere <- function(cache, ...) list(enabled = TRUE, memory = 0, folder = "/nonexistent")
+  expect_warning(model <- with_binding("cache_options", nowhere, train_frozen(precision = "float32")),
+                 "could not be made", class = "canalR_warning_cache")
+  expect_identical(model@weights, train_frozen(cache = FALSE, precision = "float32")@weights)
+})
+
+test_that("files of a stage are closed when it ends", {
+  skip_if_not(dir.exists("/proc/self/fd"))
+  train_frozen(cache = 0)
+  open_files <- Sys.readlink(list.files("/proc/self/fd", full.names = TRUE))
+  expect_false(any(grepl("canalR-cache", open_files)))
+})
+
+test_that("dropped tokens go around what is kept", {
+  start <- frozen_start()
+  start@config$dropped_tokens <- 0.7
+  trained <- function(cache) {
+    train_quietly(stage_two_cells(), start, epochs = 2, trainable = "stage", cache = cache,
+                  precision = "float32")
+  }
+  expect_identical(trained("auto")@weights, trained(FALSE)@weights)
+  expect_false(identical(trained("auto")@weights, train_frozen(precision = "float32")@weights))
+})
+
+test_that("a label that the network's numbers do not bear is none, with a reason", {
+  model <- stage_two()
+  weights <- model@weights
+  bytes <- weights[["to_out.fc3.bias"]]
+  bytes[1:4] <- as.raw(c(0, 0, 0x80, 0x7f))  # infinity
+  weights[["to_out.fc3.bias"]] <- bytes
+  result <- predict_quietly(stage_two_cells()$counts, with_weights(model, weights))
+  expect_true(all(is.na(result$canal_label)))
+  expect_true(all(result$canal_reason == "network output not finite"))
+})
+
 test_that("redrawn features are not met by what was kept of the old ones", {
   cached <- train_frozen(redraw_interval = 1, precision = "float32")
   plain <- train_frozen(redraw_interval = 1, precision = "float32", cache = FALSE)
@@ -107,6 +155,7 @@ test_that("training in reduced precision learns as well, and repeats itself", {
 })
 
 test_that("the size of the cache is a number of bytes", {
+  expect_identical(cache_options(Inf)$memory, 2^62)
   for (cache in list(TRUE, -1, "all", NULL, c(1, 2), NA)) {
     expect_refused(train_frozen(cache = cache), "argument", "cache")
   }

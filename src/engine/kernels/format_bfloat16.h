@@ -32,7 +32,9 @@ struct Bfloat16Pairs {
   }
   static constexpr int64_t along_items(int64_t numbers) { return numbers / group; }
 
-  static Item pack(float a, float b) { return to_bits(a) | static_cast<Item>(to_bits(b)) << 16; }
+  static Item pack(float a, float b) {
+    return to_bfloat16(a) | static_cast<Item>(to_bfloat16(b)) << 16;
+  }
   CANAL_KERNEL static Vec rounded(Vec a) {
     return widened(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a)));
   }
@@ -40,13 +42,6 @@ struct Bfloat16Pairs {
  private:
   CANAL_KERNEL static Vec widened(__m256i a) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));
-  }
-  // To the nearest, ties to even; NaN stays NaN.
-  static uint16_t to_bits(float a) {
-    uint32_t bits;
-    std::memcpy(&bits, &a, sizeof bits);
-    if (a != a) return static_cast<uint16_t>(bits >> 16 | 0x40);
-    return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
   }
 };
 

@@ -24,7 +24,8 @@ CANAL_KERNEL Moments<Format> moments(const float* x, int64_t dim, int64_t stride
   }
   const auto variance =
       S::fma(squares, S::broadcast(1.0f / static_cast<float>(dim)), S::broadcast(norm_eps));
-  return {mean, S::broadcast(1.0f) / S::sqrt(variance)};
+  // An infinite variance is no scale: inf - inf makes it NaN, where 1 / inf would hide it as 0.
+  return {mean, S::broadcast(1.0f) / S::sqrt(variance) + (variance - variance)};
 }
 
 // x: D x block, of which `tokens` are normed, whole vectors. put(d, t, a, b) is given channels d

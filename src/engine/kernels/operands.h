@@ -13,9 +13,6 @@ template <class Item>
 struct Columns {
   Item* data;
   int64_t stride;  // columns from one row (or pair of rows) of the depth to the next
-
-  Columns from(int64_t column) const { return {data + column, stride}; }
-  Columns below(int64_t items) const { return {data + items * stride, stride}; }
 };
 
 template <class Item>

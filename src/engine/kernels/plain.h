@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "engine/kernels/bfloat16.h"
 #include "engine/kernels/buffer.h"
 #include "engine/kernels/kernel.h"
 #include "engine/kernels/operands.h"

@@ -13,6 +13,7 @@ struct Avx2 {
   CANAL_KERNEL static Vec broadcast(float a) { return _mm256_set1_ps(a); }
   CANAL_KERNEL static Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }  // a b + c
   CANAL_KERNEL static Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
+  CANAL_KERNEL static Vec min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
   CANAL_KERNEL static Vec sqrt(Vec a) { return _mm256_sqrt_ps(a); }
   CANAL_KERNEL static Vec abs(Vec a) { return _mm256_andnot_ps(broadcast(-0.0f), a); }
   // |a| with the sign of b, for a >= 0.
@@ -24,7 +25,6 @@ struct Avx2 {
   }
   // a 2^n, n whole; 2^-126 stands for all that is smaller.
   CANAL_KERNEL static Vec scale(Vec a, Vec n) {
-    // The order of the operands lets NaN through.
     const Vec bounded = _mm256_min_ps(broadcast(127.0f), _mm256_max_ps(broadcast(-126.0f), n));
     const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(bounded), _mm256_set1_epi32(127));
     return a * _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));

@@ -13,6 +13,7 @@ struct Avx512 {
   CANAL_KERNEL static Vec broadcast(float a) { return _mm512_set1_ps(a); }
   CANAL_KERNEL static Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }  // a b + c
   CANAL_KERNEL static Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+  CANAL_KERNEL static Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
   CANAL_KERNEL static Vec sqrt(Vec a) { return _mm512_sqrt_ps(a); }
   CANAL_KERNEL static Vec abs(Vec a) { return _mm512_abs_ps(a); }
   // |a| with the sign of b, for a >= 0.

@@ -14,6 +14,7 @@ struct Neon {
   CANAL_KERNEL static Vec broadcast(float a) { return vdupq_n_f32(a); }
   CANAL_KERNEL static Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }  // a b + c
   CANAL_KERNEL static Vec max(Vec a, Vec b) { return vmaxq_f32(a, b); }
+  CANAL_KERNEL static Vec min(Vec a, Vec b) { return vminq_f32(a, b); }
   CANAL_KERNEL static Vec sqrt(Vec a) { return vsqrtq_f32(a); }
   CANAL_KERNEL static Vec abs(Vec a) { return vabsq_f32(a); }
   // |a| with the sign of b, for a >= 0.

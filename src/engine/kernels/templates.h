@@ -14,6 +14,8 @@
 #include "engine/kernels/combine.h"
 #include "engine/kernels/residual.h"
 //
+#include "engine/kernels/backward_room.h"
+//
 #include "engine/kernels/backward.h"
 //
 #include "engine/kernels/encoder.h"

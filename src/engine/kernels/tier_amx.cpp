@@ -91,8 +91,16 @@ struct AmxTiles {
 
 }  // namespace
 
-Tier amx_tier() { return {"amx", true, has_amx, make_encoder<AmxBfloat16<AmxTiles>>}; }
+template std::unique_ptr<EncoderKernel> make_encoder<AmxBfloat16<AmxTiles>>(
+    const LayerSizes&, const std::vector<LayerView>&, Keep);
 
 }  // namespace canal
 CANAL_TARGET_END
+
+// Outside the region: this runs on every CPU.
+namespace canal {
+
+Tier amx_tier() { return {"amx", true, has_amx, make_encoder<AmxBfloat16<AmxTiles>>}; }
+
+}  // namespace canal
 #endif

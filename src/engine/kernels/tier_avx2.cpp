@@ -10,6 +10,14 @@ CANAL_TARGET_BEGIN("avx2,fma")
 #include "engine/kernels/templates.h"
 
 namespace canal {
+template std::unique_ptr<EncoderKernel> make_encoder<Float32<Avx2>>(const LayerSizes&,
+                                                                    const std::vector<LayerView>&,
+                                                                    Keep);
+}  // namespace canal
+CANAL_TARGET_END
+
+// Outside the region: these run on every CPU.
+namespace canal {
 
 Tier avx2_tier() {
   return {"avx2", false,
@@ -18,5 +26,4 @@ Tier avx2_tier() {
 }
 
 }  // namespace canal
-CANAL_TARGET_END
 #endif

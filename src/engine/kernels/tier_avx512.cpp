@@ -10,6 +10,14 @@ CANAL_TARGET_BEGIN("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
 #include "engine/kernels/templates.h"
 
 namespace canal {
+template std::unique_ptr<EncoderKernel> make_encoder<Float32<Avx512>>(const LayerSizes&,
+                                                                      const std::vector<LayerView>&,
+                                                                      Keep);
+}  // namespace canal
+CANAL_TARGET_END
+
+// Outside the region: these run on every CPU.
+namespace canal {
 
 Tier avx512_tier() {
   return {"avx512", false,
@@ -22,5 +30,4 @@ Tier avx512_tier() {
 }
 
 }  // namespace canal
-CANAL_TARGET_END
 #endif

@@ -12,6 +12,13 @@ CANAL_TARGET_BEGIN("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")
 #include "engine/kernels/format_bfloat16.h"
 
 namespace canal {
+template std::unique_ptr<EncoderKernel> make_encoder<Bfloat16>(const LayerSizes&,
+                                                               const std::vector<LayerView>&, Keep);
+}  // namespace canal
+CANAL_TARGET_END
+
+// Outside the region: these run on every CPU.
+namespace canal {
 
 Tier avx512_bf16_tier() {
   return {"avx512_bf16", true,
@@ -24,5 +31,4 @@ Tier avx512_bf16_tier() {
 }
 
 }  // namespace canal
-CANAL_TARGET_END
 #endif

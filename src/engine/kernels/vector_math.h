@@ -9,6 +9,8 @@ template <class Format>
 CANAL_KERNEL typename Format::Vec exp2_of(typename Format::Vec t) {
   using S = typename Format::Simd;
   using Vec = typename Format::Vec;
+  // -inf would be NaN in f. NaN passes: max gives its second operand then.
+  t = S::max(S::broadcast(-1000.0f), t);
   const Vec n = S::round(t), f = t - n;
   Vec p;
   if constexpr (Format::reduced) {
@@ -33,7 +35,8 @@ template <class Format>
 CANAL_KERNEL typename Format::Vec normal_cdf(typename Format::Vec x, typename Format::Vec& bell) {
   using S = typename Format::Simd;
   using Vec = typename Format::Vec;
-  const Vec z = S::abs(x) * S::broadcast(0.707106781f);
+  // Beyond 10 Phi is 0 or 1, and infinity has no reciprocal to go on with. NaN passes.
+  const Vec z = S::min(S::broadcast(10.0f), S::abs(x) * S::broadcast(0.707106781f));
   const Vec t = S::reciprocal(S::fma(z, S::broadcast(0.3275911f), S::broadcast(1.0f)));
   Vec p = S::fma(S::broadcast(1.061405429f), t, S::broadcast(-1.453152027f));
   p = S::fma(p, t, S::broadcast(1.421413741f));
@@ -49,15 +52,6 @@ template <class Format>
 CANAL_KERNEL typename Format::Vec gelu_of(typename Format::Vec x) {
   typename Format::Vec bell;
   return x * normal_cdf<Format>(x, bell);
-}
-
-// d gelu / dx = Phi(x) + x phi(x).
-template <class Format>
-CANAL_KERNEL typename Format::Vec gelu_slope(typename Format::Vec x) {
-  using S = typename Format::Simd;
-  typename Format::Vec bell;
-  const typename Format::Vec cdf = normal_cdf<Format>(x, bell);
-  return S::fma(x * S::broadcast(0.398942280f), bell, cdf);
 }
 
 }  // namespace canal

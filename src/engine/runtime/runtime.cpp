@@ -34,12 +34,35 @@ RuntimeInfo runtime_info() {
   return {TORCH_VERSION, hdf5_version(), blas_functions().kind, core_count(), at::hasCUDA()};
 }
 
-int64_t free_memory() {
+namespace {
+
+// A number in a file of the system; -1 where there is none ("max" included).
+int64_t number_in(const char* path) {
+  std::ifstream file(path);
+  int64_t number = -1;
+  return file >> number ? number : -1;
+}
+
+// What a container's limit leaves; -1 without one.
+int64_t left_by_container() {
+  const int64_t limit = number_in("/sys/fs/cgroup/memory.max");
+  const int64_t used = number_in("/sys/fs/cgroup/memory.current");
+  return limit < 0 || used < 0 ? -1 : std::max<int64_t>(0, limit - used);
+}
+
+// What the machine has free; where that is not easily told (macOS), a quarter of all there is.
+int64_t left_by_machine() {
   std::ifstream facts("/proc/meminfo");
   for (std::string line; std::getline(facts, line);)
     if (line.compare(0, 13, "MemAvailable:") == 0) return std::stoll(line.substr(13)) * 1024;
-  // Elsewhere (macOS) what is free is not easily told: a quarter of all there is.
   return sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 4;
+}
+
+}  // namespace
+
+int64_t free_memory() {
+  const int64_t container = left_by_container();
+  return container < 0 ? left_by_machine() : std::min(container, left_by_machine());
 }
 
 void return_freed_memory() {

@@ -162,10 +162,13 @@ std::vector<Contribution> contribute_together(const StageNetwork& network,
   for (const at::Tensor& one : x) cells.emplace_back(kernels, one);
   const int64_t count = static_cast<int64_t>(cells.size());
   std::vector<float> stabilisers(count);
+  std::vector<int64_t> owners;  // by layer, the cell that the stabiliser came from
   for (int64_t layer = 0; layer < kernels.depth(); ++layer) {
     for_each_cell(count, Gradients::off,
                   [&](int64_t i) { stabilisers[i] = cells[i].pass->keys(layer, loop, control); });
-    const float stabiliser = *std::max_element(stabilisers.begin(), stabilisers.end());
+    const auto largest = std::max_element(stabilisers.begin(), stabilisers.end());
+    const float stabiliser = *largest;
+    owners.push_back(largest - stabilisers.begin());
     for_each_cell(count, Gradients::off,
                   [&](int64_t i) { cells[i].pass->finish(layer, stabiliser, loop, control); });
   }
@@ -183,7 +186,8 @@ std::vector<Contribution> contribute_together(const StageNetwork& network,
     });
     const double gradient = std::accumulate(gradients.begin(), gradients.end(), 0.0);
     for_each_cell(count, Gradients::off, [&](int64_t i) {
-      prepend(layers[i], through_keys(network, cells[i], layer, gradient, control));
+      const double share = i == owners[layer] ? gradient : 0;
+      prepend(layers[i], through_keys(network, cells[i], layer, share, control));
     });
   }
   for_each_cell(count, Gradients::on, [&](int64_t i) {

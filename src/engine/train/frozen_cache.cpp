@@ -1,48 +1,31 @@
 #include "engine/train/frozen_cache.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
-#include "engine/errors.h"
+#include "engine/kernels/bfloat16.h"
 
 namespace canal {
 
 namespace {
 
-[[noreturn]] void fail(const std::string& doing, const std::string& folder) {
-  throw Error(ErrorKind::file, "The cache of frozen activations could not be " + doing + " in " +
-                                   folder + ": " + std::strerror(errno) +
-                                   ". Give it more memory, or turn it off (`cache = FALSE`).");
-}
-
-// A file that has already lost its name.
+// A file that has already lost its name, and that no program started meanwhile inherits; -1 where
+// there can be none.
 int nameless_file(const std::string& folder) {
   std::string name = folder + "/canalR-cache-XXXXXX";
   const int file = mkstemp(&name[0]);
-  if (file < 0) fail("kept", folder);
+  if (file < 0) return -1;
+  fcntl(file, F_SETFD, FD_CLOEXEC);
   unlink(name.c_str());
   return file;
 }
 
 std::string key_of(const uint8_t* tokens, int64_t length) {
   return std::string(reinterpret_cast<const char*>(tokens), length);
-}
-
-uint16_t to_bfloat16(float a) {
-  uint32_t bits;
-  std::memcpy(&bits, &a, sizeof bits);
-  if (a != a) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-float from_bfloat16(uint16_t a) {
-  const uint32_t bits = static_cast<uint32_t>(a) << 16;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
 }
 
 }  // namespace
@@ -91,7 +74,7 @@ bool FrozenCache::get(const uint8_t* tokens, int64_t length, float* to) const {
   for (int64_t done = 0; done < bytes_;) {
     const ssize_t got = pread(file_, bytes.data() + done, bytes_ - done, slot->offset + done);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) fail("read", options_.folder);
+    if (got <= 0) return false;  // it is computed anew
     done += got;
   }
   decode(bytes.data(), to);
@@ -115,28 +98,53 @@ void FrozenCache::put(const uint8_t* tokens, int64_t length, const float* values
     }
     offset = next_offset();
   }
-  for (int64_t done = 0; done < bytes_;) {
-    const ssize_t written = pwrite(file_, bytes.data() + done, bytes_ - done, offset + done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail("written", options_.folder);
-    done += written;
-  }
+  if (offset < 0 || !write(bytes, offset)) return;
   const std::lock_guard<std::mutex> lock(mutex_);
   slots_[std::move(key)].offset = offset;
 }
 
+bool FrozenCache::write(const Buffer<uint8_t>& bytes, int64_t offset) {
+  for (int64_t done = 0; done < bytes_;) {
+    const ssize_t written = pwrite(file_, bytes.data() + done, bytes_ - done, offset + done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      give_up("written");
+      return false;
+    }
+    done += written;
+  }
+  return true;
+}
+
+// The place for the next cell, or -1.
 int64_t FrozenCache::next_offset() {
+  if (!problem_.empty()) return -1;
   if (file_ < 0) file_ = nameless_file(options_.folder);
+  if (file_ < 0) {
+    give_up("made");
+    return -1;
+  }
   const int64_t offset = file_size_;
   file_size_ += bytes_;
   return offset;
+}
+
+void FrozenCache::give_up(const std::string& doing) {
+  problem_ =
+      "a file in " + options_.folder + " could not be " + doing + ": " + std::strerror(errno);
+}
+
+std::string FrozenCache::problem() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return problem_;
 }
 
 void FrozenCache::clear() {
   const std::lock_guard<std::mutex> lock(mutex_);
   slots_.clear();
   used_ = file_size_ = 0;
-  if (file_ >= 0 && ftruncate(file_, 0) != 0) fail("emptied", options_.folder);
+  if (file_ >= 0 && ftruncate(file_, 0) != 0) give_up("emptied");
 }
 
 }  // namespace canal

@@ -26,6 +26,8 @@ class FrozenCache {
   void put(const uint8_t* tokens, int64_t length, const float* values);
   // Forgets everything: the frozen layers have changed.
   void clear();
+  // Why the file takes no more cells, which are computed anew then; "" where nothing is wrong.
+  std::string problem() const;
 
  private:
   struct Slot {
@@ -34,7 +36,9 @@ class FrozenCache {
   };
   void encode(const float* from, uint8_t* to) const;
   void decode(const uint8_t* from, float* to) const;
+  bool write(const Buffer<uint8_t>& bytes, int64_t offset);
   int64_t next_offset();
+  void give_up(const std::string& doing);
 
   CacheOptions options_;
   int64_t values_, bytes_;
@@ -44,6 +48,7 @@ class FrozenCache {
   int64_t used_ = 0;                             // bytes of memory
   int file_ = -1;
   int64_t file_size_ = 0;
+  std::string problem_;
 };
 
 }  // namespace canal

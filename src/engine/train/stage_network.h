@@ -39,7 +39,6 @@ class StageNetwork {
   at::Device device() const { return parameters_.token_emb.device(); }
   int64_t frozen_layers() const { return frozen_layers_; }
   bool reduced() const { return reduced_; }  // products of bfloat16 numbers
-  Stabiliser stabiliser() const { return stabiliser_; }
 
   // Everything that learns, in the order of the checkpoint: what lies before the layers, the
   // layers, and what lies behind them.

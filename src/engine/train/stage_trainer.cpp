@@ -153,7 +153,9 @@ at::Tensor StageTrainer::Impl::enter_cell(const TokenView& tokens, int64_t cell,
 // The old model is frozen, so its embedding of a cell is one number for the whole stage.
 void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
                                                  const Control& control) {
-  const StageNetwork old(old_weights, options);
+  TrainerOptions all_frozen = options;
+  all_frozen.trainable = Trainable::head;
+  const StageNetwork old(old_weights, all_frozen);
   if (old.sizes().fc2 != network.sizes().fc2)
     throw Error(ErrorKind::sizes, "The old model's embedding has another width.");
   if (options.batch_stabiliser) {
@@ -161,16 +163,13 @@ void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
     const Cells all = cell_range(0, view.cells, view.cells);
     std::vector<at::Tensor> pieces;
     for (const Cells& batch : split(all, options.batch_size))
-      pieces.push_back(
-          old.leave(old.run_trained(old.enter(tokens_of(view, batch), control), control))
-              .embedding);
+      pieces.push_back(old.leave(old.enter(tokens_of(view, batch), control)).embedding);
     if (!pieces.empty()) old_embedding = at::cat(pieces);
     return;
   }
   std::vector<at::Tensor> pieces(view.cells);
   for_each_cell(view.cells, Gradients::off, [&](int64_t cell) {
-    const at::Tensor x = old.enter(tokens_of(view, {cell}), control);
-    pieces[cell] = old.predict(x, control).embedding;
+    pieces[cell] = old.leave(old.enter(tokens_of(view, {cell}), control)).embedding;
   });
   if (!pieces.empty()) old_embedding = at::cat(pieces);
 }
@@ -314,6 +313,8 @@ Validation StageTrainer::validate(const StageData& data, Control& control) const
     result.loss = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(count);
   return result;
 }
+
+std::string StageTrainer::cache_problem() const { return impl_->frozen.problem(); }
 
 Weights StageTrainer::weights() const { return impl_->network.weights(); }
 
