@@ -70,7 +70,7 @@ kernels <- function(precision) {
   paste(canalR:::cpp_kernels(canalR:::compute_on("cpu", precision)), collapse = ", ")
 }
 
-# The most memory this process ever held, in MB; NA where the system does not tell.
+# The most memory this process ever held, in MiB; NA where the system does not tell.
 peak_memory <- function() {
   if (!file.exists("/proc/self/status")) return(NA_real_)
   line <- grep("^VmHWM:", readLines("/proc/self/status"), value = TRUE)
@@ -93,7 +93,7 @@ median_seconds <- function(work, repeats) {
 
 # The end of every report; others read its last line.
 tell_result <- function(seconds_per_cell) {
-  cat(sprintf("Peak memory: %.0f MB\n", peak_memory()))
+  cat(sprintf("Peak memory: %.0f MiB\n", peak_memory()))
   cat("seconds_per_cell", format(seconds_per_cell, digits = 6), "\n")
 }
 

@@ -13,11 +13,11 @@ read_options <- function(arguments, defaults) {
   defaults
 }
 
-# Megabytes of a line of /proc/self/status; NA where there is no such file.
+# MiB of a line of /proc/self/status; NA where there is no such file.
 status_of <- function(name) {
   if (!file.exists("/proc/self/status")) return(NA_real_)
   line <- grep(paste0("^", name, ":"), readLines("/proc/self/status"), value = TRUE)
-  as.numeric(gsub("[^0-9]", "", line)) * 1.024e-3
+  as.numeric(gsub("[^0-9]", "", line)) / 1024
 }
 
 # The numbers that this script's child has printed behind "result".

@@ -130,7 +130,7 @@ main <- function(options) {
   saveRDS(counts, file, compress = FALSE)
   rm(counts)
   gc(FALSE)
-  cat(sprintf("%-15s %9s %8s %12s %8s\n", "", "seconds", "ratio", "added MB", "x input"))
+  cat(sprintf("%-15s %9s %8s %12s %8s\n", "", "seconds", "ratio", "added MiB", "x input"))
   own <- NULL
   for (name in c("canalR", peers)) {
     absent <- missing_package(name)

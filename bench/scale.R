@@ -85,8 +85,8 @@ main <- function(options) {
   files <- files_of_cells(folder, options)
   in_memory <- files$paths[match(min(options$memory, options$cells), files$cells)]
   in_child("model", in_memory, model, options)
-  cat(sprintf("%-8s %9s %9s %9s %9s %9s\n", "", "cells", "seconds", "cells/s", "peak MB",
-              "added MB"))
+  cat(sprintf("%-8s %9s %9s %9s %9s %9s\n", "", "cells", "seconds", "cells/s", "peak MiB",
+              "added MiB"))
   memory <- in_child("memory", in_memory, model, options)
   tell("memory", memory)
   for (path in files$paths) {

@@ -123,7 +123,7 @@ markdown <- function(table) {
     ifelse(is.na(values), "", formatC(values, digits = digits, format = "fg", flag = "#"))
   }
   whole <- function(values) ifelse(is.na(values), "", format(round(values), trim = TRUE))
-  c("| work | peer, s per cell | canalR, s per cell | ratio | peak of canalR, MB | wanted ratio |",
+  c("| work | peer, s per cell | canalR, s per cell | ratio | peak of canalR, MiB | wanted ratio |",
     "|---|---|---|---|---|---|",
     sprintf("| %s | %s | %s | %s | %s | %s |", table$work, cell(table$peer, 3),
             cell(table$ours, 3), cell(table$ratio, 2), whole(table$peak), whole(table$wanted)))
