@@ -122,8 +122,8 @@ main <- function(options) {
   if (length(unknown)) stop("there is no peer ", paste(unknown, collapse = ", "))
   suppressPackageStartupMessages(library(Matrix))
   counts <- random_counts(options$genes, options$cells, options$filled)
-  size <- as.numeric(utils::object.size(counts)) / 1e6
-  cat(sprintf("%d genes x %d cells, %.2f %% filled, %.0f MB\n", nrow(counts), ncol(counts),
+  size <- as.numeric(utils::object.size(counts)) / 2^20
+  cat(sprintf("%d genes x %d cells, %.2f %% filled, %.0f MiB\n", nrow(counts), ncol(counts),
               100 * length(counts@x) / prod(dim(counts)), size))
   file <- tempfile(fileext = ".rds")
   on.exit(unlink(file))

@@ -278,15 +278,34 @@ Rcpp::List weights_to_r(const canal::Weights& weights) {
   return list;
 }
 
-canal::Weights weights_from_r(Rcpp::List weights) {
-  canal::Weights out;
-  if (weights.size() == 0) return out;
+namespace {
+
+// visit(name, weight) for every weight of a named list.
+template <class Visit>
+void for_each_weight(Rcpp::List weights, const Visit& visit) {
+  if (weights.size() == 0) return;
   SEXP given = Rf_getAttrib(weights, R_NamesSymbol);
   if (Rf_isNull(given)) refuse("weights", "a list of weights must have names");
   const std::vector<std::string> names = text_from_r(given);
-  for (R_xlen_t i = 0; i < weights.size(); ++i) {
-    out.emplace_back(names[static_cast<size_t>(i)], float32_from_r(weights[i]));
-  }
+  for (R_xlen_t i = 0; i < weights.size(); ++i)
+    visit(names[static_cast<size_t>(i)], float32_from_r(weights[i]));
+}
+
+}  // namespace
+
+canal::Weights weights_from_r(Rcpp::List weights) {
+  canal::Weights out;
+  for_each_weight(weights, [&](const std::string& name, canal::FloatArray array) {
+    out.emplace_back(name, std::move(array));
+  });
+  return out;
+}
+
+canal::Weights weight_shapes_from_r(Rcpp::List weights) {
+  canal::Weights out;
+  for_each_weight(weights, [&](const std::string& name, canal::FloatArray array) {
+    out.emplace_back(name, canal::FloatArray{std::move(array.shape), {}});
+  });
   return out;
 }
 

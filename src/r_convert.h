@@ -19,6 +19,9 @@ canal::FloatArray float32_from_r(SEXP x);
 Rcpp::List weights_to_r(const canal::Weights& weights);
 canal::Weights weights_from_r(Rcpp::List weights);
 
+// The same without the values, for whoever needs the shapes of a large network alone.
+canal::Weights weight_shapes_from_r(Rcpp::List weights);
+
 // A 2-d array as a numeric matrix of the same rows and columns.
 Rcpp::NumericMatrix matrix_to_r(const canal::FloatArray& array);
 

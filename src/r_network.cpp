@@ -45,7 +45,8 @@ uint64_t seed_from_r(double seed) { return static_cast<uint64_t>(seed); }
 
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sizes(Rcpp::List weights) {
-  return glue::guarded([&] { return sizes_to_r(canal::sizes_of(glue::weights_from_r(weights))); });
+  return glue::guarded(
+      [&] { return sizes_to_r(canal::sizes_of(glue::weight_shapes_from_r(weights))); });
 }
 
 // [[Rcpp::export(rng = false)]]

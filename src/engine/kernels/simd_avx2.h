@@ -23,10 +23,9 @@ struct Avx2 {
   CANAL_KERNEL static Vec round(Vec a) {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
-  // a 2^n, n whole; 2^-126 stands for all that is smaller.
+  // a 2^n, n whole, from -126 to 127.
   CANAL_KERNEL static Vec scale(Vec a, Vec n) {
-    const Vec bounded = _mm256_min_ps(broadcast(127.0f), _mm256_max_ps(broadcast(-126.0f), n));
-    const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(bounded), _mm256_set1_epi32(127));
+    const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return a * _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
   }
   // 1 / a to float32's precision.

@@ -22,10 +22,9 @@ struct Neon {
     return vbslq_f32(vdupq_n_u32(0x80000000u), b, a);
   }
   CANAL_KERNEL static Vec round(Vec a) { return vrndnq_f32(a); }
-  // a 2^n, n whole; 2^-126 stands for all that is smaller.
+  // a 2^n, n whole, from -126 to 127.
   CANAL_KERNEL static Vec scale(Vec a, Vec n) {
-    const Vec bounded = vminq_f32(broadcast(127.0f), vmaxq_f32(broadcast(-126.0f), n));
-    const int32x4_t exponent = vaddq_s32(vcvtnq_s32_f32(bounded), vdupq_n_s32(127));
+    const int32x4_t exponent = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
     return a * vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23));
   }
   CANAL_KERNEL static Vec reciprocal(Vec a) { return broadcast(1.0f) / a; }

@@ -9,8 +9,9 @@ template <class Format>
 CANAL_KERNEL typename Format::Vec exp2_of(typename Format::Vec t) {
   using S = typename Format::Simd;
   using Vec = typename Format::Vec;
-  // -inf would be NaN in f. NaN passes: max gives its second operand then.
-  t = S::max(S::broadcast(-1000.0f), t);
+  // 2^-126 stands for all that is smaller. NaN passes: max gives its second operand then. Nothing
+  // above 2^127 is asked for but infinity, which becomes NaN in f.
+  t = S::max(S::broadcast(-126.0f), t);
   const Vec n = S::round(t), f = t - n;
   Vec p;
   if constexpr (Format::reduced) {
