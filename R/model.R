@@ -107,9 +107,16 @@ weights_id <- function(weights) {
   file <- tempfile()
   on.exit(unlink(file))
   connection <- file(file, "wb")
-  for (w in weights) writeBin(as.raw(w), connection)
+  for (w in weights) write_bytes(w, connection)
   close(connection)
   substr(unname(tools::md5sum(file)), 1, 12)
+}
+
+# The bytes of a weight without its attributes, piece by piece: a copy of the whole may be large.
+write_bytes <- function(weight, connection, piece = 2^20) {
+  for (from in seq(1, length(weight), by = piece)) {
+    writeBin(.subset(weight, from:min(from + piece - 1, length(weight))), connection)
+  }
 }
 
 # The native network of a model, rebuilt where the cache is empty or came out of another process.

@@ -33,11 +33,12 @@
 #' @param device `"cpu"`, or `"cuda"` where LibTorch has it.
 #' @param precision Numbers that products are computed with, see [canal_predict()].
 #' @param cache What frozen layers make of a cell is the same in every epoch, so it is kept:
-#'   `"auto"` uses half of the memory that is free, a number is that many bytes; what is more goes to
-#'   a file in [tempdir()] that is gone with the stage. `FALSE` computes it anew every time. A cell
-#'   takes N x `dim` numbers of four bytes, or two where products are in bfloat16. Where tokens are
-#'   dropped in training (`dropped_tokens`, the compact preset), a training cell is another one in
-#'   every step, and only held-out cells are kept. With `trainable = "all"` nothing is frozen.
+#'   `"auto"` uses half of the memory that is free, a number is that many bytes; what is more goes
+#'   to a file in [tempdir()] that is gone with the stage. `FALSE` computes it anew every time. A
+#'   cell takes N x `dim` numbers of four bytes, or two where products are in bfloat16. Where
+#'   tokens are dropped in training (`dropped_tokens`, the compact preset), a training cell is
+#'   another one in every step, and only held-out cells are kept. With `trainable = "all"` nothing
+#'   is frozen.
 #' @param verbose Show progress and say what was done.
 #' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
 #' @param min_genes Leave out cells with fewer detected genes, see [canal_prepare()].

@@ -101,9 +101,10 @@ test_that("what is kept of the frozen layers changes nothing", {
 
 test_that("a cache that cannot be written costs time and nothing else", {
   nowhere <- function(cache, ...) list(enabled = TRUE, memory = 0, folder = "/nonexistent")
-  expect_warning(model <- with_binding("cache_options", nowhere, train_frozen(precision = "float32")),
-                 "could not be made", class = "canalR_warning_cache")
-  expect_identical(model@weights, train_frozen(cache = FALSE, precision = "float32")@weights)
+  train <- function(...) train_frozen(precision = "float32", ...)
+  expect_warning(model <- with_binding("cache_options", nowhere, train()), "could not be made",
+                 class = "canalR_warning_cache")
+  expect_identical(model@weights, train(cache = FALSE)@weights)
 })
 
 test_that("files of a stage are closed when it ends", {
