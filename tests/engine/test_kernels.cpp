@@ -250,7 +250,7 @@ TEST_P(Kernels, gradients_as_libtorch) {
       *learned(g)[i].second = at::zeros_like(*learned(w)[i].second);
     pass->load_gradient(dy.data_ptr<float>());
     const canal::LayerGradients to = places(g);
-    pass->backward_keys(0, pass->backward_queries(0, true, control), &to, control);
+    pass->backward_keys(pass->backward_queries(0, true, control), &to, control);
     at::Tensor dx = at::zeros_like(x);
     pass->store_gradient(dx.data_ptr<float>());
     EXPECT_LT(relative(dx, expected[0]), bound) << tier.name << " dx";

@@ -76,7 +76,6 @@ class LayerBackward {
     const typename Format::Session session;
     set_block(tokens);
     put_normed(saved_.before.at(first), w_.norm1_weight, w_.norm1_bias);
-    forward_.mask_normed();
     for (int64_t h = 0; h < s_.heads; ++h) keys_of_head(h);
     add_product(back_.k.rows(), {b_.dheads.data(), block}, dnormed);
     add_product(back_.v.rows(), {b_.dvalues.data(), block}, dnormed);
@@ -342,7 +341,8 @@ class LayerBackward {
               const int64_t row = tile.row + r, token = tile.column + v * lanes;
               const Vec a = S::load(tile.at(r, v, lanes)) * S::load(f_.denominator + token);
               S::store(b_.deviation.data() + row * block + token, a);
-              Format::put_along(along_at(b_.head_along, row, token), a + S::broadcast(mean[row]));
+              if (sums_)
+                Format::put_along(along_at(b_.head_along, row, token), a + S::broadcast(mean[row]));
             }
         });
     if (sums_)
@@ -415,7 +415,7 @@ class LayerBackward {
                            const Vec factor = half_slope * S::load(b_.total + token);
                            const Vec dx = S::fma(factor, x, S::load(tile.at(r, v, lanes)));
                            S::store(tile.at(r, v, lanes), dx);
-                           Format::put_along(along_at(b_.head_along, row, token), dx);
+                           if (sums_) Format::put_along(along_at(b_.head_along, row, token), dx);
                          }
                        put_tile<Format>(tile, to, h * head_stride<Format>(s_) + tile.row);
                      });

@@ -104,7 +104,7 @@ class TierPass : public CellPass {
     return back_->layer->settle_context();
   }
 
-  void backward_keys(int64_t, double stabiliser_gradient, const LayerGradients* gradients,
+  void backward_keys(double stabiliser_gradient, const LayerGradients* gradients,
                      const Control& control) override {
     for (int64_t i = 0; i < spans(); ++i)
       for_each_block(i, control, [&](int64_t first, int64_t tokens) {

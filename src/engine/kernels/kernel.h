@@ -68,10 +68,11 @@ class CellPass {
   // stabiliser's gradient that comes from this cell. `learns`: the second half will be given a
   // place for the gradients of the parameters.
   virtual double backward_queries(int64_t layer, bool learns, const Control& control) = 0;
-  // Second half: the keys and values. `stabiliser_gradient`: of all cells that share the
-  // stabiliser. Adds the gradients of the layer's parameters to `gradients`, if it learns.
-  virtual void backward_keys(int64_t layer, double stabiliser_gradient,
-                             const LayerGradients* gradients, const Control& control) = 0;
+  // Second half of the same layer: the keys and values. `stabiliser_gradient`: of all cells that
+  // share the stabiliser. Adds the gradients of the layer's parameters to `gradients`, if it
+  // learns.
+  virtual void backward_keys(double stabiliser_gradient, const LayerGradients* gradients,
+                             const Control& control) = 0;
 };
 
 enum class Keep { nothing, for_backward };

@@ -73,12 +73,12 @@ std::vector<at::Tensor> through_keys(const StageNetwork& network, const CellOnWa
                                      double stabiliser_gradient, const Control& control) {
   const int64_t layer = network.frozen_layers() + i;
   if (!network.learns(layer)) {
-    cell.pass->backward_keys(i, stabiliser_gradient, nullptr, control);
+    cell.pass->backward_keys(stabiliser_gradient, nullptr, control);
     return {};
   }
   LayerParameters sums = network.zero_gradients(layer);
   const LayerGradients to = places(sums);
-  cell.pass->backward_keys(i, stabiliser_gradient, &to, control);
+  cell.pass->backward_keys(stabiliser_gradient, &to, control);
   return learned_tensors(sums, network.sizes());
 }
 
