@@ -129,6 +129,38 @@ cpp_normalised <- function(counts, place, vocabulary_size, kept, target_sum) {
     .Call(`_canalR_cpp_normalised`, counts, place, vocabulary_size, kept, target_sum)
 }
 
+cpp_pretrainer <- function(weights, options) {
+    .Call(`_canalR_cpp_pretrainer`, weights, options)
+}
+
+cpp_pretrain <- function(trainer, tokens, learning_rate, progress) {
+    .Call(`_canalR_cpp_pretrain`, trainer, tokens, learning_rate, progress)
+}
+
+cpp_pretrain_validate <- function(trainer, tokens, seed) {
+    .Call(`_canalR_cpp_pretrain_validate`, trainer, tokens, seed)
+}
+
+cpp_release_pretrainer <- function(trainer) {
+    invisible(.Call(`_canalR_cpp_release_pretrainer`, trainer))
+}
+
+cpp_pretrainer_keep_best <- function(trainer) {
+    invisible(.Call(`_canalR_cpp_pretrainer_keep_best`, trainer))
+}
+
+cpp_pretrainer_best <- function(trainer) {
+    .Call(`_canalR_cpp_pretrainer_best`, trainer)
+}
+
+cpp_pretrainer_state <- function(trainer) {
+    .Call(`_canalR_cpp_pretrainer_state`, trainer)
+}
+
+cpp_restore_pretrainer <- function(trainer, state) {
+    invisible(.Call(`_canalR_cpp_restore_pretrainer`, trainer, state))
+}
+
 cpp_runtime_info <- function() {
     .Call(`_canalR_cpp_runtime_info`)
 }
@@ -143,6 +175,10 @@ cpp_kernels <- function(compute) {
 
 cpp_free_memory <- function() {
     .Call(`_canalR_cpp_free_memory`)
+}
+
+cpp_digest <- function(bytes) {
+    .Call(`_canalR_cpp_digest`, bytes)
 }
 
 cpp_trainer <- function(weights, old_weights, tokens, labels0, options) {
@@ -171,5 +207,13 @@ cpp_keep_best <- function(trainer) {
 
 cpp_best_weights <- function(trainer) {
     .Call(`_canalR_cpp_best_weights`, trainer)
+}
+
+cpp_trainer_state <- function(trainer) {
+    .Call(`_canalR_cpp_trainer_state`, trainer)
+}
+
+cpp_restore_trainer <- function(trainer, state) {
+    invisible(.Call(`_canalR_cpp_restore_trainer`, trainer, state))
 }
 

@@ -27,6 +27,9 @@ config_entries <- function() {
     cycle_mult        = list(2, 2, 1, 100, FALSE),
     cycle_decay       = list(0.9, 0.9, 0, 1, FALSE),
     weight_decay      = list(0, 0, 0, 1, FALSE),
+    accumulation      = list(1, 1, 1, 1e9, TRUE),
+    clip_norm         = list(0, 0, 0, 1e12, FALSE),
+    amsgrad           = list(1, 1, 0, 1, TRUE),
     label_smoothing   = list(0.1, 0.1, 0, 0.99, FALSE),
     dropped_tokens    = list(0, 0.7, 0, 1, FALSE),
     lambda            = list(0.1, 0.1, 0, 1e6, FALSE),
@@ -36,7 +39,16 @@ config_entries <- function() {
     history_size      = list(1000, 1000, 0, Inf, TRUE),
     redraw_interval   = list(1000, 0, 0, 1e9, TRUE),
     temperature       = list(0.8, 0.8, 1e-6, 1e6, FALSE),
-    unsure_below      = list(0.5, 0.5, 0, 1, FALSE)
+    unsure_below      = list(0.5, 0.5, 0, 1, FALSE),
+    pretrain_epochs        = list(100, 30, 1, 1e6, TRUE),
+    pretrain_batch_size    = list(3, 16, 1, 1e9, TRUE),
+    pretrain_accumulation  = list(60, 1, 1, 1e9, TRUE),
+    pretrain_learning_rate = list(1e-4, 2e-3, 0, 1, FALSE),
+    pretrain_clip_norm     = list(100, 100, 0, 1e12, FALSE),
+    pretrain_validation    = list(0.05, 0.05, 0, 0.9, FALSE),
+    masked                 = list(0.15, 0.15, 0, 1, FALSE),
+    replaced               = list(0.9, 0.9, 0, 1, FALSE),
+    zeros                  = list(0, 0, 0, 1e6, FALSE)
   )
 }
 

@@ -53,3 +53,33 @@ cell_progress <- function(name, total, verbose) {
   bar <- cli::cli_progress_bar(name, total = total, clear = TRUE, .envir = parent.frame())
   function(done, total) cli::cli_progress_update(set = done, id = bar)
 }
+
+# The progress of pre-training, in the shape of epoch_progress().
+pretraining_progress <- function(cells, settings) {
+  quiet <- list(cells = NULL, epoch = function(run) NULL, close = function() NULL)
+  if (!settings$verbose) return(quiet)
+  text <- function(run) {
+    last <- run$losses[nrow(run$losses), ]
+    sprintf("epoch %d: loss %.3f, held out %.3f, masked accuracy %.3f", last$epoch, last$loss,
+            last$validation_loss, last$validation_accuracy)
+  }
+  if (!cli::is_dynamic_tty()) {
+    quiet$epoch <- function(run) canal_inform("epoch", paste0("Pre-training, ", text(run)))
+    return(quiet)
+  }
+  total <- cells$count
+  done <- 0
+  status <- ""
+  bar <- cli::cli_progress_bar(
+    total = total * settings$epochs, clear = TRUE, .auto_close = FALSE,
+    format = "Pre-training {cli::pb_bar} {cli::pb_percent} {cli::pb_status} | ETA {cli::pb_eta}"
+  )
+  list(
+    cells = function(now, all) cli::cli_progress_update(set = done + now, id = bar, status = status),
+    epoch = function(run) {
+      done <<- nrow(run$losses) * total
+      status <<- text(run)
+    },
+    close = function() cli::cli_progress_done(id = bar)
+  )
+}

@@ -45,9 +45,11 @@ new_trainer <- function(stage, settings) {
     match(stage$train$types, stage$labels) - 1L,
     list(trainable = settings$trainable, label_smoothing = settings$label_smoothing,
          distillation = if (distil) settings$lambda * length(old) / length(stage$labels) else 0,
-         batch_size = settings$batch_size, redraw_interval = settings$redraw_interval,
+         batch_size = settings$batch_size, accumulation = settings$accumulation,
+         clip_norm = settings$clip_norm, amsgrad = stage$model@config$amsgrad == 1,
          weight_decay = stage$model@config$weight_decay,
-         dropped_tokens = stage$model@config$dropped_tokens, batch_stabiliser = FALSE,
+         redraw_interval = settings$redraw_interval,
+         dropped_tokens = stage$model@config$dropped_tokens, new_positions = 0,
          learn_positions = identical(stage$model@provenance$positions, "learned"),
          seed = stage$seed(4), num_threads = thread_count(settings$num_threads),
          compute = settings$compute, cache = settings$cache)

@@ -11,7 +11,9 @@
 #' @param model A [CanalModel-class]: [canal_model()] or [canal_import()] for stage 1, then the
 #'   model that the stage before returned.
 #' @param epochs The most epochs.
-#' @param batch_size Cells per step of the optimiser.
+#' @param batch_size Cells of a mini-batch.
+#' @param accumulation Mini-batches per step of the optimiser, whose gradients are averaged.
+#' @param clip_norm Longest gradient of a step; longer ones are scaled down. 0: no limit.
 #' @param learning_rate Highest learning rate of the schedule (cosine with warm restarts, see
 #'   [canal_config()]).
 #' @param lambda Weight of the distillation loss, which is scaled by old types / all types. 0 turns
@@ -71,12 +73,14 @@
 canal_train <- function(x, labels, model,
                         epochs = model@config$epochs,
                         batch_size = model@config$batch_size,
+                        accumulation = model@config$accumulation,
                         learning_rate = model@config$learning_rate,
                         lambda = model@config$lambda,
                         bank_size = model@config$bank_size,
                         patience = model@config$patience,
                         validation = model@config$validation,
                         label_smoothing = model@config$label_smoothing,
+                        clip_norm = model@config$clip_norm,
                         trainable = NULL,
                         redraw_interval = NULL,
                         seed = NULL, num_threads = NULL, device = "cpu", precision = "auto",
@@ -84,8 +88,8 @@ canal_train <- function(x, labels, model,
                         assay.type = "counts", min_genes = NULL) {
   check_model(model)
   settings <- training_settings(
-    model, epochs = epochs, batch_size = batch_size, learning_rate = learning_rate,
-    lambda = lambda, bank_size = bank_size, patience = patience, validation = validation,
+    model, epochs = epochs, batch_size = batch_size, accumulation = accumulation,
+    learning_rate = learning_rate, clip_norm = clip_norm, lambda = lambda, bank_size = bank_size, patience = patience, validation = validation,
     label_smoothing = label_smoothing, trainable = trainable, redraw_interval = redraw_interval,
     seed = resolve_seed(seed), num_threads = num_threads,
     compute = compute_on(device, precision), cache = cache_options(cache), verbose = verbose

@@ -392,6 +392,90 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_pretrainer
+Rcpp::XPtr<canal::Pretrainer> cpp_pretrainer(Rcpp::List weights, Rcpp::List options);
+RcppExport SEXP _canalR_cpp_pretrainer(SEXP weightsSEXP, SEXP optionsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type weights(weightsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type options(optionsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pretrainer(weights, options));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pretrain
+SEXP cpp_pretrain(Rcpp::XPtr<canal::Pretrainer> trainer, Rcpp::RawMatrix tokens, double learning_rate, SEXP progress);
+RcppExport SEXP _canalR_cpp_pretrain(SEXP trainerSEXP, SEXP tokensSEXP, SEXP learning_rateSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::Pretrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::RawMatrix >::type tokens(tokensSEXP);
+    Rcpp::traits::input_parameter< double >::type learning_rate(learning_rateSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pretrain(trainer, tokens, learning_rate, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pretrain_validate
+SEXP cpp_pretrain_validate(Rcpp::XPtr<canal::Pretrainer> trainer, Rcpp::RawMatrix tokens, double seed);
+RcppExport SEXP _canalR_cpp_pretrain_validate(SEXP trainerSEXP, SEXP tokensSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::Pretrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::RawMatrix >::type tokens(tokensSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pretrain_validate(trainer, tokens, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_release_pretrainer
+void cpp_release_pretrainer(Rcpp::XPtr<canal::Pretrainer> trainer);
+RcppExport SEXP _canalR_cpp_release_pretrainer(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::Pretrainer> >::type trainer(trainerSEXP);
+    cpp_release_pretrainer(trainer);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_pretrainer_keep_best
+void cpp_pretrainer_keep_best(Rcpp::XPtr<canal::Pretrainer> trainer);
+RcppExport SEXP _canalR_cpp_pretrainer_keep_best(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::Pretrainer> >::type trainer(trainerSEXP);
+    cpp_pretrainer_keep_best(trainer);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_pretrainer_best
+Rcpp::List cpp_pretrainer_best(Rcpp::XPtr<canal::Pretrainer> trainer);
+RcppExport SEXP _canalR_cpp_pretrainer_best(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::Pretrainer> >::type trainer(trainerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pretrainer_best(trainer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pretrainer_state
+Rcpp::List cpp_pretrainer_state(Rcpp::XPtr<canal::Pretrainer> trainer);
+RcppExport SEXP _canalR_cpp_pretrainer_state(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::Pretrainer> >::type trainer(trainerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pretrainer_state(trainer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_restore_pretrainer
+void cpp_restore_pretrainer(Rcpp::XPtr<canal::Pretrainer> trainer, Rcpp::List state);
+RcppExport SEXP _canalR_cpp_restore_pretrainer(SEXP trainerSEXP, SEXP stateSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::Pretrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type state(stateSEXP);
+    cpp_restore_pretrainer(trainer, state);
+    return R_NilValue;
+END_RCPP
+}
 // cpp_runtime_info
 Rcpp::List cpp_runtime_info();
 RcppExport SEXP _canalR_cpp_runtime_info() {
@@ -426,6 +510,16 @@ RcppExport SEXP _canalR_cpp_free_memory() {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     rcpp_result_gen = Rcpp::wrap(cpp_free_memory());
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_digest
+std::string cpp_digest(Rcpp::RawVector bytes);
+RcppExport SEXP _canalR_cpp_digest(SEXP bytesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::RawVector >::type bytes(bytesSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_digest(bytes));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -506,6 +600,26 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_trainer_state
+Rcpp::List cpp_trainer_state(Rcpp::XPtr<canal::StageTrainer> trainer);
+RcppExport SEXP _canalR_cpp_trainer_state(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::StageTrainer> >::type trainer(trainerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_trainer_state(trainer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_restore_trainer
+void cpp_restore_trainer(Rcpp::XPtr<canal::StageTrainer> trainer, Rcpp::List state);
+RcppExport SEXP _canalR_cpp_restore_trainer(SEXP trainerSEXP, SEXP stateSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::StageTrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type state(stateSEXP);
+    cpp_restore_trainer(trainer, state);
+    return R_NilValue;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_prototype_ranks", (DL_FUNC) &_canalR_cpp_prototype_ranks, 3},
@@ -540,10 +654,19 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_variable_genes", (DL_FUNC) &_canalR_cpp_variable_genes, 2},
     {"_canalR_cpp_tokens", (DL_FUNC) &_canalR_cpp_tokens, 8},
     {"_canalR_cpp_normalised", (DL_FUNC) &_canalR_cpp_normalised, 5},
+    {"_canalR_cpp_pretrainer", (DL_FUNC) &_canalR_cpp_pretrainer, 2},
+    {"_canalR_cpp_pretrain", (DL_FUNC) &_canalR_cpp_pretrain, 4},
+    {"_canalR_cpp_pretrain_validate", (DL_FUNC) &_canalR_cpp_pretrain_validate, 3},
+    {"_canalR_cpp_release_pretrainer", (DL_FUNC) &_canalR_cpp_release_pretrainer, 1},
+    {"_canalR_cpp_pretrainer_keep_best", (DL_FUNC) &_canalR_cpp_pretrainer_keep_best, 1},
+    {"_canalR_cpp_pretrainer_best", (DL_FUNC) &_canalR_cpp_pretrainer_best, 1},
+    {"_canalR_cpp_pretrainer_state", (DL_FUNC) &_canalR_cpp_pretrainer_state, 1},
+    {"_canalR_cpp_restore_pretrainer", (DL_FUNC) &_canalR_cpp_restore_pretrainer, 2},
     {"_canalR_cpp_runtime_info", (DL_FUNC) &_canalR_cpp_runtime_info, 0},
     {"_canalR_cpp_blas_report", (DL_FUNC) &_canalR_cpp_blas_report, 0},
     {"_canalR_cpp_kernels", (DL_FUNC) &_canalR_cpp_kernels, 1},
     {"_canalR_cpp_free_memory", (DL_FUNC) &_canalR_cpp_free_memory, 0},
+    {"_canalR_cpp_digest", (DL_FUNC) &_canalR_cpp_digest, 1},
     {"_canalR_cpp_trainer", (DL_FUNC) &_canalR_cpp_trainer, 5},
     {"_canalR_cpp_train_epoch", (DL_FUNC) &_canalR_cpp_train_epoch, 4},
     {"_canalR_cpp_validate", (DL_FUNC) &_canalR_cpp_validate, 3},
@@ -551,6 +674,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_release_trainer", (DL_FUNC) &_canalR_cpp_release_trainer, 1},
     {"_canalR_cpp_keep_best", (DL_FUNC) &_canalR_cpp_keep_best, 1},
     {"_canalR_cpp_best_weights", (DL_FUNC) &_canalR_cpp_best_weights, 1},
+    {"_canalR_cpp_trainer_state", (DL_FUNC) &_canalR_cpp_trainer_state, 1},
+    {"_canalR_cpp_restore_trainer", (DL_FUNC) &_canalR_cpp_restore_trainer, 2},
     {NULL, NULL, 0}
 };
 

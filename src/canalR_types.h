@@ -2,4 +2,5 @@
 #pragma once
 #include "engine/h5ad.h"
 #include "engine/network.h"
+#include "engine/pretrainer.h"
 #include "engine/trainer.h"

@@ -41,3 +41,13 @@ Rcpp::CharacterVector cpp_kernels(Rcpp::List compute) {
 // Bytes.
 // [[Rcpp::export(rng = false)]]
 double cpp_free_memory() { return static_cast<double>(canal::free_memory()); }
+
+// A short text that other bytes would change (FNV-1a, 64 bits; no protection against intent).
+// [[Rcpp::export(rng = false)]]
+std::string cpp_digest(Rcpp::RawVector bytes) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const uint8_t byte : bytes) hash = (hash ^ byte) * 0x100000001b3u;
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
+  return text;
+}

@@ -1,8 +1,8 @@
 // Glue: the training of one stage.
 #include "engine/trainer.h"
 
-#include "r_compute.h"
 #include "r_convert.h"
+#include "r_descent.h"
 #include "r_glue.h"
 #include "r_tokens.h"
 
@@ -25,18 +25,13 @@ canal::CacheOptions cache_from_r(Rcpp::List o) {
 canal::TrainerOptions options_from_r(Rcpp::List o) {
   auto number = [&](const char* name) { return Rcpp::as<double>(o[name]); };
   canal::TrainerOptions options;
+  glue::descent_from_r(o, options);
   options.trainable = trainable_named(Rcpp::as<std::string>(o["trainable"]));
   options.label_smoothing = number("label_smoothing");
   options.distillation = number("distillation");
-  options.batch_size = static_cast<int64_t>(number("batch_size"));
-  options.redraw_interval = static_cast<int64_t>(number("redraw_interval"));
-  options.weight_decay = number("weight_decay");
   options.dropped_tokens = number("dropped_tokens");
-  options.batch_stabiliser = Rcpp::as<bool>(o["batch_stabiliser"]);
   options.learn_positions = Rcpp::as<bool>(o["learn_positions"]);
-  options.seed = static_cast<uint64_t>(number("seed"));
-  options.num_threads = static_cast<int>(number("num_threads"));
-  options.compute = glue::compute_from_r(o["compute"]);
+  options.new_positions = static_cast<int64_t>(number("new_positions"));
   options.cache = cache_from_r(o["cache"]);
   return options;
 }
@@ -116,4 +111,15 @@ void cpp_keep_best(Rcpp::XPtr<canal::StageTrainer> trainer) {
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_best_weights(Rcpp::XPtr<canal::StageTrainer> trainer) {
   return glue::guarded([&] { return glue::weights_to_r(trainer->best_weights()); });
+}
+
+// Everything that training changes, as a list.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_trainer_state(Rcpp::XPtr<canal::StageTrainer> trainer) {
+  return glue::guarded([&] { return glue::state_to_r(trainer->state()); });
+}
+
+// [[Rcpp::export(rng = false)]]
+void cpp_restore_trainer(Rcpp::XPtr<canal::StageTrainer> trainer, Rcpp::List state) {
+  glue::guarded([&] { trainer->restore(glue::state_from_r(state)); });
 }

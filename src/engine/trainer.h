@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "engine/array.h"
-#include "engine/compute.h"
 #include "engine/control.h"
+#include "engine/descent.h"
 #include "engine/network.h"
 
 namespace canal {
@@ -25,19 +25,13 @@ struct CacheOptions {
   std::string folder;  // for that file
 };
 
-struct TrainerOptions {
+struct TrainerOptions : DescentOptions {
   Trainable trainable;
   double label_smoothing;
-  double distillation;  // lambda_eff; 0 without an old model
-  int64_t batch_size;
-  int64_t redraw_interval;  // forward passes between two draws of the features; 0: never
-  double weight_decay;
+  double distillation;    // lambda_eff; 0 without an old model
   double dropped_tokens;  // most of a cell's tokens that a step may set to 0, as a share; 0: none
-  bool batch_stabiliser;  // one key stabiliser for a batch, as the published training has it
   bool learn_positions;   // with Trainable::all: the position table too, unless it is gene2vec's
-  uint64_t seed;
-  int num_threads;
-  Compute compute;
+  int64_t new_positions = 0;  // of the last genes, whose rows of that table learn in any case
   CacheOptions cache;
 };
 
@@ -77,9 +71,12 @@ class StageTrainer {
   // Gradients of the first batch at the present weights, by published name; changes nothing.
   Weights gradients();
 
-  // The best state so far is kept inside; `best_weights` are the current ones before any call.
+  // The best weights so far are kept inside; `best_weights` are the current ones before any call.
   void keep_best();
   Weights best_weights() const;
+
+  TrainingState state() const;
+  void restore(const TrainingState& state);
 
  private:
   struct Impl;

@@ -1,24 +1,32 @@
-// Adam with amsgrad, LibTorch's own, behind a header that does not draw in all of torch.
+// Adam (Kingma and Ba 2015), with amsgrad (Reddi et al. 2018) where asked for. LibTorch has one,
+// but keeps its moments under other keys in every version, and a stopped run needs them back.
 #pragma once
 #include <ATen/core/Tensor.h>
 
-#include <memory>
 #include <vector>
 
 namespace canal {
 
+struct Moments {
+  std::vector<at::Tensor> first, second, largest;  // shaped like the parameters; largest: amsgrad
+  int64_t steps = 0;
+};
+
 class Optimiser {
  public:
-  Optimiser(const std::vector<at::Tensor>& parameters, double weight_decay);
-  ~Optimiser();
+  Optimiser(std::vector<at::Tensor> parameters, bool amsgrad, double weight_decay);
 
-  void set_learning_rate(double learning_rate);
   // One step along these gradients, one per parameter.
-  void step(const std::vector<at::Tensor>& gradients);
+  void step(const std::vector<at::Tensor>& gradients, double learning_rate);
+
+  const Moments& moments() const { return moments_; }
+  void restore(Moments moments) { moments_ = std::move(moments); }
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::vector<at::Tensor> parameters_;
+  bool amsgrad_;
+  double weight_decay_;
+  Moments moments_;
 };
 
 }  // namespace canal

@@ -14,23 +14,21 @@
 #include "engine/nn/random.h"
 #include "engine/runtime/for_each_cell.h"
 #include "engine/runtime/thread_scope.h"
-#include "engine/train/contribution.h"
+#include "engine/train/descent.h"
 #include "engine/train/frozen_cache.h"
 #include "engine/train/losses.h"
-#include "engine/train/optimiser.h"
-#include "engine/train/stage_network.h"
 #include "engine/trainer.h"
 
 namespace canal {
 
 namespace {
 
-void check_options(const TrainerOptions& options) {
-  if (options.batch_size < 1) throw Error(ErrorKind::input, "A batch needs at least one cell.");
+const TrainerOptions& checked(const TrainerOptions& options) {
   if (options.label_smoothing < 0 || options.label_smoothing >= 1)
     throw Error(ErrorKind::input, "Label smoothing must lie in [0, 1).");
   if (options.dropped_tokens < 0 || options.dropped_tokens > 1)
     throw Error(ErrorKind::input, "The share of dropped tokens must lie in [0, 1].");
+  return options;
 }
 
 void check_data(const StageData& data, int64_t types) {
@@ -51,54 +49,40 @@ at::Tensor label_batch(const std::vector<int32_t>& labels, const std::vector<int
   return batch;
 }
 
-at::Tensor index_tensor(const std::vector<int64_t>& cells) {
-  at::Tensor index = at::empty({static_cast<int64_t>(cells.size())}, at::kLong);
-  std::copy(cells.begin(), cells.end(), index.data_ptr<int64_t>());
-  return index;
-}
-
-using Cells = std::vector<int64_t>;
-
-std::vector<Cells> split(const Cells& cells, int64_t size) {
-  std::vector<Cells> pieces;
-  for (size_t first = 0; first < cells.size(); first += size)
-    pieces.emplace_back(cells.begin() + first,
-                        cells.begin() + std::min(cells.size(), first + size));
-  return pieces;
-}
-
-// So many cells' gradients are held at once, however large the batch: each is as large as all
-// trained parameters together.
-constexpr int64_t cells_side_by_side = 16;
-
 // What frozen layers make of a cell can be kept where there are any, and where it does not depend
 // on the cell's batch.
-CacheOptions usable_cache(const TrainerOptions& options, const StageNetwork& network) {
+CacheOptions usable_cache(const TrainerOptions& options, const TrainedNetwork& network) {
   CacheOptions cache = options.cache;
   if (network.frozen_layers() == 0 || options.batch_stabiliser) cache.enabled = false;
   return cache;
+}
+
+// What a cell is trained towards, and its part of the step's loss.
+struct Target {
+  at::Tensor label;          // 1, int64
+  at::Tensor old_embedding;  // 1 x W2; undefined without distillation
+  double share;              // of the cell in the mean over the step
+};
+
+void add(Losses& sums, const Losses& more) {
+  sums.classification += more.classification;
+  sums.distillation += more.distillation;
+  sums.total += more.total;
 }
 
 }  // namespace
 
 struct StageTrainer::Impl {
   Impl(const Weights& weights, const StageData& training, const TrainerOptions& opts)
-      : options(opts),
-        network(weights, opts),
+      : options(checked(opts)),
+        descent(weights, {opts.trainable, opts.learn_positions, opts.new_positions, false}, opts),
+        network(descent.network()),
         token_bytes(training.tokens.data,
                     training.tokens.data + training.tokens.cells * training.tokens.length),
         labels(training.labels),
         view{token_bytes.data(), training.tokens.cells, training.tokens.length},
-        optimiser(trained(network), opts.weight_decay),
-        generator(make_generator(opts.seed)),
         frozen(usable_cache(opts, network), network.sizes().positions * network.sizes().dim,
                network.reduced()) {}
-
-  static std::vector<at::Tensor> trained(const StageNetwork& network) {
-    std::vector<at::Tensor> tensors;
-    for (const auto& [name, tensor] : network.trainable()) tensors.push_back(tensor);
-    return tensors;
-  }
 
   at::Tensor tokens_of(const TokenView& tokens, const Cells& cells) const {
     return token_batch(tokens, cells, network.sizes().positions, network.sizes().tokens)
@@ -111,27 +95,23 @@ struct StageTrainer::Impl {
 
   at::Tensor enter_cell(const TokenView& tokens, int64_t cell, const Control& control) const;
   void remember_old_embeddings(const Weights& old_weights, const Control& control);
-  void redraw_if_due();
   at::Tensor with_dropped_tokens(const at::Tensor& tokens);
-  Target target_of(const Cells& cells) const;
-  Contribution step_of_cell(int64_t cell, const at::Tensor& tokens, double share,
-                            const Control& control) const;
-  Contribution step_together(const Cells& batch, const at::Tensor& tokens, double share,
-                             const Control& control) const;
-  Contribution differentiate(const Cells& batch, const at::Tensor& tokens,
+  Target target_of(int64_t cell, double share) const;
+  LossOf loss_of(const Target& target, Losses& sums) const;
+  at::Tensor entered(int64_t cell, const at::Tensor& tokens, const Control& control) const;
+  GradientList differentiate_together(const Cells& batch, const at::Tensor& tokens, double share,
+                                      Losses& sums, const Control& control) const;
+  GradientList differentiate(const Cells& cells, const at::Tensor& tokens, Losses& sums,
                              const Control& control) const;
 
   TrainerOptions options;
-  StageNetwork network;
+  Descent descent;
+  const TrainedNetwork& network;
   std::vector<uint8_t> token_bytes;  // cells x length
   std::vector<int32_t> labels;
   TokenView view;
-  Optimiser optimiser;
-  at::Generator generator;
   mutable FrozenCache frozen;
   at::Tensor old_embedding;  // cells x W2; undefined without distillation
-  int64_t passes_since_redraw = 0;
-  Weights best;
 };
 
 // What the frozen layers make of a cell with all its tokens, from the cache if it is there.
@@ -153,9 +133,7 @@ at::Tensor StageTrainer::Impl::enter_cell(const TokenView& tokens, int64_t cell,
 // The old model is frozen, so its embedding of a cell is one number for the whole stage.
 void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
                                                  const Control& control) {
-  TrainerOptions all_frozen = options;
-  all_frozen.trainable = Trainable::head;
-  const StageNetwork old(old_weights, all_frozen);
+  const TrainedNetwork old(old_weights, {Trainable::head}, options);
   if (old.sizes().fc2 != network.sizes().fc2)
     throw Error(ErrorKind::sizes, "The old model's embedding has another width.");
   if (options.batch_stabiliser) {
@@ -174,97 +152,120 @@ void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
   if (!pieces.empty()) old_embedding = at::cat(pieces);
 }
 
-void StageTrainer::Impl::redraw_if_due() {
-  if (options.redraw_interval < 1) return;
-  if (passes_since_redraw >= options.redraw_interval) {
-    network.redraw(generator);
-    frozen.clear();
-    passes_since_redraw = 0;
-  }
-  ++passes_since_redraw;
-}
-
 // Imitates cells of which fewer transcripts were caught: every cell gets a share of its own,
 // uniform from 0 to dropped_tokens, and each of its tokens becomes 0 with that probability. Drawn
 // for the whole batch at once, so that threads cannot change it. tokens: B x N.
 at::Tensor StageTrainer::Impl::with_dropped_tokens(const at::Tensor& tokens) {
   if (options.dropped_tokens <= 0) return tokens;
   const at::Tensor share =
-      at::rand({tokens.size(0), 1}, generator) * options.dropped_tokens;  // B x 1
-  const at::Tensor kept = at::rand(tokens.sizes(), generator).ge(share);  // B x N
+      at::rand({tokens.size(0), 1}, descent.generator()) * options.dropped_tokens;  // B x 1
+  const at::Tensor kept = at::rand(tokens.sizes(), descent.generator()).ge(share);  // B x N
   return tokens * kept.to(tokens.device());
 }
 
-Target StageTrainer::Impl::target_of(const Cells& cells) const {
-  Target target{labels_of(labels, cells), {}};
-  if (old_embedding.defined())
-    target.old_embedding = old_embedding.index_select(0, index_tensor(cells).to(network.device()));
+Target StageTrainer::Impl::target_of(int64_t cell, double share) const {
+  Target target{labels_of(labels, {cell}), {}, share};
+  if (old_embedding.defined()) target.old_embedding = old_embedding.narrow(0, cell, 1);
   return target;
 }
 
-// tokens: the cell's as they are to be trained on, 1 x N. share: 1 / cells of the batch.
-Contribution StageTrainer::Impl::step_of_cell(int64_t cell, const at::Tensor& tokens, double share,
-                                              const Control& control) const {
-  const at::Tensor x =
-      options.dropped_tokens > 0 ? network.enter(tokens, control) : enter_cell(view, cell, control);
-  const LossWeights weights{options.label_smoothing, options.distillation, share};
-  const auto how = network.trained_kernels() ? contribute_cell : contribute;
-  return how(network, x, target_of({cell}), weights, control);
+// The cell's share of the loss; its losses are added to `sums`, which must outlive the result.
+LossOf StageTrainer::Impl::loss_of(const Target& target, Losses& sums) const {
+  return [this, target, &sums](const at::Tensor& top) {
+    const Classified out = network.leave(top);
+    const at::Tensor classification =
+        smoothed_cross_entropy(out.logits, target.label, options.label_smoothing).sum();
+    at::Tensor total = classification;
+    double distillation = 0;
+    if (target.old_embedding.defined()) {
+      const at::Tensor drift = embedding_drift(out.embedding, target.old_embedding).sum();
+      distillation = drift.item<double>();
+      total = total + drift * options.distillation;
+    }
+    add(sums, {classification.item<double>(), distillation, total.item<double>()});
+    return total * target.share;
+  };
 }
 
-// One stabiliser for the batch: its cells cannot be told apart.
-Contribution StageTrainer::Impl::step_together(const Cells& batch, const at::Tensor& tokens,
-                                               double share, const Control& control) const {
-  const LossWeights weights{options.label_smoothing, options.distillation, share};
-  if (!network.trained_kernels())
-    return contribute(network, network.enter(tokens, control), target_of(batch), weights, control);
-  at::Tensor frozen_part;  // B x N x D
-  if (network.frozen_layers() > 0) frozen_part = network.enter(tokens, control);
-  std::vector<at::Tensor> cells;
-  std::vector<Target> targets;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const int64_t cell = static_cast<int64_t>(i);
+// What the layers that gradients pass are given. tokens: the cell's as they are to be trained on,
+// 1 x N.
+at::Tensor StageTrainer::Impl::entered(int64_t cell, const at::Tensor& tokens,
+                                       const Control& control) const {
+  return options.dropped_tokens > 0 ? network.enter(tokens, control)
+                                    : enter_cell(view, cell, control);
+}
+
+// One stabiliser for the mini-batch: its cells cannot be told apart.
+GradientList StageTrainer::Impl::differentiate_together(const Cells& batch,
+                                                        const at::Tensor& tokens, double share,
+                                                        Losses& sums,
+                                                        const Control& control) const {
+  const int64_t count = static_cast<int64_t>(batch.size());
+  std::vector<Losses> parts(batch.size(), Losses{0, 0, 0});
+  std::vector<LossOf> losses;
+  for (int64_t i = 0; i < count; ++i)
+    losses.push_back(loss_of(target_of(batch[i], share), parts[i]));
+  GradientList total;
+  if (!network.trained_kernels()) {
+    const LossOf loss = [&](const at::Tensor& top) {
+      at::Tensor sum = losses[0](top.narrow(0, 0, 1));
+      for (int64_t i = 1; i < count; ++i) sum = sum + losses[i](top.narrow(0, i, 1));
+      return sum;
+    };
+    total = gradients_by_operators(network, network.enter(tokens, control), loss, control);
+  } else {
+    at::Tensor frozen_part;  // B x N x D
+    if (network.frozen_layers() > 0) frozen_part = network.enter(tokens, control);
+    std::vector<at::Tensor> cells;
     // Where gradients go back into the tables, every cell needs a graph of its own.
-    cells.push_back(frozen_part.defined() ? frozen_part.narrow(0, cell, 1)
-                                          : network.enter(tokens.narrow(0, cell, 1), control));
-    targets.push_back(target_of({batch[i]}));
+    for (int64_t i = 0; i < count; ++i)
+      cells.push_back(frozen_part.defined() ? frozen_part.narrow(0, i, 1)
+                                            : network.enter(tokens.narrow(0, i, 1), control));
+    for (GradientList& part : gradients_together(network, cells, losses, control))
+      add_to(total, std::move(part));
   }
-  Contribution total;
-  for (Contribution& part : contribute_together(network, cells, targets, weights, control))
-    add_to(total, std::move(part));
+  for (const Losses& part : parts) add(sums, part);
   return total;
 }
 
-// The gradients of a batch's mean loss. Every cell is differentiated by itself, several side by
-// side.
-Contribution StageTrainer::Impl::differentiate(const Cells& batch, const at::Tensor& tokens,
-                                               const Control& control) const {
-  const double share = 1.0 / static_cast<double>(batch.size());
-  if (options.batch_stabiliser) return step_together(batch, tokens, share, control);
-  const int64_t cells = static_cast<int64_t>(batch.size());
-  Contribution total;
-  for (int64_t first = 0; first < cells; first += cells_side_by_side) {
-    std::vector<Contribution> parts(std::min(cells_side_by_side, cells - first));
-    for_each_cell(static_cast<int64_t>(parts.size()), Gradients::on, [&](int64_t i) {
-      const int64_t cell = first + i;
-      parts[i] = step_of_cell(batch[cell], tokens.narrow(0, cell, 1), share, control);
-    });
-    // In the order of the cells, so that threads cannot change a bit.
-    for (Contribution& part : parts) add_to(total, std::move(part));
+// The gradients of the mean loss of a step's cells: the mean over its mini-batches of the mean over
+// the cells of each. tokens: of the cells, as they are to be trained on, cells x N.
+GradientList StageTrainer::Impl::differentiate(const Cells& cells, const at::Tensor& tokens,
+                                               Losses& sums, const Control& control) const {
+  const std::vector<Cells> batches = split(cells, options.batch_size);
+  const auto share_in = [&](const Cells& batch) {
+    return 1.0 / (static_cast<double>(batch.size()) * static_cast<double>(batches.size()));
+  };
+  if (options.batch_stabiliser) {
+    GradientList total;
+    int64_t first = 0;
+    for (const Cells& batch : batches) {
+      const int64_t count = static_cast<int64_t>(batch.size());
+      add_to(total, differentiate_together(batch, tokens.narrow(0, first, count), share_in(batch),
+                                           sums, control));
+      first += count;
+    }
+    return total;
   }
+  const int64_t count = static_cast<int64_t>(cells.size());
+  std::vector<Losses> parts(cells.size(), Losses{0, 0, 0});
+  GradientList total = descent.sum_of(count, [&](int64_t i) {
+    const Target target = target_of(cells[i], share_in(batches[i / options.batch_size]));
+    return gradients_of_cell(network, entered(cells[i], tokens.narrow(0, i, 1), control),
+                             loss_of(target, parts[i]), control);
+  });
+  for (const Losses& part : parts) add(sums, part);
   return total;
 }
 
 StageTrainer::StageTrainer(const Weights& weights, const Weights* old_weights,
                            const StageData& training, const TrainerOptions& options,
                            Control& control) {
-  check_options(options);
   impl_.reset(new Impl(weights, training, options));
   check_data(training, impl_->network.sizes().types);
   const ThreadScope threads(options.num_threads);
   if (options.distillation > 0 && old_weights != nullptr)
     impl_->remember_old_embeddings(*old_weights, control);
-  impl_->best = impl_->network.weights();
 }
 StageTrainer::~StageTrainer() = default;
 
@@ -273,20 +274,16 @@ Losses StageTrainer::train_epoch(double learning_rate, bool shuffle, Control& co
   const ThreadScope threads(self.options.num_threads);
   const int64_t count = self.view.cells;
   control.total = count;
-  self.optimiser.set_learning_rate(learning_rate);
-  const std::vector<int64_t> order =
-      shuffle ? draw_permutation(count, self.generator) : cell_range(0, count, count);
+  const Cells order = shuffle ? draw_permutation(count, self.descent.generator())
+                              : cell_range(0, count, count);
   Losses sums{0, 0, 0};
-  for (const auto& batch : split(order, self.options.batch_size)) {
-    self.redraw_if_due();
-    const at::Tensor tokens = self.with_dropped_tokens(self.tokens_of(self.view, batch));  // B x N
-    const Contribution step = self.differentiate(batch, tokens, control);
-    self.optimiser.step(step.gradients);
-    self.network.update_kernels();
-    sums.classification += step.sums.classification;
-    sums.distillation += step.sums.distillation;
-    sums.total += step.sums.total;
-    control.done += static_cast<int64_t>(batch.size());
+  for (const Cells& cells : split(order, self.options.batch_size * self.options.accumulation)) {
+    const int64_t passes =
+        (static_cast<int64_t>(cells.size()) + self.options.batch_size - 1) / self.options.batch_size;
+    if (self.descent.redraw_if_due(passes)) self.frozen.clear();
+    const at::Tensor tokens = self.with_dropped_tokens(self.tokens_of(self.view, cells));
+    self.descent.step(self.differentiate(cells, tokens, sums, control), learning_rate);
+    control.done += static_cast<int64_t>(cells.size());
   }
   const double cells = static_cast<double>(std::max<int64_t>(1, count));
   return {sums.classification / cells, sums.distillation / cells, sums.total / cells};
@@ -302,7 +299,7 @@ Validation StageTrainer::validate(const StageData& data, Control& control) const
   std::vector<double> losses(count);
   for_each_cell(count, Gradients::off, [&](int64_t cell) {
     const at::Tensor x = self.enter_cell(data.tokens, cell, control);
-    const at::Tensor logits = self.network.predict(x, control).logits;  // 1 x K
+    const at::Tensor logits = self.network.leave(self.network.pass_through(x, control)).logits;  // 1 x K
     losses[cell] = smoothed_cross_entropy(logits, self.labels_of(data.labels, {cell}),
                                           self.options.label_smoothing)
                        .item<double>();
@@ -323,14 +320,23 @@ Weights StageTrainer::gradients() {
   const ThreadScope threads(self.options.num_threads);
   const Control control;
   const Cells batch = cell_range(0, self.options.batch_size, self.view.cells);
-  const Contribution first = self.differentiate(batch, self.tokens_of(self.view, batch), control);
+  Losses sums{0, 0, 0};
+  const GradientList first =
+      self.differentiate(batch, self.tokens_of(self.view, batch), sums, control);
   Weights gradients;
-  for (size_t i = 0; i < first.gradients.size(); ++i)
-    gradients.emplace_back(self.network.trainable()[i].first, to_array(first.gradients[i]));
+  for (size_t i = 0; i < first.size(); ++i)
+    gradients.emplace_back(self.network.trainable()[i].first, to_array(first[i]));
   return gradients;
 }
 
-void StageTrainer::keep_best() { impl_->best = impl_->network.weights(); }
-Weights StageTrainer::best_weights() const { return impl_->best; }
+void StageTrainer::keep_best() { impl_->descent.keep_best(); }
+Weights StageTrainer::best_weights() const { return impl_->descent.best(); }
+
+TrainingState StageTrainer::state() const { return impl_->descent.state(); }
+
+void StageTrainer::restore(const TrainingState& state) {
+  impl_->descent.restore(state);
+  impl_->frozen.clear();  // the state's random features may be others
+}
 
 }  // namespace canal

@@ -1,4 +1,4 @@
-#include "engine/train/contribution.h"
+#include "engine/train/cell_gradients.h"
 
 #include <ATen/ops/empty_like.h>
 
@@ -8,29 +8,12 @@
 #include "engine/nn/operators.h"
 #include "engine/runtime/for_each_cell.h"
 #include "engine/train/gradients.h"
-#include "engine/train/losses.h"
 
 namespace canal {
 
 namespace {
 
-// The losses' sums into `sums`; returns the total as a tensor with gradients.
-at::Tensor total_loss(const Classified& out, const Target& target, const LossWeights& weights,
-                      Losses& sums) {
-  const at::Tensor classification =
-      smoothed_cross_entropy(out.logits, target.labels, weights.label_smoothing).sum();
-  at::Tensor total = classification;
-  if (target.old_embedding.defined()) {
-    const at::Tensor drift = embedding_drift(out.embedding, target.old_embedding).sum();
-    sums.distillation = drift.item<double>();
-    total = total + drift * weights.distillation;
-  }
-  sums.classification = classification.item<double>();
-  sums.total = total.item<double>();
-  return total;
-}
-
-void append(std::vector<at::Tensor>& to, const std::vector<at::Tensor>& more) {
+void append(GradientList& to, const GradientList& more) {
   to.insert(to.end(), more.begin(), more.end());
 }
 
@@ -52,24 +35,23 @@ struct CellOnWay {
   }
 };
 
-// The head's loss, and back through it: gradients of what lies behind the layers, and of the
-// layers' output.
-at::Tensor through_head(const StageNetwork& network, const CellOnWay& cell, const Target& target,
-                        const LossWeights& weights, Contribution& to) {
+// The loss, and back through the head: gradients of what lies behind the layers into `behind`;
+// returns that of the layers' output, 1 x N x D.
+at::Tensor through_head(const TrainedNetwork& network, const CellOnWay& cell, const LossOf& loss,
+                        GradientList& behind) {
   at::Tensor top = at::empty_like(cell.x.detach());
   cell.pass->store(top.data_ptr<float>(), 0, top.size(1));
   top.requires_grad_(true);
-  const at::Tensor total = total_loss(network.leave(top), target, weights, to.sums);
-  std::vector<at::Tensor> wanted = network.trained_behind();
+  GradientList wanted = network.trained_behind();
   wanted.push_back(top);
-  to.gradients = gradients_of(total * weights.share, wanted);
-  const at::Tensor dtop = to.gradients.back().contiguous();
-  to.gradients.pop_back();
+  behind = gradients_of(loss(top), wanted);
+  const at::Tensor dtop = behind.back().contiguous();
+  behind.pop_back();
   return dtop;
 }
 
 // The learned gradients of one layer on its second half back, in order; none where it is frozen.
-std::vector<at::Tensor> through_keys(const StageNetwork& network, const CellOnWay& cell, int64_t i,
+std::vector<at::Tensor> through_keys(const TrainedNetwork& network, const CellOnWay& cell, int64_t i,
                                      double stabiliser_gradient, const Control& control) {
   const int64_t layer = network.frozen_layers() + i;
   if (!network.learns(layer)) {
@@ -82,13 +64,13 @@ std::vector<at::Tensor> through_keys(const StageNetwork& network, const CellOnWa
   return learned_tensors(sums, network.sizes());
 }
 
-double through_queries(const StageNetwork& network, const CellOnWay& cell, int64_t i,
+double through_queries(const TrainedNetwork& network, const CellOnWay& cell, int64_t i,
                        const Control& control) {
   return cell.pass->backward_queries(i, network.learns(network.frozen_layers() + i), control);
 }
 
 // Back into the token and position tables.
-std::vector<at::Tensor> through_tables(const StageNetwork& network, const CellOnWay& cell) {
+std::vector<at::Tensor> through_tables(const TrainedNetwork& network, const CellOnWay& cell) {
   const std::vector<at::Tensor> tables = network.trained_before();
   if (tables.empty()) return {};
   at::Tensor dx = at::empty_like(cell.x.detach());
@@ -96,66 +78,63 @@ std::vector<at::Tensor> through_tables(const StageNetwork& network, const CellOn
   return gradients_of((cell.x * dx).sum(), tables);
 }
 
-// What comes from behind the layers, from them and from before them, in the order of the
+// What comes from before the layers, from them and from behind them, in the order of the
 // checkpoint.
-Contribution assembled(const StageNetwork& network, const CellOnWay& cell, Contribution behind,
-                       const std::vector<at::Tensor>& layers) {
-  std::vector<at::Tensor> gradients = through_tables(network, cell);
+GradientList assembled(const TrainedNetwork& network, const CellOnWay& cell,
+                       const GradientList& layers, const GradientList& behind) {
+  GradientList gradients = through_tables(network, cell);
   append(gradients, layers);
-  append(gradients, behind.gradients);
-  behind.gradients = std::move(gradients);
-  return behind;
+  append(gradients, behind);
+  return gradients;
 }
 
-void prepend(std::vector<at::Tensor>& to, const std::vector<at::Tensor>& more) {
+void prepend(GradientList& to, const GradientList& more) {
   to.insert(to.begin(), more.begin(), more.end());
 }
 
 }  // namespace
 
-void add_to(Contribution& total, Contribution part) {
-  if (total.gradients.empty()) {
+void add_to(GradientList& total, GradientList part) {
+  if (total.empty()) {
     total = std::move(part);
     return;
   }
-  total.sums.classification += part.sums.classification;
-  total.sums.distillation += part.sums.distillation;
-  total.sums.total += part.sums.total;
-  for (size_t g = 0; g < total.gradients.size(); ++g) total.gradients[g].add_(part.gradients[g]);
+  for (size_t g = 0; g < total.size(); ++g) total[g].add_(part[g]);
 }
 
-Contribution contribute(const StageNetwork& network, const at::Tensor& x, const Target& target,
-                        const LossWeights& weights, const Control& control) {
-  std::vector<at::Tensor> parameters;
+GradientList gradients_by_operators(const TrainedNetwork& network, const at::Tensor& x,
+                                    const LossOf& loss, const Control& control) {
+  GradientList parameters;
   for (const auto& [name, tensor] : network.trainable()) parameters.push_back(tensor);
-  Contribution result;
-  const Classified out = network.leave(network.run_trained(x, control));
-  const at::Tensor total = total_loss(out, target, weights, result.sums);
-  result.gradients = gradients_of(total * weights.share, parameters);
-  return result;
+  return gradients_of(loss(network.run_trained(x, control)), parameters);
 }
 
-Contribution contribute_cell(const StageNetwork& network, const at::Tensor& x, const Target& target,
-                             const LossWeights& weights, const Control& control) {
+GradientList gradients_by_kernels(const TrainedNetwork& network, const at::Tensor& x,
+                                  const LossOf& loss, const Control& control) {
   const LayerStack& kernels = *network.trained_kernels();
   const SpanLoop loop = side_by_side();
   const CellOnWay cell(kernels, x);
   for (int64_t i = 0; i < kernels.depth(); ++i)
     cell.pass->finish(i, cell.pass->keys(i, loop, control), loop, control);
-  Contribution behind;
-  cell.pass->load_gradient(through_head(network, cell, target, weights, behind).data_ptr<float>());
-  std::vector<at::Tensor> layers;
+  GradientList layers, behind;
+  cell.pass->load_gradient(through_head(network, cell, loss, behind).data_ptr<float>());
   for (int64_t i = kernels.depth() - 1; i >= 0; --i) {
     const double gradient = through_queries(network, cell, i, control);
     prepend(layers, through_keys(network, cell, i, gradient, control));
   }
-  return assembled(network, cell, std::move(behind), layers);
+  return assembled(network, cell, layers, behind);
 }
 
-std::vector<Contribution> contribute_together(const StageNetwork& network,
-                                              const std::vector<at::Tensor>& x,
-                                              const std::vector<Target>& targets,
-                                              const LossWeights& weights, const Control& control) {
+GradientList gradients_of_cell(const TrainedNetwork& network, const at::Tensor& x,
+                               const LossOf& loss, const Control& control) {
+  const auto how = network.trained_kernels() ? gradients_by_kernels : gradients_by_operators;
+  return how(network, x, loss, control);
+}
+
+std::vector<GradientList> gradients_together(const TrainedNetwork& network,
+                                             const std::vector<at::Tensor>& x,
+                                             const std::vector<LossOf>& losses,
+                                             const Control& control) {
   const LayerStack& kernels = *network.trained_kernels();
   const SpanLoop loop = side_by_side();
   std::vector<CellOnWay> cells;
@@ -173,12 +152,11 @@ std::vector<Contribution> contribute_together(const StageNetwork& network,
                   [&](int64_t i) { cells[i].pass->finish(layer, stabiliser, loop, control); });
   }
 
-  std::vector<Contribution> parts(count);
+  std::vector<GradientList> behind(count), layers(count);
   for_each_cell(count, Gradients::on, [&](int64_t i) {
-    const at::Tensor dtop = through_head(network, cells[i], targets[i], weights, parts[i]);
+    const at::Tensor dtop = through_head(network, cells[i], losses[i], behind[i]);
     cells[i].pass->load_gradient(dtop.data_ptr<float>());
   });
-  std::vector<std::vector<at::Tensor>> layers(count);
   std::vector<double> gradients(count);
   for (int64_t layer = kernels.depth() - 1; layer >= 0; --layer) {
     for_each_cell(count, Gradients::off, [&](int64_t i) {
@@ -190,10 +168,11 @@ std::vector<Contribution> contribute_together(const StageNetwork& network,
       prepend(layers[i], through_keys(network, cells[i], layer, share, control));
     });
   }
+  std::vector<GradientList> all(count);
   for_each_cell(count, Gradients::on, [&](int64_t i) {
-    parts[i] = assembled(network, cells[i], std::move(parts[i]), layers[i]);
+    all[i] = assembled(network, cells[i], layers[i], behind[i]);
   });
-  return parts;
+  return all;
 }
 
 }  // namespace canal

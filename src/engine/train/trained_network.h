@@ -1,4 +1,4 @@
-// The network as a stage trains it: which part is frozen, which part learns.
+// The network while it is trained: which part is frozen, which part learns.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/control.h"
+#include "engine/descent.h"
 #include "engine/network.h"
 #include "engine/nn/attention.h"
 #include "engine/nn/heads.h"
@@ -17,9 +18,17 @@
 
 namespace canal {
 
-class StageNetwork {
+// What of a network learns.
+struct Learning {
+  Trainable trainable;
+  bool positions = false;     // with Trainable::all: the position table too
+  int64_t new_positions = 0;  // the last so many genes' rows of it, whatever else learns
+  bool masked_tokens = false;  // towards the pre-training head instead of the classification head
+};
+
+class TrainedNetwork {
  public:
-  StageNetwork(const Weights& weights, const TrainerOptions& options);
+  TrainedNetwork(const Weights& weights, const Learning& learning, const DescentOptions& options);
 
   // ---- The way of cells: enter, then the layers that gradients pass, then the head ----
 
@@ -32,8 +41,10 @@ class StageNetwork {
   const LayerStack* trained_kernels() const { return trained_kernels_.get(); }
   // x: B x N x D, after all layers.
   Classified leave(const at::Tensor& x) const;
-  // From what enter() returned to the end, without gradients. x: B x N x D.
-  Classified predict(const at::Tensor& x, const Control& control) const;
+  // The pre-training head on some tokens. x: n x D, after all layers. Returns n x T.
+  at::Tensor token_logits(const at::Tensor& x) const;
+  // From what enter() returned to after all layers, without gradients. x: B x N x D.
+  at::Tensor pass_through(const at::Tensor& x, const Control& control) const;
 
   const NetworkSizes& sizes() const { return sizes_; }
   at::Device device() const { return parameters_.token_emb.device(); }
@@ -46,26 +57,32 @@ class StageNetwork {
   std::vector<at::Tensor> trained_before() const;
   std::vector<at::Tensor> trained_behind() const;
   // Whether layer `layer` (of all) learns, and zeros shaped like its parameters.
-  bool learns(int64_t layer) const { return learning_.at(layer); }
+  bool learns(int64_t layer) const { return layer_learns_.at(layer); }
   LayerParameters zero_gradients(int64_t layer) const;
 
   Weights weights() const;
+  // Other numbers for all parameters, the random features included.
+  void set_weights(const Weights& weights);
   // To be called after the trained parameters have changed.
   void update_kernels();
   // Draws the random features of every layer anew.
   void redraw(at::Generator& generator);
+  // Sets gradients to zero where a learning parameter has rows that do not learn.
+  void mask_gradients(std::vector<at::Tensor>& gradients) const;
 
  private:
-  int64_t first_trained_layer(Trainable trainable) const;
-  void choose_trainable(const TrainerOptions& options);
+  int64_t first_learning_layer() const;
+  bool learns_name(const std::string& name) const;
+  void choose_trainable();
   void make_kernels(const Compute& compute);
 
   NetworkSizes sizes_;
   Parameters parameters_;
+  Learning learning_;
   Stabiliser stabiliser_;
   bool reduced_ = false;
   int64_t frozen_layers_ = 0;  // layers below every trained parameter: no gradient goes there
-  std::vector<bool> learning_;
+  std::vector<bool> layer_learns_;
   std::vector<std::pair<std::string, at::Tensor>> trainable_;
   size_t before_ = 0, behind_ = 0;  // of trainable_, in front of the layers and after them
   std::unique_ptr<LayerStack> frozen_kernels_, trained_kernels_;

@@ -1,0 +1,61 @@
+# The state of a training on disk: after every epoch a file in a folder of the user's is replaced,
+# whole or not at all, and a run that was stopped, however that came about, goes on from it.
+
+# Where the state of one training is kept.
+#
+# folder: NULL for nowhere. name: of the file, without ending. identity(): a list of what makes this
+# training this one, looked at only where there is a folder; a state of another is refused.
+#
+# Returns functions: resume(run, restore, verbose), the run that was kept, its state given to
+# restore(), or the run that came in; save(run, state), which asks state() for the trainer's.
+training_checkpoint <- function(folder, name, identity) {
+  if (is.null(folder)) {
+    return(list(resume = function(run, restore, verbose) run, save = function(run, state) NULL))
+  }
+  path <- file.path(checkpoint_folder(folder), paste0(name, ".h5"))
+  digest <- cpp_digest(serialize(identity(), NULL, version = 3, xdr = TRUE))
+  list(
+    resume = function(run, restore, verbose) {
+      if (!file.exists(path)) return(run)
+      kept <- read_checkpoint(path, digest)
+      restore(kept$state)
+      canal_inform("resume", sprintf("Going on after epoch %d, from %s.", nrow(kept$run$losses),
+                                     path), verbose)
+      utils::modifyList(run, kept$run)
+    },
+    save = function(run, state) {
+      run$weights <- NULL  # the state has them
+      about_argument("checkpoint", "a folder that can be written to", cpp_write_tree(
+        path, plain_tree(list(format = c(checkpoint_format, identity = digest), run = run,
+                              state = state()))
+      ))
+    }
+  )
+}
+
+checkpoint_format <- list(name = "canalR training", version = 1L)
+
+checkpoint_folder <- function(folder) {
+  folder <- check_path(folder, "checkpoint", call = sys.call(-2))
+  if (!dir.exists(folder) && !dir.create(folder, showWarnings = FALSE, recursive = TRUE)) {
+    canal_abort("file", "checkpoint", "a folder that is there or can be made",
+                sprintf("\"%s\"", folder), call = sys.call(-2))
+  }
+  folder
+}
+
+read_checkpoint <- function(path, digest) {
+  tree <- about_argument("checkpoint", "the state of a training", cpp_read_tree(path, "/", "raw"))
+  if (!identical(tree$format$name, checkpoint_format$name)) {
+    canal_abort("checkpoint", "checkpoint", "the state of a training",
+                sprintf("another HDF5 file, %s", path), "Give another folder.", call = NULL)
+  }
+  if (!identical(tree$format$identity, digest)) {
+    canal_abort("checkpoint", "checkpoint", "the state of this training",
+                sprintf("that of another one (%s): other cells, labels, model, settings or seed",
+                        path),
+                "Give another folder, or remove the file to start anew.", call = NULL)
+  }
+  tree$run$losses <- as.data.frame(tree$run$losses)
+  tree
+}

@@ -1,0 +1,51 @@
+// How weights move, whatever they are trained towards: the network, its optimiser, its random numbers
+// and the best weights so far.
+#pragma once
+#include <ATen/core/Generator.h>
+
+#include <functional>
+
+#include "engine/descent.h"
+#include "engine/train/cell_gradients.h"
+#include "engine/train/optimiser.h"
+#include "engine/train/trained_network.h"
+
+namespace canal {
+
+using Cells = std::vector<int64_t>;
+
+// Pieces of `size` cells, the last one shorter.
+std::vector<Cells> split(const Cells& cells, int64_t size);
+
+class Descent {
+ public:
+  Descent(const Weights& weights, const Learning& learning, const DescentOptions& options);
+
+  const TrainedNetwork& network() const { return network_; }
+  const DescentOptions& options() const { return options_; }
+  at::Generator& generator() { return generator_; }
+
+  // To be called before a step of so many mini-batches: draws the random features anew where that
+  // is due, and says so.
+  bool redraw_if_due(int64_t mini_batches);
+  // The sum of what work(0), ..., work(cells - 1) return, several of them side by side.
+  using CellWork = std::function<GradientList(int64_t)>;
+  GradientList sum_of(int64_t cells, const CellWork& work) const;
+  void step(GradientList gradients, double learning_rate);
+
+  void keep_best() { best_ = network_.weights(); }
+  const Weights& best() const { return best_; }
+
+  TrainingState state() const;
+  void restore(const TrainingState& state);
+
+ private:
+  DescentOptions options_;
+  TrainedNetwork network_;
+  Optimiser optimiser_;
+  at::Generator generator_;
+  int64_t passes_since_redraw_ = 0;
+  Weights best_;
+};
+
+}  // namespace canal
