@@ -85,6 +85,10 @@ cpp_cut_positions <- function(weights, genes0) {
     .Call(`_canalR_cpp_cut_positions`, weights, genes0)
 }
 
+cpp_grow_positions <- function(weights, rows) {
+    .Call(`_canalR_cpp_grow_positions`, weights, rows)
+}
+
 cpp_set_positions <- function(weights, table) {
     .Call(`_canalR_cpp_set_positions`, weights, table)
 }

@@ -1,15 +1,17 @@
 # The example bank: cells of past stages that later stages train on again. `tokens`: raw, genes x
-# cells; `entries`: a row per cell with its name, type, rank (1 is nearest to its type's prototype)
-# and stage.
+# cells; `spare`: raw, named genes x cells, of genes that are not the model's and may join it later;
+# `entries`: a row per cell with its name, type, rank (1 is nearest to its type's prototype) and
+# stage.
 
 empty_bank <- function(genes) {
-  list(tokens = matrix(raw(), genes, 0),
+  list(tokens = matrix(raw(), genes, 0), spare = no_spare(0),
        entries = data.frame(cell = character(), type = character(), rank = integer(),
                             stage = integer()))
 }
 
 # Ranks this stage's training cells within their type and lets them compete with the cells in the
-# bank for floor(bank_size / types) places per type. cells: list(tokens, types, stage, names, size).
+# bank for floor(bank_size / types) places per type. cells: list(tokens, spare, types, stage,
+# names, size).
 update_bank <- function(model, cells, num_threads, compute) {
   embedding <- run_network(cells$tokens, model, "embedding", num_threads, compute)[[1]]
   type0 <- match(cells$types, model@labels) - 1L
@@ -17,6 +19,7 @@ update_bank <- function(model, cells, num_threads, compute) {
   new <- data.frame(cell = cells$names, type = cells$types, rank = ranks,
                     stage = rep(cells$stage, length(ranks)))
   trim_bank(list(tokens = cbind(model@bank$tokens, cells$tokens),
+                 spare = join_spare(model@bank$spare, cells$spare),
                  entries = rbind(model@bank$entries, new)),
             model@labels, cells$size)
 }
@@ -27,7 +30,8 @@ trim_bank <- function(bank, labels, size) {
                         length(labels))
   entries <- entries[kept, , drop = FALSE]
   rownames(entries) <- NULL
-  list(tokens = bank$tokens[, kept, drop = FALSE], entries = entries)
+  list(tokens = bank$tokens[, kept, drop = FALSE], spare = bank$spare[, kept, drop = FALSE],
+       entries = entries)
 }
 
 # Each type's row of the last layer: types x fc2.

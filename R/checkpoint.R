@@ -21,7 +21,8 @@ training_checkpoint <- function(folder, name, identity) {
       restore(kept$state)
       canal_inform("resume", sprintf("Going on after epoch %d, from %s.", nrow(kept$run$losses),
                                      path), verbose)
-      utils::modifyList(run, kept$run)
+      run[names(kept$run)] <- kept$run
+      run
     },
     save = function(run, state) {
       run$weights <- NULL  # the state has them

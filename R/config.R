@@ -34,6 +34,8 @@ config_entries <- function() {
     dropped_tokens    = list(0, 0.7, 0, 1, FALSE),
     lambda            = list(0.1, 0.1, 0, 1e6, FALSE),
     bank_size         = list(1000, 1000, 0, 1e9, TRUE),
+    new_genes         = list(0, 0, 0, 1e6, TRUE),
+    kept_genes        = list(2000, 2000, 0, 1e6, TRUE),
     patience          = list(10, 15, 1, Inf, TRUE),
     validation        = list(0.2, 0.2, 0, 0.9, FALSE),
     history_size      = list(1000, 1000, 0, Inf, TRUE),

@@ -5,15 +5,16 @@
 #' whole.
 #'
 #' @slot config The [canal_config()] it was made with.
-#' @slot vocabulary A [canal_vocabulary()] of all genes it may choose from.
+#' @slot vocabulary A [canal_vocabulary()] of all genes it may choose from, with the vectors that
+#'   were given for them (gene2vec) or learned in pre-training.
 #' @slot genes The genes of its sequence, in order: chosen by the first stage, all of the vocabulary
 #'   before.
 #' @slot labels The cell types it knows, in the order of its outputs.
 #' @slot weights A named list of float32 arrays under the published names.
 #' @slot history A list with a record per stage, see [canal_stream()].
-#' @slot heldout A list with the held-out cells of each stage: `tokens` (raw, genes x cells) and
-#'   `labels`.
-#' @slot bank The example bank: `tokens` (raw, genes x cells) and `entries` (a row per cell).
+#' @slot heldout A list with the held-out cells of each stage: `tokens` (raw, genes x cells), `spare`
+#'   (the same of genes that may join later, with their names) and `labels`.
+#' @slot bank The example bank: `tokens`, `spare` and `entries` (a row per cell).
 #' @slot pending Cells of an interrupted stage that have yet to be ranked for the bank.
 #' @slot provenance Where it comes from: `id`, `pretrained`, `positions`, `seed`, `created`.
 #' @slot cache An environment with the native network; rebuilt whenever it is missing.
@@ -73,7 +74,7 @@ canal_model <- function(config, vocabulary, seed = NULL) {
     weights <- cpp_set_positions(weights, vocabulary$positions)
     positions <- "fixed"
   }
-  new_model(config, canal_vocabulary(vocabulary$genes), vocabulary$genes, weights,
+  new_model(config, vocabulary, vocabulary$genes, weights,
             provenance = list(pretrained = FALSE, positions = positions, seed = seed))
 }
 

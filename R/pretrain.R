@@ -142,9 +142,12 @@ run_pretraining <- function(model, cells, settings, checkpoint) {
   progress <- pretraining_progress(cells, settings)
   on.exit(progress$close(), add = TRUE)
   rates <- learning_rates(settings$epochs, settings$learning_rate, model@config)
-  for (epoch in seq_along(rates)) {
-    if (epoch <= nrow(run$losses)) next
-    if (pretraining_is_over(run, settings)) break
+  while (nrow(run$losses) < length(rates)) {
+    if (pretraining_is_over(run, settings)) {
+      run$stopped <- "patience"
+      break
+    }
+    epoch <- nrow(run$losses) + 1
     outcome <- pretrain_epoch(trainer, cells, epoch, rates[epoch], settings, progress)
     if (is.character(outcome)) {
       run$stopped <- outcome
@@ -154,7 +157,6 @@ run_pretraining <- function(model, cells, settings, checkpoint) {
     progress$epoch(run)
     kept$save(run, function() cpp_pretrainer_state(trainer))
   }
-  if (run$stopped == "epochs" && nrow(run$losses) < settings$epochs) run$stopped <- "patience"
   run$weights <- cpp_pretrainer_best(trainer)
   run
 }

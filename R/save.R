@@ -83,9 +83,10 @@ model_to_tree <- function(model) {
   tree <- list(
     format = c(model_format, written_by = as.character(utils::packageVersion("canalR"))),
     config = c(as.list(unclass(model@config)), preset = attr(model@config, "preset")),
-    vocabulary = model@vocabulary$genes, genes = model@genes, labels = model@labels,
-    weights = model@weights, history = model@history, heldout = model@heldout,
-    bank = model@bank, pending = model@pending, provenance = model@provenance
+    vocabulary = model@vocabulary$genes, positions = positions_to_tree(model@vocabulary),
+    genes = model@genes, labels = model@labels, weights = model@weights, history = model@history,
+    heldout = lapply(model@heldout, spare_to_tree), bank = spare_to_tree(model@bank),
+    pending = spare_to_tree(model@pending), provenance = model@provenance
   )
   plain_tree(tree)
 }
@@ -104,6 +105,37 @@ plain_tree <- function(x) {
   x
 }
 
+# Dimensions have no names in HDF5.
+spare_to_tree <- function(cells) {
+  if (is.null(cells$spare)) return(cells)
+  cells$spare <- list(genes = rownames(cells$spare), tokens = unname(cells$spare))
+  cells
+}
+
+spare_from_tree <- function(cells) {
+  spare <- cells$spare
+  cells$spare <- if (length(spare$genes)) {
+    `rownames<-`(spare$tokens, spare$genes)
+  } else {
+    no_spare(ncol(cells$tokens))
+  }
+  cells
+}
+
+positions_to_tree <- function(vocabulary) {
+  table <- vocabulary$positions
+  if (is.null(table)) return(NULL)
+  list(genes = rownames(table), table = unname(table))
+}
+
+vocabulary_from_tree <- function(tree) {
+  vocabulary <- canal_vocabulary(tree$vocabulary)
+  if (!is.null(tree$positions)) {
+    vocabulary$positions <- `rownames<-`(tree$positions$table, tree$positions$genes)
+  }
+  vocabulary
+}
+
 model_from_tree <- function(tree) {
   # What a file of an older canalR does not say is as the published programs have it.
   config <- utils::modifyList(unclass(canal_config("scbert")), as.list(tree$config))
@@ -112,7 +144,7 @@ model_from_tree <- function(tree) {
   new("CanalModel",
       config = structure(config[names(config_entries())], preset = tree$config$preset,
                          class = "canal_config"),
-      vocabulary = canal_vocabulary(tree$vocabulary), genes = tree$genes,
+      vocabulary = vocabulary_from_tree(tree), genes = tree$genes,
       labels = as.character(tree$labels), weights = tree$weights,
       history = lapply(numbered(tree$history), record_from_tree),
       heldout = lapply(numbered(tree$heldout), cells_from_tree), bank = bank_from_tree(tree$bank),
@@ -130,14 +162,17 @@ record_from_tree <- function(record) {
     record$accuracy <- setNames(record$accuracy$values, record$accuracy$names)
   }
   record$new_types <- as.character(record$new_types)
+  record$new_genes <- as.character(record$new_genes)
   record
 }
 
 cells_from_tree <- function(cells) {
+  cells <- spare_from_tree(cells)
   cells[] <- lapply(cells, function(x) if (is.character(x)) as.character(x) else x)
   cells
 }
 
 bank_from_tree <- function(bank) {
-  list(tokens = bank$tokens, entries = as.data.frame(bank$entries))
+  list(tokens = bank$tokens, spare = spare_from_tree(bank)$spare,
+       entries = as.data.frame(bank$entries))
 }

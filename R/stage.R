@@ -1,8 +1,10 @@
 # One stage: what it starts from, its epochs, and what it leaves behind.
 
-# Grows the network for the stage's types, splits the cells and sets up the native trainer's data.
+# Grows the network for the stage's genes and types, splits the cells and sets up the native
+# trainer's data.
 begin_stage <- function(model, data, settings) {
-  if (nrow(model@bank$entries) == 0) model@bank <- empty_bank(length(data$tokens@genes))
+  model <- keep_positions(model)
+  if (nrow(model@bank$entries) == 0) model@bank <- empty_bank(length(model@genes))
   # The stage counts, so that one seed for a whole stream does not draw the same thing twice.
   stage_seed <- function(part) derive_seed(settings$seed, 10 * length(model@history) + part)
   new_types <- setdiff(sort(unique(data$types), method = "radix"), model@labels)
@@ -10,13 +12,27 @@ begin_stage <- function(model, data, settings) {
   held <- hold_out(data$types, settings$validation, stage_seed(1))
   bank_held <- hold_out(model@bank$entries$type, settings$validation,
                         stage_seed(2))
-  grown <- grow_network(model, data$tokens@genes, labels, stage_seed(3))
+  grown <- grow_network(model, data, labels, stage_seed(3))
+  model <- with_stage_genes(model, data$genes)
   list(
     model = model, data = data, labels = labels, new_types = new_types, held = held,
     weights = grown, seed = stage_seed,
     train = join_cells(data, !held, model@bank, !bank_held),
     validate = join_cells(data, held, model@bank, bank_held)
   )
+}
+
+# What the model remembers of cells and genes, for a sequence with the genes that join. Its weights
+# stay: they are the old network, for the distillation.
+with_stage_genes <- function(model, genes) {
+  model@vocabulary$genes <- c(model@vocabulary$genes, genes$outside)
+  if (!has_genes(model)) {
+    model@bank <- empty_bank(length(genes$sequence))
+  } else {
+    model@bank <- grow_kept_cells(model@bank, genes$joined)
+    model@heldout <- lapply(model@heldout, grow_kept_cells, joined = genes$joined)
+  }
+  model
 }
 
 # New cells and cells of the bank together: tokens (raw, genes x cells) and types.
@@ -26,12 +42,15 @@ join_cells <- function(data, chosen, bank, bank_chosen) {
        types = c(data$types[chosen], bank$entries$type[bank_chosen]))
 }
 
-grow_network <- function(model, genes, labels, seed) {
+grow_network <- function(model, data, labels, seed) {
   weights <- model@weights
-  if (length(model@labels) > 0) return(cpp_grow_types(weights, length(labels), seed))
-  if (!identical(genes, model@vocabulary$genes)) {
-    weights <- cpp_cut_positions(weights, match(genes, model@vocabulary$genes) - 1L)
+  genes <- data$genes
+  known <- setdiff(genes$sequence, genes$joined)
+  if (!has_genes(model) && !identical(known, model@vocabulary$genes)) {
+    weights <- cpp_cut_positions(weights, match(known, model@vocabulary$genes) - 1L)
   }
+  weights <- with_joined_genes(weights, genes$joined, data$tokens@tokens, known, model, seed)
+  if (has_genes(model)) return(cpp_grow_types(weights, length(labels), seed))
   cpp_add_head(weights, model@config$fc1, model@config$fc2, length(labels),
                isTRUE(model@provenance$pretrained), seed)
 }
@@ -49,7 +68,7 @@ new_trainer <- function(stage, settings) {
          clip_norm = settings$clip_norm, amsgrad = stage$model@config$amsgrad == 1,
          weight_decay = stage$model@config$weight_decay,
          redraw_interval = settings$redraw_interval,
-         dropped_tokens = stage$model@config$dropped_tokens, new_positions = 0,
+         dropped_tokens = stage$model@config$dropped_tokens, new_positions = learning_positions(stage$data$genes$joined, stage$model),
          learn_positions = identical(stage$model@provenance$positions, "learned"),
          seed = stage$seed(4), num_threads = thread_count(settings$num_threads),
          compute = settings$compute, cache = settings$cache)
@@ -60,17 +79,24 @@ new_trainer <- function(stage, settings) {
 # "epochs", "patience", "interrupt", "error" or "diverged".
 run_epochs <- function(stage, settings) {
   run <- list(weights = stage$weights, losses = empty_losses(), stopped = "epochs",
-              best_epoch = 0L, best_accuracy = NA_real_, best_loss = Inf)
+              best_epoch = 0L, best_accuracy = NA_real_, best_loss = Inf, patience_from = 0)
   trainer <- until_interrupt(new_trainer(stage, settings))
   if (is.null(trainer)) {
     run$stopped <- "interrupt"
     return(run)
   }
   on.exit(cpp_release_trainer(trainer))
+  kept <- stage_checkpoint(stage, settings)
+  run <- kept$resume(run, function(state) cpp_restore_trainer(trainer, state), settings$verbose)
   progress <- epoch_progress(stage, settings)
   on.exit(progress$close(), add = TRUE)
   rates <- learning_rates(settings$epochs, settings$learning_rate, stage$model@config)
-  for (epoch in seq_along(rates)) {
+  while (nrow(run$losses) < length(rates)) {
+    if (out_of_patience(run, stage, settings)) {
+      run$stopped <- "patience"
+      break
+    }
+    epoch <- nrow(run$losses) + 1
     outcome <- run_epoch(trainer, stage, rates[epoch], progress)
     if (is.character(outcome)) {
       run$stopped <- outcome
@@ -78,14 +104,26 @@ run_epochs <- function(stage, settings) {
     }
     run <- judge_epoch(run, c(list(epoch = epoch, learning_rate = rates[epoch]), outcome), trainer)
     progress$epoch(run)
-    if (epoch - run$patience_from >= settings$patience && has_validation(stage)) {
-      run$stopped <- "patience"
-      break
-    }
+    kept$save(run, function() cpp_trainer_state(trainer))
   }
   run$weights <- cpp_best_weights(trainer)
   tell_cache(cpp_cache_problem(trainer))
   run
+}
+
+out_of_patience <- function(run, stage, settings) {
+  nrow(run$losses) - run$patience_from >= settings$patience && has_validation(stage)
+}
+
+# Where the state of a stage is kept. Cells, labels, the model it starts from and what decides the
+# result make it this one; the most epochs do not, so that a run can be made longer.
+stage_checkpoint <- function(stage, settings) {
+  number <- length(stage$model@history) + 1L
+  training_checkpoint(settings$checkpoint, sprintf("stage-%d", number), function() {
+    list(stage$model@provenance$id, stage$labels, stage$train$types, stage$validate$types,
+         cpp_digest(stage$train$tokens), cpp_digest(stage$validate$tokens),
+         settings[setdiff(stage_settings, "epochs")], settings$seed)
+  })
 }
 
 # The stage was trained all the same, only slower.
@@ -201,6 +239,7 @@ rank_stage <- function(model, candidates, settings) {
 bank_candidates <- function(stage, number, settings) {
   trained <- !stage$held
   list(tokens = unname(stage$data$tokens@tokens[, trained, drop = FALSE]),
+       spare = stage$data$spare[, trained, drop = FALSE],
        types = stage$data$types[trained], stage = number,
        names = rownames(stage$data$tokens)[trained], size = settings$bank_size)
 }
@@ -212,7 +251,7 @@ held_cells <- function(stage, settings) {
     held <- with_seed(stage$seed(5), sort(held[sample.int(length(held), most)]))
   }
   list(tokens = unname(stage$data$tokens@tokens[, held, drop = FALSE]),
-       labels = stage$data$types[held])
+       spare = stage$data$spare[, held, drop = FALSE], labels = stage$data$types[held])
 }
 
 # Accuracy on the held-out cells of every stage so far, named by stage.
@@ -228,12 +267,15 @@ heldout_accuracy <- function(model, settings) {
 
 stage_record <- function(stage, run, model, number, accuracy, seconds, settings) {
   list(stage = number, cells = length(stage$held), dropped = nrow(stage$data$tokens@dropped),
-       new_types = stage$new_types, types = stage$labels, bank = nrow(model@bank$entries),
+       new_types = stage$new_types, types = stage$labels, new_genes = stage$data$genes$joined,
+       bank = nrow(model@bank$entries),
        epochs = nrow(run$losses), best_epoch = run$best_epoch,
        best_accuracy = run$best_accuracy, accuracy = c(accuracy, numeric()), seconds = seconds,
        stopped = run$stopped, losses = run$losses, seed = settings$seed,
-       settings = c(settings[c("epochs", "batch_size", "learning_rate", "lambda", "bank_size",
-                               "patience", "validation", "label_smoothing", "trainable",
-                               "redraw_interval")],
-                    list(computed = settings$compute$name)))
+       settings = c(settings[stage_settings], list(computed = settings$compute$name)))
 }
+
+# Of a stage's settings those that decide its result.
+stage_settings <- c("epochs", "batch_size", "accumulation", "learning_rate", "clip_norm", "lambda",
+                    "bank_size", "new_genes", "patience", "validation", "label_smoothing", "trainable",
+                    "redraw_interval")

@@ -19,6 +19,9 @@
 #' @param lambda Weight of the distillation loss, which is scaled by old types / all types. 0 turns
 #'   it off.
 #' @param bank_size Cells in the example bank, of all types together. 0 turns it off.
+#' @param new_genes The most genes that may join the sequence in this stage: of the stage's own most
+#'   variable genes (as many as the model has) those that the model lacks. 0 fixes the genes with
+#'   the first stage, as the published program does. See Details.
 #' @param patience Stop after so many validations in a row without a better accuracy.
 #' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is
 #'   trained on and not validated. With 0 every epoch is run and the last one kept.
@@ -41,6 +44,14 @@
 #'   tokens are dropped in training (`dropped_tokens`, the compact preset), a training cell is
 #'   another one in every step, and only held-out cells are kept. With `trainable = "all"` nothing
 #'   is frozen.
+#' @param checkpoint A folder, or `NULL`. After every epoch the whole state of the training
+#'   (weights, optimiser, place in the schedule, random numbers, best model) is kept there, in a
+#'   file per stage that is replaced whole or not at all. When the same call is made again after
+#'   the run was stopped, in whatever way, it goes on after the last whole epoch and ends with the
+#'   model of a run that was never stopped, to the last bit on the same machine. So a script of
+#'   several stages that uses one folder can simply be run again. The folder may be removed when
+#'   the model is saved. A state of other cells, labels or settings is refused; more `epochs` are
+#'   no other training.
 #' @param verbose Show progress and say what was done.
 #' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
 #' @param min_genes Leave out cells with fewer detected genes, see [canal_prepare()].
@@ -49,6 +60,17 @@
 #' K_new` times the mean squared difference of the embedding from that of the stage before. The
 #' optimiser is Adam with amsgrad. The model with the best validation accuracy (among equals, the
 #' smaller validation loss) is returned.
+#'
+#' A gene that joins gets a row of the position table: the vocabulary's own vector (gene2vec, or what
+#' pre-training has learned) where it has one, else the mean of the vectors of the ten genes whose
+#' tokens correlate best with its own in the stage's cells, which training then goes on from. The
+#' classifier's first layer gets a column of zeros for it, so that it starts without influence on
+#' the types. Cells of the bank and held-out cells keep, beside the model's genes, the tokens of the
+#' `kept_genes` next most variable ones (see [canal_config()]); a gene that was not among them is
+#' silent (0) in those old cells. In the first stage, genes that the vocabulary lacks join in the
+#' same way, as far as they are among the `n_genes` most variable ones. Where a joining gene has no
+#' vector of its own and not everything is trained, gradients have to pass the frozen layers too:
+#' nothing is kept in `cache` and an epoch takes longer.
 #'
 #' Ctrl-C stops within a second and returns the best model so far, as does an error or a loss that
 #' is no longer finite, with a warning. The cells of such a stage are ranked for the bank when the
@@ -60,6 +82,7 @@
 #'
 #' @return A new [CanalModel-class]; `model` is not changed.
 #' @section Errors: `canalR_error_labels` (wrong length, missing, one single type),
+#'   `canalR_error_checkpoint` (a state of another training in the folder),
 #'   `canalR_error_argument`, those of [canal_prepare()].
 #' @source CANAL, Methods; deviations from the published program are listed in `internals.md`.
 #' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
@@ -77,6 +100,7 @@ canal_train <- function(x, labels, model,
                         learning_rate = model@config$learning_rate,
                         lambda = model@config$lambda,
                         bank_size = model@config$bank_size,
+                        new_genes = model@config$new_genes,
                         patience = model@config$patience,
                         validation = model@config$validation,
                         label_smoothing = model@config$label_smoothing,
@@ -84,19 +108,20 @@ canal_train <- function(x, labels, model,
                         trainable = NULL,
                         redraw_interval = NULL,
                         seed = NULL, num_threads = NULL, device = "cpu", precision = "auto",
-                        cache = "auto", verbose = TRUE,
+                        cache = "auto", checkpoint = NULL, verbose = TRUE,
                         assay.type = "counts", min_genes = NULL) {
   check_model(model)
   settings <- training_settings(
     model, epochs = epochs, batch_size = batch_size, accumulation = accumulation,
-    learning_rate = learning_rate, clip_norm = clip_norm, lambda = lambda, bank_size = bank_size, patience = patience, validation = validation,
+    learning_rate = learning_rate, clip_norm = clip_norm, lambda = lambda, bank_size = bank_size, new_genes = new_genes, patience = patience, validation = validation,
     label_smoothing = label_smoothing, trainable = trainable, redraw_interval = redraw_interval,
     seed = resolve_seed(seed), num_threads = num_threads,
-    compute = compute_on(device, precision), cache = cache_options(cache), verbose = verbose
+    compute = compute_on(device, precision), cache = cache_options(cache), checkpoint = checkpoint,
+    verbose = verbose
   )
   started <- proc.time()[["elapsed"]]
   model <- settle_bank(model, num_threads, settings$compute)
-  data <- stage_cells(x, labels, model, assay.type, min_genes, verbose, num_threads)
+  data <- stage_cells(x, labels, model, settings, assay.type, min_genes)
   stage <- begin_stage(model, data, settings)
   check_quota(bank_size, stage$labels)
   model <- suspendInterrupts({
@@ -137,24 +162,49 @@ cache_options <- function(cache, call = sys.call(-1)) {
   list(enabled = TRUE, memory = min(cache, 2^62), folder = tempdir())
 }
 
-# Tokens and types of the cells that can be trained on.
-stage_cells <- function(x, labels, model, assay.type, min_genes, verbose, num_threads = NULL) {
+# Tokens and types of the cells that can be trained on, the genes that join with them, and tokens of
+# others that may join later.
+stage_cells <- function(x, labels, model, settings, assay.type, min_genes) {
+  verbose <- settings$verbose
   if (is(x, "CanalTokens")) {
     tokens <- x
     check_prepared(min_genes)
     check_token_genes(tokens, model)
     types <- labels_of(x, labels, "labels")
+    genes <- list(sequence = tokens@genes, joined = character(), outside = character())
+    spare <- no_spare(nrow(tokens))
   } else {
     x <- cells_of(x, assay.type)
     types <- labels_of(x, labels, "labels")
-    tokens <- canal_prepare(x, model, min_genes = min_genes, assay.type = assay.type,
-                            verbose = verbose, num_threads = num_threads)
+    genes <- stage_genes(x$counts, model, settings$new_genes, min_genes,
+                         thread_count(settings$num_threads))
+    tokens <- stage_tokens(x, model, c(model@vocabulary$genes, genes$outside), genes$sequence,
+                           min_genes, settings, verbose)
+    every <- union(c(model@vocabulary$genes, genes$outside), genes$spare)
+    spare <- stage_spare(x, model, every, genes$spare, rownames(tokens), settings)
+    tell_joined(genes, model, verbose)
   }
   types <- types[match(rownames(tokens), tokens@all_cells)]
   check_types(types, model)
   tell_single_cells(types, verbose)
-  list(tokens = tokens, types = types)
+  list(tokens = tokens, types = types, genes = genes, spare = spare)
 }
+
+stage_tokens <- function(x, model, vocabulary, genes, min_genes, settings, verbose) {
+  canal_prepare(x, vocabulary, genes = genes, min_genes = min_genes, verbose = verbose,
+                n_bins = model@config$n_bins, target_sum = model@config$target_sum,
+                num_threads = settings$num_threads)
+}
+
+# Raw, spare genes x the stage's cells.
+stage_spare <- function(x, model, vocabulary, genes, cells, settings) {
+  if (!length(genes)) return(no_spare(length(cells)))
+  tokens <- suppressWarnings(stage_tokens(x, model, vocabulary, genes, 0, settings, FALSE),
+                             classes = "canalR_warning")
+  unname_cells(tokens@tokens[, cells, drop = FALSE])
+}
+
+unname_cells <- function(tokens) `colnames<-`(tokens, NULL)
 
 check_prepared <- function(min_genes) {
   if (!is.null(min_genes)) {

@@ -255,6 +255,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_grow_positions
+Rcpp::List cpp_grow_positions(Rcpp::List weights, Rcpp::NumericMatrix rows);
+RcppExport SEXP _canalR_cpp_grow_positions(SEXP weightsSEXP, SEXP rowsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type weights(weightsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type rows(rowsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_grow_positions(weights, rows));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_set_positions
 Rcpp::List cpp_set_positions(Rcpp::List weights, Rcpp::NumericMatrix table);
 RcppExport SEXP _canalR_cpp_set_positions(SEXP weightsSEXP, SEXP tableSEXP) {
@@ -643,6 +654,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_add_head", (DL_FUNC) &_canalR_cpp_add_head, 6},
     {"_canalR_cpp_grow_types", (DL_FUNC) &_canalR_cpp_grow_types, 3},
     {"_canalR_cpp_cut_positions", (DL_FUNC) &_canalR_cpp_cut_positions, 2},
+    {"_canalR_cpp_grow_positions", (DL_FUNC) &_canalR_cpp_grow_positions, 2},
     {"_canalR_cpp_set_positions", (DL_FUNC) &_canalR_cpp_set_positions, 2},
     {"_canalR_cpp_network", (DL_FUNC) &_canalR_cpp_network, 2},
     {"_canalR_cpp_weight_array", (DL_FUNC) &_canalR_cpp_weight_array, 1},

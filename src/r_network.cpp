@@ -87,6 +87,16 @@ Rcpp::List cpp_cut_positions(Rcpp::List weights, Rcpp::IntegerVector genes0) {
   });
 }
 
+// rows: genes to add x D.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_grow_positions(Rcpp::List weights, Rcpp::NumericMatrix rows) {
+  return glue::guarded([&] {
+    canal::Weights grown = glue::weights_from_r(weights);
+    canal::grow_positions(grown, glue::float32_from_r(rows));
+    return glue::weights_to_r(grown);
+  });
+}
+
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_set_positions(Rcpp::List weights, Rcpp::NumericMatrix table) {
   return glue::guarded([&] {

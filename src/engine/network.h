@@ -56,6 +56,10 @@ void grow_types(Weights& weights, int64_t types, uint64_t seed);
 // Keeps the position rows `genes0` (ascending, counted from 0) and the closing row.
 void cut_positions(Weights& weights, const std::vector<int64_t>& genes0);
 
+// Adds genes behind those there are, in front of the closing token: `rows` (added x D) join the
+// position table, and columns of zeros the head's first layer, if there is one.
+void grow_positions(Weights& weights, const FloatArray& rows);
+
 // Replaces the position table's gene rows by `table` (genes x D), leaving the closing row zero.
 void set_positions(Weights& weights, const FloatArray& table);
 

@@ -150,6 +150,22 @@ void cut_positions(Weights& weights, const std::vector<int64_t>& genes0) {
   table = std::move(cut);
 }
 
+void grow_positions(Weights& weights, const FloatArray& rows) {
+  const NetworkSizes s = sizes_of(weights);
+  if (rows.shape.size() != 2 || rows.shape[1] != s.dim)
+    throw Error(ErrorKind::sizes, "Rows to join the position table: expected a width of " +
+                                      std::to_string(s.dim) + ", got " + shape_text(rows.shape) +
+                                      ".");
+  const int64_t last = s.positions - 1;
+  const auto with_between = [last](FloatArray& array, const at::Tensor& added, int64_t dim) {
+    const at::Tensor old = to_tensor(array);
+    array = to_array(at::cat({old.narrow(dim, 0, last), added, old.narrow(dim, last, 1)}, dim));
+  };
+  with_between(get(weights, "pos_emb.emb.weight"), to_tensor(rows), 0);
+  if (s.types > 0)
+    with_between(get(weights, "to_out.fc1.weight"), at::zeros({s.fc1, rows.shape[0]}), 1);
+}
+
 void set_positions(Weights& weights, const FloatArray& table) {
   const NetworkSizes s = sizes_of(weights);
   const Shape expected{s.positions - 1, s.dim};

@@ -57,6 +57,20 @@ CacheOptions usable_cache(const TrainerOptions& options, const TrainedNetwork& n
   return cache;
 }
 
+// What the model of the stage before reads of each cell: the genes that have joined since lie behind
+// its own. Returns cells x length.
+std::vector<uint8_t> first_tokens(const TokenView& view, int64_t length) {
+  if (length > view.length)
+    throw Error(ErrorKind::sizes, "The old model reads more genes than the new one.");
+  std::vector<uint8_t> bytes;
+  bytes.reserve(view.cells * length);
+  for (int64_t cell = 0; cell < view.cells; ++cell) {
+    const uint8_t* from = view.data + cell * view.length;
+    bytes.insert(bytes.end(), from, from + length);
+  }
+  return bytes;
+}
+
 // What a cell is trained towards, and its part of the step's loss.
 struct Target {
   at::Tensor label;          // 1, int64
@@ -136,18 +150,24 @@ void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
   const TrainedNetwork old(old_weights, {Trainable::head}, options);
   if (old.sizes().fc2 != network.sizes().fc2)
     throw Error(ErrorKind::sizes, "The old model's embedding has another width.");
+  const std::vector<uint8_t> bytes = first_tokens(view, old.sizes().positions - 1);
+  const TokenView read{bytes.data(), view.cells, old.sizes().positions - 1};
+  auto tokens_read = [&](const Cells& cells) {
+    return token_batch(read, cells, old.sizes().positions, old.sizes().tokens)
+        .to(network.device());
+  };
   if (options.batch_stabiliser) {
     const c10::NoGradGuard no_grad;
     const Cells all = cell_range(0, view.cells, view.cells);
     std::vector<at::Tensor> pieces;
     for (const Cells& batch : split(all, options.batch_size))
-      pieces.push_back(old.leave(old.enter(tokens_of(view, batch), control)).embedding);
+      pieces.push_back(old.leave(old.enter(tokens_read(batch), control)).embedding);
     if (!pieces.empty()) old_embedding = at::cat(pieces);
     return;
   }
   std::vector<at::Tensor> pieces(view.cells);
   for_each_cell(view.cells, Gradients::off, [&](int64_t cell) {
-    pieces[cell] = old.leave(old.enter(tokens_of(view, {cell}), control)).embedding;
+    pieces[cell] = old.leave(old.enter(tokens_read({cell}), control)).embedding;
   });
   if (!pieces.empty()) old_embedding = at::cat(pieces);
 }

@@ -1,0 +1,119 @@
+# A training that is stopped and goes on must end where one that was never stopped ends.
+
+counts_for_checkpoint <- function(seed = 1) {
+  with_seed(seed, {
+    genes <- paste0("GENE", 1:30)
+    counts <- matrix(rpois(30 * 48, 2), 30, dimnames = list(genes, paste0("cell", 1:48)))
+    counts[1:10, 1:24] <- counts[1:10, 1:24] * 5L
+    counts
+  })
+}
+types_for_checkpoint <- rep(c("A", "B"), each = 24)
+
+new_folder <- function() {
+  folder <- tempfile("checkpoint")
+  dir.create(folder)
+  folder
+}
+
+train_kept <- function(folder, epochs = 6, ..., model = NULL, counts = counts_for_checkpoint()) {
+  if (is.null(model)) model <- canal_model(small_config(), rownames(counts), seed = 3)
+  canal_train(counts, types_for_checkpoint, model, epochs = epochs, seed = 4, verbose = FALSE,
+              checkpoint = folder, ...)
+}
+
+pretrain_kept <- function(folder, epochs = 5, ..., memory = NULL) {
+  counts <- counts_for_checkpoint()
+  canal_pretrain(counts, rownames(counts), small_config(), epochs = epochs, seed = 4, patience = 3,
+                 checkpoint = folder, verbose = FALSE, memory = memory, redraw_interval = 4, ...)
+}
+
+test_that("a stage that is made longer goes on from its state and ends as one run would", {
+  whole <- train_kept(NULL, trainable = "all", redraw_interval = 3)
+  folder <- new_folder()
+  train_kept(folder, epochs = 2, trainable = "all", redraw_interval = 3)
+  expect_true(file.exists(file.path(folder, "stage-1.h5")))
+  resumed <- train_kept(folder, trainable = "all", redraw_interval = 3)
+  expect_identical(resumed@weights, whole@weights)
+  expect_identical(resumed@bank, whole@bank)
+  expect_equal(resumed@history[[1]]$losses, whole@history[[1]]$losses)
+})
+
+test_that("a finished stage gives its model again, and the next stage follows", {
+  folder <- new_folder()
+  first <- train_kept(folder)
+  again <- train_kept(folder)
+  expect_identical(again@weights, first@weights)
+  second <- train_kept(folder, epochs = 3, model = again, trainable = "stage")
+  expect_identical(train_kept(NULL, epochs = 3, model = first, trainable = "stage")@weights,
+                   second@weights)
+  expect_setequal(list.files(folder), c("stage-1.h5", "stage-2.h5"))
+})
+
+test_that("a state of another training is refused", {
+  folder <- new_folder()
+  train_kept(folder, epochs = 2)
+  expect_error(train_kept(folder, epochs = 2, learning_rate = 1e-5),
+               class = "canalR_error_checkpoint")
+  expect_error(train_kept(folder, epochs = 2, counts = counts_for_checkpoint(2)),
+               class = "canalR_error_checkpoint")
+  canal_save(canal_model(small_config(), c("A", "B"), seed = 1), file.path(folder, "stage-1.h5"))
+  expect_error(train_kept(folder, epochs = 2), class = "canalR_error_checkpoint")
+  writeBin(as.raw(1:100), file.path(folder, "stage-1.h5"))
+  expect_error(train_kept(folder, epochs = 2), class = "canalR_error_file")
+  expect_error(train_kept(file.path(folder, "stage-1.h5")), class = "canalR_error_file")
+})
+
+test_that("pre-training goes on from its state", {
+  whole <- pretrain_kept(NULL)
+  folder <- new_folder()
+  pretrain_kept(folder, epochs = 2)
+  resumed <- pretrain_kept(folder)
+  expect_identical(resumed@weights, whole@weights)
+  expect_equal(canal_pretraining(resumed), canal_pretraining(whole))
+  expect_error(pretrain_kept(folder, zeros = 1), class = "canalR_error_checkpoint")
+})
+
+# The session that is killed is one of its own.
+run_in_background <- function(code, log) {
+  script <- tempfile(fileext = ".R")
+  writeLines(c(sprintf(".libPaths(%s)", deparse1(.libPaths())), "library(canalR)", code), script)
+  command <- sprintf("%s %s > %s 2>&1 & echo $!", shQuote(file.path(R.home("bin"), "Rscript")),
+                     shQuote(script), shQuote(log))
+  as.integer(system(command, intern = TRUE))
+}
+
+is_running <- function(pid) tools::pskill(pid, 0)
+
+test_that("killed at random moments, a run ends with the weights of one that was never stopped", {
+  skip_on_os("windows")
+  folder <- new_folder()
+  counts <- counts_for_checkpoint()
+  inputs <- file.path(folder, "inputs.rds")
+  saveRDS(list(counts = counts, types = types_for_checkpoint,
+               model = canal_model(small_config(), rownames(counts), seed = 3)), inputs)
+  result <- file.path(folder, "result.rds")
+  code <- sprintf(paste(
+    "inputs <- readRDS(%s)",
+    "model <- canal_train(inputs$counts, inputs$types, inputs$model, epochs = 300, patience = 300,",
+    "  seed = 4, verbose = FALSE, checkpoint = %s)",
+    "saveRDS(model@weights, paste0(%s, '.part')); file.rename(paste0(%s, '.part'), %s)",
+    sep = "\n"
+  ), deparse(inputs), deparse(folder), deparse(result), deparse(result), deparse(result))
+  kills <- 0
+  for (attempt in 1:60) {
+    pid <- run_in_background(code, file.path(folder, "log"))
+    # Long enough to get past R's start, and another moment every time.
+    deadline <- Sys.time() + 1.2 + 0.37 * (attempt %% 5)
+    while (is_running(pid) && (Sys.time() < deadline || attempt > 8)) Sys.sleep(0.02)
+    if (file.exists(result)) break
+    if (is_running(pid)) {
+      tools::pskill(pid, tools::SIGKILL)
+      kills <- kills + 1
+    }
+    while (is_running(pid)) Sys.sleep(0.02)
+  }
+  expect_gt(kills, 0)
+  whole <- train_kept(NULL, epochs = 300, patience = 300)
+  expect_identical(readRDS(result), whole@weights)
+})
