@@ -57,6 +57,10 @@ cpp_read_checkpoint <- function(path) {
     .Call(`_canalR_cpp_read_checkpoint`, path)
 }
 
+cpp_write_checkpoint <- function(path, format, parts) {
+    invisible(.Call(`_canalR_cpp_write_checkpoint`, path, format, parts))
+}
+
 cpp_read_npy <- function(path) {
     .Call(`_canalR_cpp_read_npy`, path)
 }

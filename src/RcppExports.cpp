@@ -174,6 +174,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_write_checkpoint
+void cpp_write_checkpoint(std::string path, std::string format, Rcpp::List parts);
+RcppExport SEXP _canalR_cpp_write_checkpoint(SEXP pathSEXP, SEXP formatSEXP, SEXP partsSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< std::string >::type format(formatSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type parts(partsSEXP);
+    cpp_write_checkpoint(path, format, parts);
+    return R_NilValue;
+END_RCPP
+}
 // cpp_read_npy
 Rcpp::NumericMatrix cpp_read_npy(std::string path);
 RcppExport SEXP _canalR_cpp_read_npy(SEXP pathSEXP) {
@@ -647,6 +658,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_write_tree", (DL_FUNC) &_canalR_cpp_write_tree, 2},
     {"_canalR_cpp_list_names", (DL_FUNC) &_canalR_cpp_list_names, 2},
     {"_canalR_cpp_read_checkpoint", (DL_FUNC) &_canalR_cpp_read_checkpoint, 1},
+    {"_canalR_cpp_write_checkpoint", (DL_FUNC) &_canalR_cpp_write_checkpoint, 3},
     {"_canalR_cpp_read_npy", (DL_FUNC) &_canalR_cpp_read_npy, 1},
     {"_canalR_cpp_read_word2vec", (DL_FUNC) &_canalR_cpp_read_word2vec, 1},
     {"_canalR_cpp_sizes", (DL_FUNC) &_canalR_cpp_sizes, 1},

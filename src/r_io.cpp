@@ -17,6 +17,45 @@ Rcpp::List matrix_slots(const canal::AnnDataMatrix& matrix) {
                                 static_cast<int>(matrix.genes), static_cast<int>(matrix.cells)));
 }
 
+// A genes x cells dgCMatrix in parts, and what is known of the cells and genes.
+Rcpp::List bank_to_r(const canal::AnnData& bank) {
+  const Rcpp::List obs = glue::tree_to_r(bank.obs, glue::Float32Form::numeric);
+  return Rcpp::List::create(Rcpp::Named("values") = matrix_slots(bank.counts),
+                            Rcpp::Named("genes") = glue::text_to_r(bank.gene_names),
+                            Rcpp::Named("cells") = glue::text_to_r(bank.cell_names),
+                            Rcpp::Named("obs") = obs);
+}
+
+Rcpp::NumericVector settings_to_r(const std::vector<std::pair<std::string, double>>& settings) {
+  std::vector<std::string> names;
+  std::vector<double> values;
+  for (const auto& [name, value] : settings) {
+    names.push_back(name);
+    values.push_back(value);
+  }
+  Rcpp::NumericVector out(values.begin(), values.end());
+  out.names() = glue::text_to_r(names);
+  return out;
+}
+
+canal::Checkpoint checkpoint_from_r(Rcpp::List parts) {
+  canal::Checkpoint out;
+  out.weights = glue::weights_from_r(parts["weights"]);
+  out.annotation = glue::text_from_r(parts["annotation"]);
+  out.variable_genes0 = Rcpp::as<std::vector<int64_t>>(parts["variable_genes0"]);
+  out.genes = glue::text_from_r(parts["genes"]);
+  out.vocabulary = glue::text_from_r(parts["vocabulary"]);
+  const Rcpp::NumericVector settings = parts["settings"];
+  const std::vector<std::string> names = glue::text_from_r(settings.names());
+  for (size_t i = 0; i < names.size(); ++i) {
+    out.settings.emplace_back(names[i], settings[static_cast<R_xlen_t>(i)]);
+  }
+  out.preset = Rcpp::as<std::string>(parts["preset"]);
+  out.positions = Rcpp::as<std::string>(parts["positions"]);
+  out.epoch = Rcpp::as<int>(parts["epoch"]);
+  return out;
+}
+
 }  // namespace
 
 // A genes x cells dgCMatrix is the file's cells x genes matrix in compressed rows.
@@ -108,15 +147,37 @@ Rcpp::CharacterVector cpp_list_names(std::string path, std::string place) {
   return glue::guarded([&] { return glue::text_to_r(canal::list_names(path, place)); });
 }
 
+// `bank` is NULL where the file has none that can be read.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_read_checkpoint(std::string path) {
   return glue::guarded([&] {
     const canal::Checkpoint checkpoint = canal::read_checkpoint(path);
     const Rcpp::RObject places = glue::integers_to_r(checkpoint.variable_genes0);
-    return Rcpp::List::create(Rcpp::Named("weights") = glue::weights_to_r(checkpoint.weights),
-                              Rcpp::Named("annotation") = glue::text_to_r(checkpoint.annotation),
-                              Rcpp::Named("variable_genes0") = places,
-                              Rcpp::Named("skipped") = glue::text_to_r(checkpoint.skipped));
+    Rcpp::RObject bank = R_NilValue;
+    if (checkpoint.bank) bank = bank_to_r(*checkpoint.bank);
+    return Rcpp::List::create(
+        Rcpp::Named("weights") = glue::weights_to_r(checkpoint.weights),
+        Rcpp::Named("annotation") = glue::text_to_r(checkpoint.annotation),
+        Rcpp::Named("variable_genes0") = places,
+        Rcpp::Named("genes") = glue::text_to_r(checkpoint.genes),
+        Rcpp::Named("vocabulary") = glue::text_to_r(checkpoint.vocabulary),
+        Rcpp::Named("settings") = settings_to_r(checkpoint.settings),
+        Rcpp::Named("preset") = checkpoint.preset, Rcpp::Named("positions") = checkpoint.positions,
+        Rcpp::Named("bank") = bank, Rcpp::Named("bank_problem") = checkpoint.bank_problem,
+        Rcpp::Named("skipped") = glue::text_to_r(checkpoint.skipped));
+  });
+}
+
+// parts: a list as R/export.R makes it. `format`: "pth" or "safetensors".
+// [[Rcpp::export(rng = false)]]
+void cpp_write_checkpoint(std::string path, std::string format, Rcpp::List parts) {
+  glue::guarded([&] {
+    const canal::Checkpoint checkpoint = checkpoint_from_r(parts);
+    if (format == "pth") {
+      canal::write_torch_checkpoint(path, checkpoint);
+    } else {
+      canal::write_safetensors(path, checkpoint);
+    }
   });
 }
 

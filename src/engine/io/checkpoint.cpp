@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/io/budget.h"
 #include "engine/io/bytes.h"
+#include "engine/io/checkpoint_names.h"
+#include "engine/io/pickle_anndata.h"
 #include "engine/io/pickle_numpy.h"
 #include "engine/io/pickle_tensors.h"
 #include "engine/io/pickle_values.h"
+#include "engine/io/safetensors.h"
+#include "engine/io/settings_text.h"
 #include "engine/io/torch_file.h"
 
 namespace canal {
@@ -15,9 +20,6 @@ namespace {
 
 using namespace io;
 
-// The one integer buffer of a Performer; canalR counts forward passes itself.
-constexpr const char* redraw_counter = "performer.calls_since_last_redraw";
-
 // Tied weights share a storage and are copied apart; nothing sensible does so more often than this.
 constexpr int64_t most_numbers_per_byte = 4;
 
@@ -25,16 +27,10 @@ std::string named_kind(const Pickle& pickle, const std::string& name, NodeId id)
   return name + " (" + kind_name(pickle, id) + ")";
 }
 
-// DataParallel puts its own name before each of the network's.
-std::string network_name(const std::string& name) {
-  const std::string prefix = "module.";
-  return name.compare(0, prefix.size(), prefix) == 0 ? name.substr(prefix.size()) : name;
-}
-
 class CheckpointReader {
  public:
   explicit CheckpointReader(std::string_view bytes)
-      : file_(open_torch_file(bytes)), numbers_left_(budget(bytes.size())) {}
+      : file_(open_torch_file(bytes)), weights_(numbers(bytes)), bank_(numbers(bytes)) {}
 
   Checkpoint read() {
     const std::optional<Entries> top = entries_of(pickle(), pickle().root);
@@ -58,8 +54,8 @@ class CheckpointReader {
  private:
   using Entry = Entries::value_type;
 
-  static int64_t budget(size_t bytes) {
-    return static_cast<int64_t>(bytes) * most_numbers_per_byte;
+  static int64_t numbers(std::string_view bytes) {
+    return static_cast<int64_t>(bytes.size()) * most_numbers_per_byte;
   }
 
   const Pickle& pickle() const { return file_.pickle; }
@@ -91,7 +87,7 @@ class CheckpointReader {
       } else if (is_real(view->type.element)) {
         if (!names.insert(name).second)
           throw FormatError("holds two weights called '" + name + "'");
-        spend(element_count(view->shape));
+        weights_.spend(element_count(view->shape), "its weights");
         out_.weights.emplace_back(name, to_float_array(*view));
       } else if (name != redraw_counter) {
         out_.skipped.push_back(place + entry.first + " (integer tensor)");
@@ -99,28 +95,51 @@ class CheckpointReader {
     }
   }
 
-  void spend(int64_t numbers) {
-    if (numbers > numbers_left_) {
-      throw FormatError("is damaged: its weights add up to far more than the file can hold");
-    }
-    numbers_left_ -= numbers;
-  }
-
-  // What lies beside the weights: CANAL's labels and genes are wanted, the rest is told.
+  // What lies beside the weights: labels, genes and the bank are wanted, the rest is told.
   void read_other(const Entry& entry) {
     const auto& [name, id] = entry;
-    if (name == "annotation") {
-      if (auto texts = texts_at(pickle(), id)) {
-        out_.annotation = *std::move(texts);
-        return;
-      }
-    } else if (name == "highly_variable_idx") {
-      if (auto places = places_at(id)) {
-        out_.variable_genes0 = *std::move(places);
-        return;
-      }
+    const bool known = (name == "annotation" && take_texts(id, out_.annotation)) ||
+                       (name == "genes" && take_texts(id, out_.genes)) ||
+                       (name == "vocabulary" && take_texts(id, out_.vocabulary)) ||
+                       (name == "highly_variable_idx" && take_places(id)) ||
+                       (name == "positions" && take_text(id, out_.positions)) ||
+                       (name == "config" && take_settings(id)) ||
+                       (name == "example_bank" && take_bank(id));
+    if (!known) skip(name, id);
+  }
+
+  bool take_texts(NodeId id, std::vector<std::string>& texts) const {
+    auto found = texts_at(pickle(), id);
+    if (found) texts = *std::move(found);
+    return found.has_value();
+  }
+
+  bool take_text(NodeId id, std::string& text) const {
+    const std::optional<std::string_view> found = text_of(pickle(), id);
+    if (found) text = *found;
+    return found.has_value();
+  }
+
+  bool take_places(NodeId id) {
+    auto places = places_at(id);
+    if (places) out_.variable_genes0 = *std::move(places);
+    return places.has_value();
+  }
+
+  bool take_settings(NodeId id) {
+    const std::optional<std::string_view> text = text_of(pickle(), id);
+    return text && read_settings(std::string(*text), out_);
+  }
+
+  // A bank that cannot be read is no reason to refuse the weights; it is told instead.
+  bool take_bank(NodeId id) {
+    if (!is_anndata(pickle(), id)) return false;
+    try {
+      out_.bank = anndata_at(pickle(), id, bank_);
+    } catch (const FormatError& error) {
+      out_.bank_problem = error.what();
     }
-    skip(name, id);
+    return true;
   }
 
   std::optional<std::vector<int64_t>> places_at(NodeId id) const {
@@ -139,7 +158,10 @@ class CheckpointReader {
   void list_unknown_globals() {
     std::set<std::string_view> unknown;
     for (const Node& node : pickle().nodes) {
-      if (node.kind == NodeKind::global && !is_known_global(node.text)) unknown.insert(node.text);
+      if (node.kind != NodeKind::global || is_known_global(node.text)) continue;
+      const bool looked_at = out_.bank || !out_.bank_problem.empty();
+      if (looked_at && is_anndata_global(node.text)) continue;
+      unknown.insert(node.text);
     }
     for (const std::string_view name : unknown) {
       out_.skipped.push_back(std::string(name) + " (Python code the file refers to)");
@@ -147,15 +169,49 @@ class CheckpointReader {
   }
 
   TorchFile file_;
-  int64_t numbers_left_;
+  Budget weights_;
+  Budget bank_;
   Checkpoint out_;
 };
+
+// R's texts have no place for a zero byte, and no name has one.
+void refuse_zero_bytes(const std::vector<std::string>& texts) {
+  for (const std::string& text : texts) {
+    if (text.find('\0') != std::string::npos) {
+      throw FormatError("holds a name with a zero byte in it");
+    }
+  }
+}
+
+void check_names(const Checkpoint& checkpoint) {
+  std::vector<std::string> names{checkpoint.preset, checkpoint.positions};
+  for (const auto& weight : checkpoint.weights) names.push_back(weight.first);
+  for (const auto& setting : checkpoint.settings) names.push_back(setting.first);
+  refuse_zero_bytes(names);
+  refuse_zero_bytes(checkpoint.annotation);
+  refuse_zero_bytes(checkpoint.genes);
+  refuse_zero_bytes(checkpoint.vocabulary);
+  refuse_zero_bytes(checkpoint.skipped);
+  if (!checkpoint.bank) return;
+  refuse_zero_bytes(checkpoint.bank->cell_names);
+  refuse_zero_bytes(checkpoint.bank->gene_names);
+  for (const auto& [name, column] : checkpoint.bank->obs.children) {
+    refuse_zero_bytes({name});
+    refuse_zero_bytes(column.text);
+  }
+}
 
 }  // namespace
 
 Checkpoint read_checkpoint(const std::string& path) {
   const std::string bytes = io::read_whole_file(path);
-  return io::with_path(path, [&] { return CheckpointReader(bytes).read(); });
+  return io::with_path(path, [&] {
+    // A safetensors file may begin with the bytes of a zip file, but not the other way round.
+    Checkpoint checkpoint =
+        is_safetensors(bytes) ? read_safetensors(bytes) : CheckpointReader(bytes).read();
+    check_names(checkpoint);
+    return checkpoint;
+  });
 }
 
 }  // namespace canal

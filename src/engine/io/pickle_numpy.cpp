@@ -1,5 +1,7 @@
 #include "engine/io/pickle_numpy.h"
 
+#include <algorithm>
+
 #include "engine/io/bytes.h"
 #include "engine/io/element.h"
 #include "engine/io/pickle_text.h"
@@ -69,13 +71,15 @@ std::optional<ElementType> element_of(const DataType& type) {
 struct Array {
   DataType type;
   std::vector<int64_t> shape;
-  NodeId data;  // bytes, or the list of an object array
+  NodeId data;        // bytes, or the list of an object array
+  bool column_major;  // of bytes; lists are row-major in any case
 };
 
-std::optional<Array> array_from(const Pickle& pickle, NodeId type, NodeId shape, NodeId data) {
+std::optional<Array> array_from(const Pickle& pickle, NodeId type, NodeId shape, NodeId data,
+                                bool column_major) {
   const std::optional<DataType> data_type = data_type_at(pickle, type);
   if (!data_type) return std::nullopt;
-  return Array{*data_type, integers_of(pickle, shape, "a numpy array's shape"), data};
+  return Array{*data_type, integers_of(pickle, shape, "a numpy array's shape"), data, column_major};
 }
 
 std::optional<Array> array_at(const Pickle& pickle, NodeId id) {
@@ -85,11 +89,14 @@ std::optional<Array> array_at(const Pickle& pickle, NodeId id) {
     if (parts == nullptr || parts->size() != 5) {
       throw FormatError("is damaged: the state of a numpy array is no tuple of five");
     }
-    return array_from(pickle, (*parts)[2], (*parts)[1], (*parts)[4]);
+    const Node& order = pickle.node((*parts)[3]);
+    const bool column_major = order.kind == NodeKind::boolean && order.integer == 1;
+    return array_from(pickle, (*parts)[2], (*parts)[1], (*parts)[4], column_major);
   }
   if (is_numpy_call(pickle, id, "numeric._frombuffer")) {
     const std::vector<NodeId>& arguments = arguments_of(pickle, id, 3);
-    return array_from(pickle, arguments[1], arguments[2], arguments[0]);
+    const bool column_major = arguments.size() > 3 && text_of(pickle, arguments[3]) == "F";
+    return array_from(pickle, arguments[1], arguments[2], arguments[0], column_major);
   }
   return std::nullopt;
 }
@@ -127,16 +134,6 @@ std::vector<std::string> texts_from_ucs4(const Pickle& pickle, const DataType& t
   return texts;
 }
 
-// A text, or numpy's scalar of one.
-std::optional<std::string> scalar_text(const Pickle& pickle, NodeId id) {
-  if (const auto text = text_of(pickle, id)) return std::string(*text);
-  if (!is_numpy_call(pickle, id, "multiarray.scalar")) return std::nullopt;
-  const std::vector<NodeId>& arguments = arguments_of(pickle, id, 2);
-  const std::optional<DataType> type = data_type_at(pickle, arguments[0]);
-  if (!type || type->letter != 'U' || type->size == 0) return std::nullopt;
-  return texts_from_ucs4(pickle, *type, arguments[1], 1).front();
-}
-
 std::optional<int64_t> scalar_integer(const Pickle& pickle, NodeId id) {
   if (const auto number = integer_of(pickle, id)) return number;
   if (!is_numpy_call(pickle, id, "multiarray.scalar")) return std::nullopt;
@@ -145,6 +142,32 @@ std::optional<int64_t> scalar_integer(const Pickle& pickle, NodeId id) {
   const std::optional<ElementType> element = type ? element_of(*type) : std::nullopt;
   if (!element || is_real(element->element)) return std::nullopt;
   return load_integer(*element, array_bytes(pickle, arguments[1], 1, type->size).data());
+}
+
+// How many items a shape has, no more than `held`, so that the product cannot overflow.
+int64_t count_of(const std::vector<int64_t>& shape, int64_t held) {
+  const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
+  int64_t count = empty ? 0 : 1;
+  for (const int64_t extent : shape) {
+    if (extent < 0 || (!empty && count > held / extent)) {
+      throw FormatError("is damaged: a numpy array's data do not fit its shape");
+    }
+    count *= extent;
+  }
+  return count;
+}
+
+// Items of a matrix that lie by columns, by rows. Arrays of one dimension are both.
+template <class Value>
+void to_row_major(PickledArray<Value>& array) {
+  if (array.shape.size() != 2) return;
+  const auto rows = static_cast<size_t>(array.shape[0]);
+  const auto columns = static_cast<size_t>(array.shape[1]);
+  std::vector<Value> sorted(array.items.size());
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    sorted[i] = array.items[(i % columns) * rows + i / columns];
+  }
+  array.items = std::move(sorted);
 }
 
 template <class Value, class Convert>
@@ -160,6 +183,57 @@ std::optional<std::vector<Value>> convert_items(const std::vector<NodeId>& items
 }
 
 }  // namespace
+
+std::optional<std::string> scalar_text(const Pickle& pickle, NodeId id) {
+  if (const auto text = text_of(pickle, id)) return std::string(*text);
+  if (!is_numpy_call(pickle, id, "multiarray.scalar")) return std::nullopt;
+  const std::vector<NodeId>& arguments = arguments_of(pickle, id, 2);
+  const std::optional<DataType> type = data_type_at(pickle, arguments[0]);
+  if (!type || type->letter != 'U' || type->size == 0) return std::nullopt;
+  return texts_from_ucs4(pickle, *type, arguments[1], 1).front();
+}
+
+std::optional<double> scalar_number(const Pickle& pickle, NodeId id) {
+  const Node& node = pickle.node(id);
+  if (node.kind == NodeKind::real) return node.real;
+  if (node.kind == NodeKind::integer) return static_cast<double>(node.integer);
+  if (!is_numpy_call(pickle, id, "multiarray.scalar")) return std::nullopt;
+  const std::vector<NodeId>& arguments = arguments_of(pickle, id, 2);
+  const std::optional<DataType> type = data_type_at(pickle, arguments[0]);
+  const std::optional<ElementType> element = type ? element_of(*type) : std::nullopt;
+  if (!element) return std::nullopt;
+  return load_number(*element, array_bytes(pickle, arguments[1], 1, type->size).data());
+}
+
+std::optional<PickledArray<double>> numbers_at(const Pickle& pickle, NodeId id) {
+  const std::optional<Array> array = array_at(pickle, id);
+  const std::optional<ElementType> element = array ? element_of(array->type) : std::nullopt;
+  // What is not stored by rows can be put in order only where there are rows and columns.
+  if (!element || (array->column_major && array->shape.size() > 2)) return std::nullopt;
+  const int64_t width = array->type.size;
+  const std::string bytes = bytes_of(pickle, array->data).value_or("");
+  const auto held = static_cast<int64_t>(bytes.size());
+  if (held % width != 0 || count_of(array->shape, held / width) != held / width) {
+    throw FormatError("is damaged: a numpy array's bytes do not fit its shape and type");
+  }
+  PickledArray<double> out{array->shape, {}};
+  for (size_t i = 0; i < bytes.size(); i += static_cast<size_t>(width)) {
+    out.items.push_back(load_number(*element, bytes.data() + i));
+  }
+  if (array->column_major) to_row_major(out);
+  return out;
+}
+
+std::optional<PickledArray<NodeId>> objects_at(const Pickle& pickle, NodeId id) {
+  const std::optional<Array> array = array_at(pickle, id);
+  if (!array || array->type.letter != 'O') return std::nullopt;
+  const std::vector<NodeId>* items = items_of(pickle, array->data);
+  const auto held = items == nullptr ? 0 : static_cast<int64_t>(items->size());
+  if (items == nullptr || count_of(array->shape, held) != held) {
+    throw FormatError("is damaged: a numpy array's objects do not fit its shape");
+  }
+  return PickledArray<NodeId>{array->shape, *items};
+}
 
 std::optional<std::vector<std::string>> texts_at(const Pickle& pickle, NodeId id) {
   const auto convert = [&](NodeId item) { return scalar_text(pickle, item); };

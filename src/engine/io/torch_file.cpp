@@ -143,7 +143,8 @@ TorchFile open_torch_file(std::string_view bytes) {
   if (ZipFile::is_zip(bytes)) return open_zip(bytes);
   if (is_legacy(bytes)) return open_legacy(bytes);
   if (bytes.empty()) throw FormatError("is empty");
-  throw FormatError("is no file of torch.save, neither of its zip nor of its legacy form");
+  throw FormatError(
+      "is no file of torch.save, neither of its zip nor of its legacy form, and no .safetensors");
 }
 
 }  // namespace canal::io

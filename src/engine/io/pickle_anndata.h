@@ -1,0 +1,18 @@
+// An AnnData that was pickled whole, rebuilt from the inert values of the pickle.
+#pragma once
+#include "engine/h5ad.h"
+#include "engine/io/budget.h"
+#include "engine/io/pickle.h"
+
+namespace canal::io {
+
+bool is_anndata(const Pickle& pickle, NodeId id);
+
+// Its matrix X, its columns of cells, and the names of cells and genes. Throws FormatError, whose
+// text says what of it cannot be read.
+AnnData anndata_at(const Pickle& pickle, NodeId id, Budget& budget);
+
+// Whether the name is one of those that such an object is made of.
+bool is_anndata_global(std::string_view name);
+
+}  // namespace canal::io
