@@ -189,6 +189,38 @@ cpp_digest <- function(bytes) {
     .Call(`_canalR_cpp_digest`, bytes)
 }
 
+cpp_join_team <- function(options) {
+    .Call(`_canalR_cpp_join_team`, options)
+}
+
+cpp_leave_team <- function(team) {
+    invisible(.Call(`_canalR_cpp_leave_team`, team))
+}
+
+cpp_team_bytes_sent <- function(team) {
+    .Call(`_canalR_cpp_team_bytes_sent`, team)
+}
+
+cpp_team_sum <- function(team, values, as_float32) {
+    .Call(`_canalR_cpp_team_sum`, team, values, as_float32)
+}
+
+cpp_time_team_sum <- function(team, count, rounds) {
+    .Call(`_canalR_cpp_time_team_sum`, team, count, rounds)
+}
+
+cpp_team_broadcast <- function(team, data, root) {
+    .Call(`_canalR_cpp_team_broadcast`, team, data, root)
+}
+
+cpp_team_backend <- function() {
+    .Call(`_canalR_cpp_team_backend`)
+}
+
+cpp_free_port <- function() {
+    .Call(`_canalR_cpp_free_port`)
+}
+
 cpp_trainer <- function(weights, old_weights, tokens, labels0, options) {
     .Call(`_canalR_cpp_trainer`, weights, old_weights, tokens, labels0, options)
 }

@@ -545,6 +545,89 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_join_team
+SEXP cpp_join_team(Rcpp::List options);
+RcppExport SEXP _canalR_cpp_join_team(SEXP optionsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type options(optionsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_join_team(options));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_leave_team
+void cpp_leave_team(SEXP team);
+RcppExport SEXP _canalR_cpp_leave_team(SEXP teamSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type team(teamSEXP);
+    cpp_leave_team(team);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_team_bytes_sent
+double cpp_team_bytes_sent(SEXP team);
+RcppExport SEXP _canalR_cpp_team_bytes_sent(SEXP teamSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type team(teamSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_team_bytes_sent(team));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_team_sum
+Rcpp::NumericVector cpp_team_sum(SEXP team, Rcpp::NumericVector values, bool as_float32);
+RcppExport SEXP _canalR_cpp_team_sum(SEXP teamSEXP, SEXP valuesSEXP, SEXP as_float32SEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type team(teamSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< bool >::type as_float32(as_float32SEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_team_sum(team, values, as_float32));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_time_team_sum
+Rcpp::NumericVector cpp_time_team_sum(SEXP team, double count, int rounds);
+RcppExport SEXP _canalR_cpp_time_team_sum(SEXP teamSEXP, SEXP countSEXP, SEXP roundsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type team(teamSEXP);
+    Rcpp::traits::input_parameter< double >::type count(countSEXP);
+    Rcpp::traits::input_parameter< int >::type rounds(roundsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_time_team_sum(team, count, rounds));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_team_broadcast
+Rcpp::RawVector cpp_team_broadcast(SEXP team, Rcpp::RawVector data, int root);
+RcppExport SEXP _canalR_cpp_team_broadcast(SEXP teamSEXP, SEXP dataSEXP, SEXP rootSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type team(teamSEXP);
+    Rcpp::traits::input_parameter< Rcpp::RawVector >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< int >::type root(rootSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_team_broadcast(team, data, root));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_team_backend
+std::string cpp_team_backend();
+RcppExport SEXP _canalR_cpp_team_backend() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_team_backend());
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_free_port
+int cpp_free_port();
+RcppExport SEXP _canalR_cpp_free_port() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_free_port());
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_trainer
 SEXP cpp_trainer(Rcpp::List weights, Rcpp::Nullable<Rcpp::List> old_weights, Rcpp::RawMatrix tokens, Rcpp::IntegerVector labels0, Rcpp::List options);
 RcppExport SEXP _canalR_cpp_trainer(SEXP weightsSEXP, SEXP old_weightsSEXP, SEXP tokensSEXP, SEXP labels0SEXP, SEXP optionsSEXP) {
@@ -691,6 +774,14 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_kernels", (DL_FUNC) &_canalR_cpp_kernels, 1},
     {"_canalR_cpp_free_memory", (DL_FUNC) &_canalR_cpp_free_memory, 0},
     {"_canalR_cpp_digest", (DL_FUNC) &_canalR_cpp_digest, 1},
+    {"_canalR_cpp_join_team", (DL_FUNC) &_canalR_cpp_join_team, 1},
+    {"_canalR_cpp_leave_team", (DL_FUNC) &_canalR_cpp_leave_team, 1},
+    {"_canalR_cpp_team_bytes_sent", (DL_FUNC) &_canalR_cpp_team_bytes_sent, 1},
+    {"_canalR_cpp_team_sum", (DL_FUNC) &_canalR_cpp_team_sum, 3},
+    {"_canalR_cpp_time_team_sum", (DL_FUNC) &_canalR_cpp_time_team_sum, 3},
+    {"_canalR_cpp_team_broadcast", (DL_FUNC) &_canalR_cpp_team_broadcast, 3},
+    {"_canalR_cpp_team_backend", (DL_FUNC) &_canalR_cpp_team_backend, 0},
+    {"_canalR_cpp_free_port", (DL_FUNC) &_canalR_cpp_free_port, 0},
     {"_canalR_cpp_trainer", (DL_FUNC) &_canalR_cpp_trainer, 5},
     {"_canalR_cpp_train_epoch", (DL_FUNC) &_canalR_cpp_train_epoch, 4},
     {"_canalR_cpp_validate", (DL_FUNC) &_canalR_cpp_validate, 3},

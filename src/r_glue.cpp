@@ -13,6 +13,7 @@ const char* kind_name(canal::ErrorKind kind) {
     case canal::ErrorKind::sizes: return "sizes";
     case canal::ErrorKind::file: return "file";
     case canal::ErrorKind::version: return "version";
+    case canal::ErrorKind::team: return "team";
     default: return "internal";
   }
 }

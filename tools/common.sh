@@ -24,10 +24,11 @@ digest() {
 
 package_sources=(DESCRIPTION NAMESPACE LICENSE R src inst man configure cleanup)
 
-# What the installed package was built from: its sources, and where it was told to find LibTorch.
+# What the installed package was built from: its sources, where it was told to find LibTorch, and
+# whether Gloo's headers were there.
 package_digest() {
   digest "${package_sources[@]}"
-  echo "LIBTORCH_HOME=${LIBTORCH_HOME:-}"
+  echo "LIBTORCH_HOME=${LIBTORCH_HOME:-} Gloo: $(ls -d /usr/include/gloo 2> /dev/null || true)"
 }
 
 # A stamp file holds the digest its step was last done for.

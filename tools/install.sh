@@ -29,7 +29,7 @@ show_progress() {
   while IFS= read -r line; do
     printf '%s\n' "$line" >> "$log"
     case $line in
-      LibTorch:* | HDF5:*) printf '%s\n' "$line" ;;
+      LibTorch:* | HDF5:* | "Several processes:"*) printf '%s\n' "$line" ;;
       *" -c "*.cpp" -o "*) line=${line##* -c } && printf '  %s\n' "${line%% -o *}" ;;
     esac
   done

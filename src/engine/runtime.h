@@ -33,8 +33,9 @@ int64_t free_memory();
 // called after a large passing need, such as a model read from a file. Changes no setting.
 void return_freed_memory();
 
-// Threads to use when the caller named none (0) or n: never more than the cores, and one in a
-// forked child, where OpenMP's pool of the parent is gone and would be waited for.
+// Threads to use when the caller named none (0: OMP_NUM_THREADS, or all cores) or n: never more
+// than the cores, and one in a forked child, where OpenMP's pool of the parent is gone and would be
+// waited for.
 int usable_threads(int requested);
 
 }  // namespace canal

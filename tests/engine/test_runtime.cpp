@@ -1,6 +1,8 @@
 // What the engine finds out about the libraries it runs on.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "engine/runtime.h"
 #include "engine/runtime/blas.h"
 #include "engine/runtime/blas_speed.h"
@@ -29,4 +31,22 @@ TEST(Blas, OpenBlasCanBeHeldToOneThread) {
   EXPECT_NE(blas.set_threads, nullptr);
   EXPECT_NE(blas.get_threads, nullptr);
   EXPECT_FALSE(blas.library.empty());
+}
+
+TEST(Threads, WithoutANumberTheEnvironmentSaysHowMany) {
+  const char* before = std::getenv("OMP_NUM_THREADS");
+  const std::string kept = before == nullptr ? "" : before;
+  const int cores = canal::runtime_info().cores;
+  setenv("OMP_NUM_THREADS", "1", 1);
+  EXPECT_EQ(canal::usable_threads(0), 1);
+  EXPECT_EQ(canal::usable_threads(cores), cores);
+  setenv("OMP_NUM_THREADS", "100000", 1);
+  EXPECT_EQ(canal::usable_threads(0), cores);
+  for (const char* nothing : {"", "0", "many"}) {
+    setenv("OMP_NUM_THREADS", nothing, 1);
+    EXPECT_EQ(canal::usable_threads(0), cores);
+  }
+  unsetenv("OMP_NUM_THREADS");
+  EXPECT_EQ(canal::usable_threads(0), cores);
+  if (before != nullptr) setenv("OMP_NUM_THREADS", kept.c_str(), 1);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 
@@ -19,6 +20,13 @@ namespace canal {
 namespace {
 
 const pid_t loaded_in = getpid();
+
+// What OMP_NUM_THREADS says, its first number; 0 where it says nothing. Read at each call, as it is
+// set for the workers of a team, which share out the cores of their machine.
+int threads_of_environment() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  return text == nullptr ? 0 : std::max(0, std::atoi(text));
+}
 
 int core_count() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
@@ -73,6 +81,7 @@ void return_freed_memory() {
 
 int usable_threads(int requested) {
   if (getpid() != loaded_in) return 1;
+  if (requested < 1) requested = threads_of_environment();
   return requested < 1 ? core_count() : std::min(requested, core_count());
 }
 

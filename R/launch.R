@@ -1,0 +1,239 @@
+# A team on this machine: R processes that canal_launch() starts, watches and ends.
+
+#' Run a function in several processes on this machine
+#'
+#' Starts `n` R processes that form a team, calls the function in each, and gives back what they
+#' returned. If one fails or dies, all others are ended, and so they are by Ctrl-C or the end of
+#' this session.
+#'
+#' Every process starts with the library paths of this one and with canalR attached, and with
+#' nothing else: no profile, no variables of the workspace. The function travels with the
+#' environment it was made in, unless that is the workspace.
+#'
+#' @param n Processes, 1 to 100.
+#' @param worker `function(team, ...)`, called with the process's [canal_team()] and `args`; or the
+#'   path of an R script, which finds `team` and `args` as variables and whose last value counts.
+#' @param args A list of further arguments, the same for all.
+#' @param num_threads Threads of each process (`OMP_NUM_THREADS`, what `num_threads = NULL` means in
+#'   it). By default the processes share out this machine's cores.
+#' @param timeout As in [canal_team()].
+#' @param logs A folder for the output of the processes, `rank-0.log` and so on; made if it is not
+#'   there. By default a temporary one that stays until this session ends.
+#' @param verbose Whether the output of rank 0 is shown as it comes.
+#'
+#' @return A list of what the workers returned, in the order of their ranks, with the attribute
+#'   `logs`, the folder.
+#' @section Errors: `canalR_error_argument` for values that cannot be, `canalR_error_file` for a
+#'   folder that cannot be made; `canalR_error_team` if a worker failed, with its rank, its message
+#'   and the end of its output in the text, and `rank` and `logs` as fields, or if canalR was built
+#'   without Gloo and `n` is more than 1.
+#' @examplesIf .Platform$OS.type == "unix" && nzchar(canalR:::cpp_team_backend())
+#' greet <- function(team, word) paste(word, "from rank", team$rank, "of", team$size)
+#' canal_launch(2, greet, list(word = "Hello"))
+#' @export
+canal_launch <- function(n, worker, args = list(), num_threads = NULL, timeout = 600,
+                         logs = tempfile("canal-logs-"), verbose = TRUE) {
+  check_launch(n, worker, args, num_threads)
+  check_number(timeout, "timeout", 0.1, 1e6)
+  check_flag(verbose, "verbose")
+  launch <- new_launch(n, worker, args, timeout, check_logs(logs))
+  threads <- num_threads %||% max(1, cpp_runtime_info()$cores %/% n)
+  pipes <- list()
+  on.exit(end_launch(launch, pipes))
+  for (rank in seq_len(n) - 1) {
+    pipes[[rank + 1]] <- pipe(worker_command(launch, rank, threads), "w")
+  }
+  watch_workers(launch, verbose)
+  values <- lapply(seq_len(n) - 1, function(rank) outcome_of(launch, rank)$value)
+  structure(values, logs = launch$logs)
+}
+
+check_launch <- function(n, worker, args, num_threads, call = sys.call(-1)) {
+  check_number(n, "n", 1, 100, whole = TRUE, call = call)
+  is_script <- is.character(worker) && length(worker) == 1L && file.exists(worker)
+  if (!is.function(worker) && !is_script) {
+    canal_abort("argument", "worker", "a function, or the path of an R script",
+                describe_value(worker), call = call)
+  }
+  if (!is.list(args)) {
+    canal_abort("argument", "args", "a list", describe_value(args), call = call)
+  }
+  thread_count(num_threads)
+  if (n > 1 && !nzchar(cpp_team_backend())) {
+    canal_abort("team", "n", "1, as this canalR was built without Gloo", describe_value(n),
+                "Install Gloo's headers (Debian, Ubuntu: libgloo-dev), then canalR again.",
+                call = call)
+  }
+  if (.Platform$OS.type != "unix") {
+    canal_abort("team", "n", "a Unix system", .Platform$OS.type, call = call)
+  }
+}
+
+check_logs <- function(logs, call = sys.call(-1)) {
+  logs <- check_path(logs)
+  if (!dir.exists(logs) && !dir.create(logs, showWarnings = FALSE, recursive = TRUE)) {
+    canal_abort("file", "logs", "a folder that can be made", logs, call = call)
+  }
+  unlink(file.path(logs, "rank-*.log"))
+  normalizePath(logs)
+}
+
+# The processes and this one talk through files in a folder: `task.rds` for all; for every rank
+# `N.status`, its exit status, and `N.rds`, what it returned. `N.tmp` is its temporary folder, as R
+# does not remove its own when it is killed.
+new_launch <- function(n, worker, args, timeout, logs) {
+  folder <- tempfile("canal-launch-")
+  dir.create(folder)
+  port <- cpp_free_port()
+  if (is.character(worker)) worker <- normalizePath(worker)
+  task <- list(worker = worker, args = args, size = n, port = port, timeout = timeout,
+               library_paths = .libPaths())
+  saveRDS(task, file.path(folder, "task.rds"))
+  list(folder = folder, logs = logs, size = n, port = port)
+}
+
+launch_file <- function(launch, rank, kind) file.path(launch$folder, sprintf("%d.%s", rank, kind))
+
+log_file <- function(launch, rank) file.path(launch$logs, sprintf("rank-%d.log", rank))
+
+# ---- One process ---------------------------------------------------------------------------------
+
+# A shell that waits for the process and writes down its status. Its input is a pipe from here that
+# nothing is written to: when it closes, because this session closes it or has ended, however that
+# came about, the process is killed.
+supervisor <- '
+trap "" INT
+exec 3<&0 2> /dev/null
+"$RSCRIPT" --vanilla -e "$CODE" < /dev/null > "$LOG" 2>&1 3<&- &
+process=$!
+( read -r _ <&3; kill -9 $process ) < /dev/null > /dev/null 2>&1 &
+watcher=$!
+wait $process
+status=$?
+kill $watcher
+wait $watcher
+echo $status > "$STATUS.part"
+mv "$STATUS.part" "$STATUS"
+'
+
+worker_command <- function(launch, rank, threads) {
+  temporary <- launch_file(launch, rank, "tmp")
+  dir.create(temporary)
+  code <- sprintf(".libPaths(readRDS(%s)$library_paths); canalR:::run_worker(%s, %d)",
+                  deparse1(file.path(launch$folder, "task.rds")), deparse1(launch$folder), rank)
+  variables <- c(
+    RSCRIPT = file.path(R.home("bin"), "Rscript"), CODE = code, LOG = log_file(launch, rank),
+    STATUS = launch_file(launch, rank, "status"), TMPDIR = temporary,
+    R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep),
+    MASTER_ADDR = "127.0.0.1", MASTER_PORT = launch$port, RANK = rank, WORLD_SIZE = launch$size,
+    LOCAL_RANK = rank, LOCAL_WORLD_SIZE = launch$size,
+    OMP_NUM_THREADS = threads, OMP_WAIT_POLICY = "passive"
+  )
+  paste0("export ", paste0(names(variables), "=", shQuote(variables), collapse = " "), supervisor)
+}
+
+# What a process does. Its result is written whole or not at all.
+run_worker <- function(folder, rank) {
+  options(warn = 1)
+  task <- readRDS(file.path(folder, "task.rds"))
+  suppressPackageStartupMessages(requireNamespace("methods"))
+  attachNamespace("canalR")
+  outcome <- tryCatch({
+    team <- canal_team("127.0.0.1", task$port, rank, task$size, task$timeout)
+    value <- do_task(task, team)
+    canal_leave(team)
+    list(value = value)
+  }, error = function(error) {
+    message("Error: ", conditionMessage(error))
+    list(error = conditionMessage(error), class = class(error))
+  })
+  path <- file.path(folder, sprintf("%d.rds", rank))
+  saveRDS(outcome, paste0(path, ".part"))
+  file.rename(paste0(path, ".part"), path)
+  quit(save = "no", status = if (is.null(outcome$error)) 0L else 1L)
+}
+
+do_task <- function(task, team) {
+  if (is.function(task$worker)) return(do.call(task$worker, c(list(team), task$args)))
+  variables <- list2env(list(team = team, args = task$args), parent = globalenv())
+  source(task$worker, local = variables)$value
+}
+
+# ---- All of them ---------------------------------------------------------------------------------
+
+# Returns when all have ended well.
+watch_workers <- function(launch, verbose) {
+  ranks <- seq_len(launch$size) - 1
+  shown <- 0
+  repeat {
+    states <- lapply(ranks, outcome_of, launch = launch)
+    if (verbose) shown <- show_log(log_file(launch, 0), shown)
+    if (any(vapply(states, has_failed, NA))) abort_worker(launch, ranks)
+    if (all(lengths(states) > 0)) return(invisible())
+    Sys.sleep(0.05)
+  }
+}
+
+# NULL while the process runs; else a list of `value`, or of `error` and its `class`.
+outcome_of <- function(launch, rank) {
+  status_file <- launch_file(launch, rank, "status")
+  if (!file.exists(status_file)) return(NULL)
+  status <- as.integer(readLines(status_file))
+  result <- launch_file(launch, rank, "rds")
+  if (file.exists(result)) return(readRDS(result))
+  text <- if (status > 128) {
+    sprintf("it was killed by signal %d", status - 128L)
+  } else {
+    sprintf("R ended with status %d", status)
+  }
+  list(error = paste(text, "before the function returned"), class = "ended")
+}
+
+has_failed <- function(outcome) !is.null(outcome$error)
+
+# Workers whose team broke up fail because another did: that one has a moment to be heard of.
+abort_worker <- function(launch, ranks, patience = 2, call = sys.call(-2)) {
+  until <- Sys.time() + patience
+  repeat {
+    outcomes <- lapply(ranks, outcome_of, launch = launch)
+    failed <- ranks[vapply(outcomes, has_failed, NA)]
+    of_itself <- failed[vapply(outcomes[failed + 1], function(outcome) {
+      !"canalR_error_team" %in% outcome$class
+    }, NA)]
+    if (length(of_itself) || Sys.time() > until) break
+    Sys.sleep(0.05)
+  }
+  rank <- c(of_itself, failed)[1]
+  condition <- canal_condition("error", "team", worker_text(launch, rank, outcomes[[rank + 1]]),
+                               call)
+  stop(structure(c(unclass(condition), list(rank = rank, logs = launch$logs)),
+                 class = class(condition)))
+}
+
+worker_text <- function(launch, rank, outcome, most = 10) {
+  log <- log_file(launch, rank)
+  lines <- utils::tail(readLines(log, warn = FALSE), most)
+  paste(c(sprintf("The worker of rank %d failed: %s", rank, outcome$error),
+          sprintf("The end of its output (%s):", log), paste0("  ", lines)), collapse = "\n")
+}
+
+# Shows what has come since, by whole lines; returns how many bytes are shown.
+show_log <- function(path, shown) {
+  size <- file.size(path)
+  if (is.na(size) || size <= shown) return(shown)
+  log <- file(path, "rb")
+  on.exit(close(log))
+  seek(log, shown)
+  bytes <- readBin(log, "raw", size - shown)
+  ends <- which(bytes == charToRaw("\n") | bytes == charToRaw("\r"))
+  if (!length(ends)) return(shown)
+  cat(rawToChar(bytes[seq_len(max(ends))]))
+  utils::flush.console()
+  shown + max(ends)
+}
+
+# Closing a pipe kills its process, if it still runs, and waits for it.
+end_launch <- function(launch, pipes) {
+  for (worker in pipes) close(worker)
+  unlink(launch$folder, recursive = TRUE)
+}
