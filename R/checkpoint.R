@@ -3,21 +3,24 @@
 
 # Where the state of one training is kept.
 #
-# folder: NULL for nowhere. name: of the file, without ending. identity(): a list of what makes this
-# training this one, looked at only where there is a folder; a state of another is refused.
+# folder: NULL for nowhere. name: of the file, without ending. identity: a list of what makes this
+# training this one; a state of another is refused. team: rank 0 alone reads and writes.
 #
 # Returns functions: resume(run, restore, verbose), the run that was kept, its state given to
 # restore(), or the run that came in; save(run, state), which asks state() for the trainer's.
-training_checkpoint <- function(folder, name, identity) {
+training_checkpoint <- function(folder, name, identity, team = NULL) {
+  digest <- cpp_digest(serialize(identity, NULL, version = 3, xdr = TRUE))
+  check_same_training(team, digest)
   if (is.null(folder)) {
     return(list(resume = function(run, restore, verbose) run, save = function(run, state) NULL))
   }
-  path <- file.path(checkpoint_folder(folder), paste0(name, ".h5"))
-  digest <- cpp_digest(serialize(identity(), NULL, version = 3, xdr = TRUE))
+  path <- if (is_rank_0(team)) file.path(checkpoint_folder(folder), paste0(name, ".h5"))
   list(
     resume = function(run, restore, verbose) {
-      if (!file.exists(path)) return(run)
-      kept <- read_checkpoint(path, digest)
+      kept <- from_rank_0(team, if (is_rank_0(team) && file.exists(path)) {
+        read_checkpoint(path, digest)
+      })
+      if (is.null(kept)) return(run)
       restore(kept$state)
       canal_inform("resume", sprintf("Going on after epoch %d, from %s.", nrow(kept$run$losses),
                                      path), verbose)
@@ -25,6 +28,7 @@ training_checkpoint <- function(folder, name, identity) {
       run
     },
     save = function(run, state) {
+      if (!is_rank_0(team)) return(invisible())
       run$weights <- NULL  # the state has them
       about_argument("checkpoint", "a folder that can be written to", cpp_write_tree(
         path, plain_tree(list(format = c(checkpoint_format, identity = digest), run = run,

@@ -71,28 +71,32 @@ canal_pretrain <- function(x, vocabulary, config = canal_config("scbert"),
                            zeros = config$zeros,
                            balance = FALSE,
                            redraw_interval = config$redraw_interval,
-                           memory = NULL, checkpoint = NULL,
+                           memory = NULL, checkpoint = NULL, team = NULL,
                            seed = NULL, num_threads = NULL, device = "cpu", precision = "auto",
                            verbose = TRUE, assay.type = "counts", min_genes = NULL) {
   if (is(vocabulary, "CanalModel") && missing(config)) config <- vocabulary@config
   check_config(config)
   check_flag(balance, "balance")
   check_flag(verbose, "verbose")
+  check_optional_team(team)
   settings <- list(
     epochs = epochs, batch_size = batch_size, accumulation = accumulation,
     learning_rate = learning_rate, clip_norm = clip_norm, patience = patience,
     validation = validation, masked = masked, replaced = replaced, zeros = zeros,
-    redraw_interval = redraw_interval, balance = balance, seed = resolve_seed(seed)
+    redraw_interval = redraw_interval, balance = balance,
+    seed = from_rank_0(team, resolve_seed(seed))
   )
   check_pretraining(settings, sys.call())
-  settings <- c(settings, list(num_threads = num_threads, verbose = verbose,
+  settings <- c(settings, list(num_threads = num_threads, team = team,
+                               verbose = verbose && is_rank_0(team),
                                compute = compute_on(device, precision)))
   model <- network_to_pretrain(vocabulary, config, settings$seed)
   cells <- pretraining_cells(x, model, assay.type, min_genes, memory, settings)
   started <- proc.time()[["elapsed"]]
   suspendInterrupts({
     run <- run_pretraining(model, cells, settings, checkpoint)
-    end_pretraining(model, run, cells, settings, proc.time()[["elapsed"]] - started)
+    from_rank_0(team, end_pretraining(model, run, cells, settings,
+                                      proc.time()[["elapsed"]] - started))
   })
 }
 
@@ -135,9 +139,10 @@ run_pretraining <- function(model, cells, settings, checkpoint) {
   tell_slow_blas(settings$compute$device)
   trainer <- cpp_pretrainer(model@weights, pretrainer_options(model, cells, settings))
   on.exit(cpp_release_pretrainer(trainer))
-  kept <- training_checkpoint(checkpoint, "pretraining", function() {
-    list(model@provenance$id, cells$digest(), settings[pretraining_settings])
-  })
+  kept <- training_checkpoint(
+    checkpoint, "pretraining",
+    list(model@provenance$id, cells$digest(), settings[pretraining_settings]), settings$team
+  )
   run <- kept$resume(run, function(state) cpp_restore_pretrainer(trainer, state), settings$verbose)
   progress <- pretraining_progress(cells, settings)
   on.exit(progress$close(), add = TRUE)
@@ -176,7 +181,8 @@ pretrainer_options <- function(model, cells, settings) {
     list(amsgrad = FALSE, weight_decay = model@config$weight_decay,
          token_weights = token_weights(cells, model@config$n_bins, settings),
          learn_positions = identical(model@provenance$positions, "learned"),
-         seed = derive_seed(settings$seed, 2), num_threads = thread_count(settings$num_threads)))
+         seed = derive_seed(settings$seed, 2), num_threads = thread_count(settings$num_threads)),
+    team_option(settings$team))
 }
 
 # A weight per kind of token; none for the published loss. A token's frequency is that among the
@@ -212,7 +218,7 @@ pretrain_epoch <- function(trainer, cells, epoch, rate, settings, progress) {
       return("diverged")
     }
     row
-  }, error = function(error) {
+  }, canalR_error_team = function(error) stop(error), error = function(error) {
     warn_stopped(conditionMessage(error), NULL)
     "error"
   })

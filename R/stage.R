@@ -62,7 +62,8 @@ new_trainer <- function(stage, settings) {
   cpp_trainer(
     stage$weights, if (distil) stage$model@weights, stage$train$tokens,
     match(stage$train$types, stage$labels) - 1L,
-    list(trainable = settings$trainable, label_smoothing = settings$label_smoothing,
+    c(team_option(settings$team), list(
+         trainable = settings$trainable, label_smoothing = settings$label_smoothing,
          distillation = if (distil) settings$lambda * length(old) / length(stage$labels) else 0,
          batch_size = settings$batch_size, accumulation = settings$accumulation,
          clip_norm = settings$clip_norm, amsgrad = stage$model@config$amsgrad == 1,
@@ -71,7 +72,7 @@ new_trainer <- function(stage, settings) {
          dropped_tokens = stage$model@config$dropped_tokens, new_positions = learning_positions(stage$data$genes$joined, stage$model),
          learn_positions = identical(stage$model@provenance$positions, "learned"),
          seed = stage$seed(4), num_threads = thread_count(settings$num_threads),
-         compute = settings$compute, cache = settings$cache)
+         compute = settings$compute, cache = settings$cache))
   )
 }
 
@@ -119,11 +120,11 @@ out_of_patience <- function(run, stage, settings) {
 # result make it this one; the most epochs do not, so that a run can be made longer.
 stage_checkpoint <- function(stage, settings) {
   number <- length(stage$model@history) + 1L
-  training_checkpoint(settings$checkpoint, sprintf("stage-%d", number), function() {
-    list(stage$model@provenance$id, stage$labels, stage$train$types, stage$validate$types,
-         cpp_digest(stage$train$tokens), cpp_digest(stage$validate$tokens),
-         settings[setdiff(stage_settings, "epochs")], settings$seed)
-  })
+  identity <- list(stage$model@provenance$id, stage$labels, stage$train$types,
+                   stage$validate$types, cpp_digest(stage$train$tokens),
+                   cpp_digest(stage$validate$tokens), settings[setdiff(stage_settings, "epochs")],
+                   settings$seed)
+  training_checkpoint(settings$checkpoint, sprintf("stage-%d", number), identity, settings$team)
 }
 
 # The stage was trained all the same, only slower.
@@ -142,7 +143,7 @@ empty_losses <- function() {
 }
 
 # Losses and accuracy of one epoch, or a word for what ended it. An error is no reason to lose the
-# epochs before: it becomes a warning that says so.
+# epochs before: it becomes a warning that says so. A team that broke up ends all of its workers.
 run_epoch <- function(trainer, stage, rate, progress) {
   tryCatch({
     losses <- until_interrupt(cpp_train_epoch(trainer, rate, TRUE, progress$cells))
@@ -155,7 +156,7 @@ run_epoch <- function(trainer, stage, rate, progress) {
     }
     c(losses, validation_loss = if (has_validation(stage)) validation$loss else NA_real_,
       validation_accuracy = validation$accuracy)
-  }, error = function(error) {
+  }, canalR_error_team = function(error) stop(error), error = function(error) {
     warn_stopped(conditionMessage(error), NULL)
     "error"
   })

@@ -52,6 +52,12 @@
 #'   several stages that uses one folder can simply be run again. The folder may be removed when
 #'   the model is saved. A state of other cells, labels or settings is refused; more `epochs` are
 #'   no other training.
+#' @param team `NULL`, or a team of processes (see [canal_team()]) that train together: each makes
+#'   this same call with the same cells, computes its share of every step, and adds up gradients of
+#'   the trained weights with the others. All get the model that one process alone would have
+#'   trained, but for the rounding of sums in another order. Only rank 0 reads and writes
+#'   `checkpoint`, and shows progress. When a worker is lost, all end with `canalR_error_team`; with
+#'   `checkpoint`, a new team goes on from the last whole epoch.
 #' @param verbose Show progress and say what was done.
 #' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
 #' @param min_genes Leave out cells with fewer detected genes, see [canal_prepare()].
@@ -82,6 +88,7 @@
 #'
 #' @return A new [CanalModel-class]; `model` is not changed.
 #' @section Errors: `canalR_error_labels` (wrong length, missing, one single type),
+#'   `canalR_error_team` (a worker was lost, or was given something else than the others),
 #'   `canalR_error_checkpoint` (a state of another training in the folder),
 #'   `canalR_error_argument`, those of [canal_prepare()].
 #' @source CANAL, Methods; deviations from the published program are listed in `internals.md`.
@@ -108,16 +115,17 @@ canal_train <- function(x, labels, model,
                         trainable = NULL,
                         redraw_interval = NULL,
                         seed = NULL, num_threads = NULL, device = "cpu", precision = "auto",
-                        cache = "auto", checkpoint = NULL, verbose = TRUE,
+                        cache = "auto", checkpoint = NULL, team = NULL, verbose = TRUE,
                         assay.type = "counts", min_genes = NULL) {
   check_model(model)
+  check_optional_team(team)
   settings <- training_settings(
     model, epochs = epochs, batch_size = batch_size, accumulation = accumulation,
     learning_rate = learning_rate, clip_norm = clip_norm, lambda = lambda, bank_size = bank_size, new_genes = new_genes, patience = patience, validation = validation,
     label_smoothing = label_smoothing, trainable = trainable, redraw_interval = redraw_interval,
-    seed = resolve_seed(seed), num_threads = num_threads,
+    seed = from_rank_0(team, resolve_seed(seed)), num_threads = num_threads,
     compute = compute_on(device, precision), cache = cache_options(cache), checkpoint = checkpoint,
-    verbose = verbose
+    team = team, verbose = verbose && is_rank_0(team)
   )
   started <- proc.time()[["elapsed"]]
   model <- settle_bank(model, num_threads, settings$compute)
@@ -126,9 +134,9 @@ canal_train <- function(x, labels, model,
   check_quota(bank_size, stage$labels)
   model <- suspendInterrupts({
     run <- run_epochs(stage, settings)
-    end_stage(stage, run, settings, proc.time()[["elapsed"]] - started)
+    from_rank_0(team, end_stage(stage, run, settings, proc.time()[["elapsed"]] - started))
   })
-  tell_stage(model, verbose)
+  tell_stage(model, settings$verbose)
   model
 }
 

@@ -2,6 +2,7 @@
 
 #include "r_compute.h"
 #include "r_convert.h"
+#include "r_team.h"
 
 namespace glue {
 
@@ -17,6 +18,7 @@ void descent_from_r(Rcpp::List list, canal::DescentOptions& options) {
   options.seed = static_cast<uint64_t>(number("seed"));
   options.num_threads = static_cast<int>(number("num_threads"));
   options.compute = compute_from_r(list["compute"]);
+  if (list.containsElementNamed("team")) options.team = team_from_r(list["team"]);
 }
 
 Rcpp::List state_to_r(const canal::TrainingState& state) {
@@ -38,8 +40,7 @@ canal::TrainingState state_from_r(Rcpp::List list) {
   state.second_moments = weights_from_r(list["second_moments"]);
   state.largest_moments = weights_from_r(list["largest_moments"]);
   state.steps = static_cast<int64_t>(Rcpp::as<double>(list["steps"]));
-  state.passes_since_redraw =
-      static_cast<int64_t>(Rcpp::as<double>(list["passes_since_redraw"]));
+  state.passes_since_redraw = static_cast<int64_t>(Rcpp::as<double>(list["passes_since_redraw"]));
   const Rcpp::RawVector generator = list["generator"];
   state.generator.assign(generator.begin(), generator.end());
   return state;

@@ -1,10 +1,12 @@
 // What all training has in common: how weights move, and the state that a stopped run goes on from.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "engine/array.h"
 #include "engine/compute.h"
+#include "engine/team.h"
 
 namespace canal {
 
@@ -19,6 +21,9 @@ struct DescentOptions {
   uint64_t seed;
   int num_threads;
   Compute compute;
+  // Workers that share every step's cells among them; null: this process has all. They must be
+  // given the same weights, cells, order of calls and options.
+  std::shared_ptr<Team> team;
 };
 
 // Everything that changes while a network is trained. A trainer that is given the state of another

@@ -22,10 +22,10 @@ struct PretrainerOptions : DescentOptions {
 
 // Sums over predicted tokens, so that blocks of cells can be put together.
 struct MaskedSums {
-  double loss = 0;      // cross-entropy times weight
-  double weight = 0;    // of the tokens
-  int64_t right = 0;    // tokens whose likeliest prediction is true
-  int64_t chosen = 0;   // tokens
+  double loss = 0;     // cross-entropy times weight
+  double weight = 0;   // of the tokens
+  int64_t right = 0;   // tokens whose likeliest prediction is true
+  int64_t chosen = 0;  // tokens
   // Of each kind of token: how many were chosen, and how many of those were right.
   std::vector<int64_t> chosen_by_token, right_by_token;
 };

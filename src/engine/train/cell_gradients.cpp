@@ -51,8 +51,9 @@ at::Tensor through_head(const TrainedNetwork& network, const CellOnWay& cell, co
 }
 
 // The learned gradients of one layer on its second half back, in order; none where it is frozen.
-std::vector<at::Tensor> through_keys(const TrainedNetwork& network, const CellOnWay& cell, int64_t i,
-                                     double stabiliser_gradient, const Control& control) {
+std::vector<at::Tensor> through_keys(const TrainedNetwork& network, const CellOnWay& cell,
+                                     int64_t i, double stabiliser_gradient,
+                                     const Control& control) {
   const int64_t layer = network.frozen_layers() + i;
   if (!network.learns(layer)) {
     cell.pass->backward_keys(stabiliser_gradient, nullptr, control);
@@ -169,9 +170,8 @@ std::vector<GradientList> gradients_together(const TrainedNetwork& network,
     });
   }
   std::vector<GradientList> all(count);
-  for_each_cell(count, Gradients::on, [&](int64_t i) {
-    all[i] = assembled(network, cells[i], layers[i], behind[i]);
-  });
+  for_each_cell(count, Gradients::on,
+                [&](int64_t i) { all[i] = assembled(network, cells[i], layers[i], behind[i]); });
   return all;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/train/descent.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -23,6 +24,8 @@ const DescentOptions& checked(const DescentOptions& options) {
   if (options.batch_size < 1) throw Error(ErrorKind::input, "A batch needs at least one cell.");
   if (options.accumulation < 1)
     throw Error(ErrorKind::input, "A step needs at least one mini-batch.");
+  if (options.batch_stabiliser && options.team)
+    throw Error(ErrorKind::input, "A mini-batch with one stabiliser cannot be shared out.");
   return options;
 }
 
@@ -91,16 +94,53 @@ bool Descent::redraw_if_due(int64_t mini_batches) {
   return due;
 }
 
-GradientList Descent::sum_of(int64_t cells, const CellWork& work) const {
+Descent::Share Descent::own_share(int64_t cells) const {
+  if (!options_.team) return {0, cells};
+  const int64_t rank = options_.team->rank(), size = options_.team->size();
+  return {cells * rank / size, cells * (rank + 1) / size};
+}
+
+void Descent::sum_over_team(std::vector<double>& values, const Control& control) const {
+  if (options_.team) options_.team->sum(values, control);
+}
+
+void Descent::sum_over_team(std::vector<float>& values, const Control& control) const {
+  if (options_.team) options_.team->sum(values, control);
+}
+
+GradientList Descent::sum_of(int64_t cells, const CellWork& work, const Control& control) const {
+  const Share own = own_share(cells);
   GradientList total;
-  for (int64_t first = 0; first < cells; first += cells_side_by_side) {
-    std::vector<GradientList> parts(std::min(cells_side_by_side, cells - first));
+  for (int64_t first = own.first; first < own.last; first += cells_side_by_side) {
+    std::vector<GradientList> parts(std::min(cells_side_by_side, own.last - first));
     for_each_cell(static_cast<int64_t>(parts.size()), Gradients::on,
                   [&](int64_t i) { parts[i] = work(first + i); });
     // In the order of the cells, so that threads cannot change a bit.
     for (GradientList& part : parts) add_to(total, std::move(part));
   }
-  return total;
+  return options_.team ? summed_over_team(std::move(total), control) : total;
+}
+
+// One message for all parameters: the fewer, the less waiting. Only what learns travels.
+GradientList Descent::summed_over_team(GradientList own, const Control& control) const {
+  const c10::NoGradGuard no_grad;
+  if (own.empty())  // a step of fewer cells than workers
+    for (const auto& [name, parameter] : network_.trainable())
+      own.push_back(at::zeros_like(parameter).detach());
+  std::vector<float> values;
+  for (const at::Tensor& gradient : own) {
+    const FloatArray array = to_array(gradient);
+    values.insert(values.end(), array.values.begin(), array.values.end());
+  }
+  options_.team->sum(values, control);
+  const float* from = values.data();
+  for (at::Tensor& gradient : own) {
+    at::Tensor sum = at::empty(gradient.sizes(), at::kFloat);
+    std::copy(from, from + sum.numel(), sum.data_ptr<float>());
+    from += sum.numel();
+    gradient = sum.to(network_.device());
+  }
+  return own;
 }
 
 void Descent::step(GradientList gradients, double learning_rate) {

@@ -1,5 +1,5 @@
-// How weights move, whatever they are trained towards: the network, its optimiser, its random numbers
-// and the best weights so far.
+// How weights move, whatever they are trained towards: the network, its optimiser, its random
+// numbers and the best weights so far.
 #pragma once
 #include <ATen/core/Generator.h>
 
@@ -28,9 +28,19 @@ class Descent {
   // To be called before a step of so many mini-batches: draws the random features anew where that
   // is due, and says so.
   bool redraw_if_due(int64_t mini_batches);
-  // The sum of what work(0), ..., work(cells - 1) return, several of them side by side.
+  // Those of `cells` that are this worker's: first, and behind the last. All without a team.
+  struct Share {
+    int64_t first, last;
+  };
+  Share own_share(int64_t cells) const;
+  // The sum over all workers, in place.
+  void sum_over_team(std::vector<double>& values, const Control& control) const;
+  void sum_over_team(std::vector<float>& values, const Control& control) const;
+
+  // The sum of what work(0), ..., work(cells - 1) return, several of them side by side, over all
+  // workers. Each calls `work` for its own share.
   using CellWork = std::function<GradientList(int64_t)>;
-  GradientList sum_of(int64_t cells, const CellWork& work) const;
+  GradientList sum_of(int64_t cells, const CellWork& work, const Control& control) const;
   void step(GradientList gradients, double learning_rate);
 
   void keep_best() { best_ = network_.weights(); }
@@ -40,6 +50,8 @@ class Descent {
   void restore(const TrainingState& state);
 
  private:
+  GradientList summed_over_team(GradientList own, const Control& control) const;
+
   DescentOptions options_;
   TrainedNetwork network_;
   Optimiser optimiser_;

@@ -35,8 +35,7 @@ MaskedCell mask_cell(const at::Tensor& tokens, const MaskOptions& options,
   const double wanted = std::ceil(options.masked_share * static_cast<double>(expressed.size()));
   cell.places = smallest(expressed, static_cast<int64_t>(wanted), choice);
   const double zeros = std::floor(options.zeros * static_cast<double>(cell.places.size()));
-  const std::vector<int64_t> chosen_zeros =
-      smallest(silent, static_cast<int64_t>(zeros), choice);
+  const std::vector<int64_t> chosen_zeros = smallest(silent, static_cast<int64_t>(zeros), choice);
   cell.places.insert(cell.places.end(), chosen_zeros.begin(), chosen_zeros.end());
   std::sort(cell.places.begin(), cell.places.end());
   for (const int64_t place : cell.places) {

@@ -16,9 +16,9 @@ struct MaskOptions {
 };
 
 struct MaskedCell {
-  at::Tensor tokens;                // 1 x N, int64, with mask tokens in it
-  std::vector<int64_t> places;      // chosen ones, ascending
-  std::vector<int64_t> truth;       // their tokens
+  at::Tensor tokens;            // 1 x N, int64, with mask tokens in it
+  std::vector<int64_t> places;  // chosen ones, ascending
+  std::vector<int64_t> truth;   // their tokens
 };
 
 // tokens: 1 x N, int64; the last, closing one is never chosen.

@@ -57,6 +57,24 @@ void add(MaskedSums& sums, const MaskedSums& more) {
   }
 }
 
+// The workers' sums as one. Every count is far below 2^53.
+MaskedSums over_team(const Descent& descent, const MaskedSums& own, size_t kinds,
+                     const Control& control) {
+  std::vector<double> all{own.loss, own.weight, static_cast<double>(own.right),
+                          static_cast<double>(own.chosen)};
+  for (const auto* counts : {&own.chosen_by_token, &own.right_by_token}) {
+    std::vector<double> wide(counts->begin(), counts->end());
+    wide.resize(kinds, 0);  // a worker without a cell has none
+    all.insert(all.end(), wide.begin(), wide.end());
+  }
+  descent.sum_over_team(all, control);
+  MaskedSums sums{all[0], all[1], static_cast<int64_t>(all[2]), static_cast<int64_t>(all[3]),
+                  {},     {}};
+  sums.chosen_by_token.assign(all.begin() + 4, all.begin() + 4 + kinds);
+  sums.right_by_token.assign(all.begin() + 4 + kinds, all.end());
+  return sums;
+}
+
 }  // namespace
 
 struct Pretrainer::Impl {
@@ -109,9 +127,9 @@ at::Tensor Pretrainer::Impl::summed_loss(const at::Tensor& top, const MaskedCell
                                          MaskedSums& sums) const {
   const at::Tensor places = long_tensor(cell.places).to(network.device());
   const at::Tensor truth = long_tensor(cell.truth).to(network.device());
-  const at::Tensor logits = network.token_logits(top.select(0, 0).index_select(0, places));  // n x T
-  const at::Tensor own =
-      at::log_softmax(logits, 1).gather(1, truth.unsqueeze(1)).squeeze(1);  // n
+  const at::Tensor logits =
+      network.token_logits(top.select(0, 0).index_select(0, places));  // n x T
+  const at::Tensor own = at::log_softmax(logits, 1).gather(1, truth.unsqueeze(1)).squeeze(1);  // n
   at::Tensor weights = at::empty({truth.size(0)}, at::kFloat);
   for (size_t i = 0; i < cell.truth.size(); ++i)
     weights.data_ptr<float>()[i] = static_cast<float>(options.token_weights[cell.truth[i]]);
@@ -132,22 +150,25 @@ at::Tensor Pretrainer::Impl::summed_loss(const at::Tensor& top, const MaskedCell
 }
 
 // The gradients of the mean over the step's mini-batches of each one's mean loss per chosen token.
-GradientList Pretrainer::Impl::differentiate(const std::vector<MaskedCell>& cells,
-                                             MaskedSums& sums, const Control& control) const {
+GradientList Pretrainer::Impl::differentiate(const std::vector<MaskedCell>& cells, MaskedSums& sums,
+                                             const Control& control) const {
   const int64_t count = static_cast<int64_t>(cells.size());
   const int64_t batches = (count + options.batch_size - 1) / options.batch_size;
   std::vector<double> weight(batches, 0);
   for (int64_t i = 0; i < count; ++i) weight[i / options.batch_size] += weight_of(cells[i]);
   std::vector<MaskedSums> parts(cells.size());
-  GradientList total = descent.sum_of(count, [&](int64_t i) {
-    const double share =
-        1 / (std::max(weight[i / options.batch_size], 1e-30) * static_cast<double>(batches));
-    const LossOf loss = [&, i, share](const at::Tensor& top) {
-      return summed_loss(top, cells[i], parts[i]) * share;
-    };
-    return gradients_of_cell(network, network.enter(cells[i].tokens.to(network.device()), control),
-                             loss, control);
-  });
+  GradientList total = descent.sum_of(
+      count,
+      [&](int64_t i) {
+        const double share =
+            1 / (std::max(weight[i / options.batch_size], 1e-30) * static_cast<double>(batches));
+        const LossOf loss = [&, i, share](const at::Tensor& top) {
+          return summed_loss(top, cells[i], parts[i]) * share;
+        };
+        return gradients_of_cell(
+            network, network.enter(cells[i].tokens.to(network.device()), control), loss, control);
+      },
+      control);
   for (const MaskedSums& part : parts) add(sums, part);
   return total;
 }
@@ -169,7 +190,7 @@ MaskedSums Pretrainer::train(const TokenView& view, double learning_rate, Contro
     self.descent.step(self.differentiate(masked, sums, control), learning_rate);
     control.done += count;
   }
-  return sums;
+  return over_team(self.descent, sums, self.options.token_weights.size(), control);
 }
 
 MaskedSums Pretrainer::validate(const TokenView& view, uint64_t seed, Control& control) const {
@@ -181,14 +202,16 @@ MaskedSums Pretrainer::validate(const TokenView& view, uint64_t seed, Control& c
   for (const Cells& cells : split(cell_range(0, view.cells, view.cells), cells_in_slice)) {
     const std::vector<MaskedCell> masked = self.masked(view, cells, generator);
     std::vector<MaskedSums> parts(masked.size());
-    for_each_cell(static_cast<int64_t>(masked.size()), Gradients::off, [&](int64_t i) {
+    const Descent::Share own = self.descent.own_share(static_cast<int64_t>(masked.size()));
+    for_each_cell(own.last - own.first, Gradients::off, [&](int64_t k) {
+      const int64_t i = own.first + k;
       const at::Tensor x = self.network.enter(masked[i].tokens.to(self.network.device()), control);
       self.summed_loss(self.network.pass_through(x, control), masked[i], parts[i]);
       ++control.done;
     });
     for (const MaskedSums& part : parts) add(sums, part);
   }
-  return sums;
+  return over_team(self.descent, sums, self.options.token_weights.size(), control);
 }
 
 Weights Pretrainer::weights() const { return impl_->network.weights(); }

@@ -57,8 +57,8 @@ CacheOptions usable_cache(const TrainerOptions& options, const TrainedNetwork& n
   return cache;
 }
 
-// What the model of the stage before reads of each cell: the genes that have joined since lie behind
-// its own. Returns cells x length.
+// What the model of the stage before reads of each cell: the genes that have joined since lie
+// behind its own. Returns cells x length.
 std::vector<uint8_t> first_tokens(const TokenView& view, int64_t length) {
   if (length > view.length)
     throw Error(ErrorKind::sizes, "The old model reads more genes than the new one.");
@@ -153,8 +153,7 @@ void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
   const std::vector<uint8_t> bytes = first_tokens(view, old.sizes().positions - 1);
   const TokenView read{bytes.data(), view.cells, old.sizes().positions - 1};
   auto tokens_read = [&](const Cells& cells) {
-    return token_batch(read, cells, old.sizes().positions, old.sizes().tokens)
-        .to(network.device());
+    return token_batch(read, cells, old.sizes().positions, old.sizes().tokens).to(network.device());
   };
   if (options.batch_stabiliser) {
     const c10::NoGradGuard no_grad;
@@ -165,11 +164,17 @@ void StageTrainer::Impl::remember_old_embeddings(const Weights& old_weights,
     if (!pieces.empty()) old_embedding = at::cat(pieces);
     return;
   }
-  std::vector<at::Tensor> pieces(view.cells);
-  for_each_cell(view.cells, Gradients::off, [&](int64_t cell) {
-    pieces[cell] = old.leave(old.enter(tokens_read({cell}), control)).embedding;
+  // Every worker computes its share; the others' rows are zeros in the sum.
+  const Descent::Share own = descent.own_share(view.cells);
+  const int64_t width = network.sizes().fc2;
+  std::vector<float> rows(view.cells * width, 0);
+  for_each_cell(own.last - own.first, Gradients::off, [&](int64_t i) {
+    const int64_t cell = own.first + i;
+    const FloatArray row = to_array(old.leave(old.enter(tokens_read({cell}), control)).embedding);
+    std::copy(row.values.begin(), row.values.end(), rows.begin() + cell * width);
   });
-  if (!pieces.empty()) old_embedding = at::cat(pieces);
+  descent.sum_over_team(rows, control);
+  old_embedding = to_tensor({{view.cells, width}, rows}).to(network.device());
 }
 
 // Imitates cells of which fewer transcripts were caught: every cell gets a share of its own,
@@ -269,11 +274,14 @@ GradientList StageTrainer::Impl::differentiate(const Cells& cells, const at::Ten
   }
   const int64_t count = static_cast<int64_t>(cells.size());
   std::vector<Losses> parts(cells.size(), Losses{0, 0, 0});
-  GradientList total = descent.sum_of(count, [&](int64_t i) {
-    const Target target = target_of(cells[i], share_in(batches[i / options.batch_size]));
-    return gradients_of_cell(network, entered(cells[i], tokens.narrow(0, i, 1), control),
-                             loss_of(target, parts[i]), control);
-  });
+  GradientList total = descent.sum_of(
+      count,
+      [&](int64_t i) {
+        const Target target = target_of(cells[i], share_in(batches[i / options.batch_size]));
+        return gradients_of_cell(network, entered(cells[i], tokens.narrow(0, i, 1), control),
+                                 loss_of(target, parts[i]), control);
+      },
+      control);
   for (const Losses& part : parts) add(sums, part);
   return total;
 }
@@ -294,19 +302,21 @@ Losses StageTrainer::train_epoch(double learning_rate, bool shuffle, Control& co
   const ThreadScope threads(self.options.num_threads);
   const int64_t count = self.view.cells;
   control.total = count;
-  const Cells order = shuffle ? draw_permutation(count, self.descent.generator())
-                              : cell_range(0, count, count);
+  const Cells order =
+      shuffle ? draw_permutation(count, self.descent.generator()) : cell_range(0, count, count);
   Losses sums{0, 0, 0};
   for (const Cells& cells : split(order, self.options.batch_size * self.options.accumulation)) {
-    const int64_t passes =
-        (static_cast<int64_t>(cells.size()) + self.options.batch_size - 1) / self.options.batch_size;
+    const int64_t passes = (static_cast<int64_t>(cells.size()) + self.options.batch_size - 1) /
+                           self.options.batch_size;
     if (self.descent.redraw_if_due(passes)) self.frozen.clear();
     const at::Tensor tokens = self.with_dropped_tokens(self.tokens_of(self.view, cells));
     self.descent.step(self.differentiate(cells, tokens, sums, control), learning_rate);
     control.done += static_cast<int64_t>(cells.size());
   }
+  std::vector<double> all{sums.classification, sums.distillation, sums.total};
+  self.descent.sum_over_team(all, control);
   const double cells = static_cast<double>(std::max<int64_t>(1, count));
-  return {sums.classification / cells, sums.distillation / cells, sums.total / cells};
+  return {all[0] / cells, all[1] / cells, all[2] / cells};
 }
 
 Validation StageTrainer::validate(const StageData& data, Control& control) const {
@@ -315,17 +325,22 @@ Validation StageTrainer::validate(const StageData& data, Control& control) const
   const ThreadScope threads(self.options.num_threads);
   const int64_t count = data.tokens.cells;
   control.total = count;
-  Validation result{0, std::vector<int32_t>(count)};
-  std::vector<double> losses(count);
-  for_each_cell(count, Gradients::off, [&](int64_t cell) {
+  // By cell: loss, type. Zeros for the cells of other workers.
+  std::vector<double> losses(count, 0), types(count, 0);
+  const Descent::Share own = self.descent.own_share(count);
+  for_each_cell(own.last - own.first, Gradients::off, [&](int64_t i) {
+    const int64_t cell = own.first + i;
     const at::Tensor x = self.enter_cell(data.tokens, cell, control);
-    const at::Tensor logits = self.network.leave(self.network.pass_through(x, control)).logits;  // 1 x K
+    const at::Tensor logits = self.network.leave(self.network.pass_through(x, control)).logits;
     losses[cell] = smoothed_cross_entropy(logits, self.labels_of(data.labels, {cell}),
                                           self.options.label_smoothing)
                        .item<double>();
-    result.predicted[cell] = static_cast<int32_t>(at::argmax(logits, 1).item<int64_t>());
+    types[cell] = static_cast<double>(at::argmax(logits, 1).item<int64_t>());
     ++control.done;
   });
+  self.descent.sum_over_team(losses, control);
+  self.descent.sum_over_team(types, control);
+  Validation result{0, std::vector<int32_t>(types.begin(), types.end())};
   if (count > 0)
     result.loss = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(count);
   return result;

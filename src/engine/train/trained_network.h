@@ -21,8 +21,8 @@ namespace canal {
 // What of a network learns.
 struct Learning {
   Trainable trainable;
-  bool positions = false;     // with Trainable::all: the position table too
-  int64_t new_positions = 0;  // the last so many genes' rows of it, whatever else learns
+  bool positions = false;      // with Trainable::all: the position table too
+  int64_t new_positions = 0;   // the last so many genes' rows of it, whatever else learns
   bool masked_tokens = false;  // towards the pre-training head instead of the classification head
 };
 
