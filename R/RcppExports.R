@@ -17,6 +17,14 @@ cpp_novelty <- function(network, logits, manifold, partner0, weight, temperature
     .Call(`_canalR_cpp_novelty`, network, logits, manifold, partner0, weight, temperature)
 }
 
+cpp_attention_reader <- function(weights, device) {
+    .Call(`_canalR_cpp_attention_reader`, weights, device)
+}
+
+cpp_attention_shares <- function(reader, tokens, map, num_threads, progress) {
+    .Call(`_canalR_cpp_attention_shares`, reader, tokens, map, num_threads, progress)
+}
+
 cpp_read_h5ad <- function(path, layer) {
     .Call(`_canalR_cpp_read_h5ad`, path, layer)
 }

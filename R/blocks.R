@@ -9,27 +9,42 @@
 #   out       the `outputs`, a list of matrices with a row per kept cell.
 run_query <- function(x, model, outputs, assay.type, min_genes, num_threads, compute, verbose,
                       activity) {
-  check_flag(verbose, "verbose", call = sys.call(-1))
-  if (!is.null(min_genes)) {
-    check_number(min_genes, "min_genes", 0, .Machine$integer.max, call = sys.call(-1))
+  check_query(verbose, min_genes)
+  query <- open_query(x, model, assay.type, min_genes, num_threads, verbose)
+  progress <- cell_progress(activity, length(query$kept), verbose)
+  on.exit(query$source$finish())
+  run <- function(block, cells, done, following) {
+    counts <- query$source$read(block)
+    if (length(following)) query$source$ahead(following)
+    tokens <- query$tokens(counts, cells - block[1] + 1)
+    run_network(tokens, model, outputs, num_threads, compute, shifted_progress(progress, done))
   }
+  out <- collected_outputs(query$source$blocks, query$kept, run)
+  c(query[c("cells", "kept", "dropped", "min_genes")], list(out = out))
+}
+
+check_query <- function(verbose, min_genes, call = sys.call(-2)) {
+  check_flag(verbose, "verbose", call = call)
+  if (!is.null(min_genes)) {
+    check_number(min_genes, "min_genes", 0, .Machine$integer.max, call = call)
+  }
+}
+
+# What is known of a query before the network runs: `cells`, `kept`, `dropped` and `min_genes` as
+# run_query() returns them, the `source` of its blocks, and tokens(counts, cells), the model's
+# tokens (raw, genes x cells) of some cells of a block by their number in it.
+open_query <- function(x, model, assay.type, min_genes, num_threads, verbose) {
   threads <- thread_count(num_threads)
   source <- cell_source(x, assay.type)
   aligned <- survey_cells(source, model@vocabulary$genes, threads)
   kept <- keep_cells(aligned$detected, aligned, min_genes, need_some = FALSE)
   chosen <- wanted_genes(model@genes, aligned)
   tell_preparation(c(length(chosen), length(kept$cells)), aligned, kept, verbose)
-  progress <- cell_progress(activity, length(kept$cells), verbose)
-  on.exit(source$finish())
-  out <- collected_outputs(source$blocks, kept$cells, function(block, cells, done, following) {
-    counts <- source$read(block)
-    if (length(following)) source$ahead(following)
-    tokens <- tokens_of(counts, aligned, cells - block[1] + 1, chosen, model@config$target_sum,
-                        model@config$n_bins, threads)
-    run_network(tokens, model, outputs, num_threads, compute, shifted_progress(progress, done))
-  })
   list(cells = source$cells, kept = kept$cells, dropped = kept$dropped, min_genes = kept$min_genes,
-       out = out)
+       source = source, tokens = function(counts, cells) {
+         tokens_of(counts, aligned, cells, chosen, model@config$target_sum, model@config$n_bins,
+                   threads)
+       })
 }
 
 # For each cell that came in its row of the outputs, NA for a dropped one.

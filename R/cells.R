@@ -90,7 +90,8 @@ check_assay_type <- function(assay.type) {
 # where its package is missing.
 need_package <- function(package, argument, purpose) {
   if (requireNamespace(package, quietly = TRUE)) return(invisible())
-  bioconductor <- package %in% c("SingleCellExperiment", "SummarizedExperiment")
+  bioconductor <- package %in% c("SingleCellExperiment", "SummarizedExperiment", "scuttle",
+                                 "SingleR")
   canal_abort("package", argument, sprintf("the package %s, %s", package, purpose),
               "none installed",
               sprintf("Install it with %s(\"%s\").",

@@ -64,6 +64,31 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_attention_reader
+Rcpp::XPtr<canal::AttentionReader> cpp_attention_reader(Rcpp::List weights, std::string device);
+RcppExport SEXP _canalR_cpp_attention_reader(SEXP weightsSEXP, SEXP deviceSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type weights(weightsSEXP);
+    Rcpp::traits::input_parameter< std::string >::type device(deviceSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_attention_reader(weights, device));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_attention_shares
+Rcpp::NumericMatrix cpp_attention_shares(Rcpp::XPtr<canal::AttentionReader> reader, Rcpp::RawMatrix tokens, std::string map, int num_threads, SEXP progress);
+RcppExport SEXP _canalR_cpp_attention_shares(SEXP readerSEXP, SEXP tokensSEXP, SEXP mapSEXP, SEXP num_threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::AttentionReader> >::type reader(readerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::RawMatrix >::type tokens(tokensSEXP);
+    Rcpp::traits::input_parameter< std::string >::type map(mapSEXP);
+    Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_attention_shares(reader, tokens, map, num_threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_read_h5ad
 Rcpp::List cpp_read_h5ad(std::string path, std::string layer);
 RcppExport SEXP _canalR_cpp_read_h5ad(SEXP pathSEXP, SEXP layerSEXP) {
@@ -731,6 +756,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_trim_bank", (DL_FUNC) &_canalR_cpp_trim_bank, 5},
     {"_canalR_cpp_draw_mixing", (DL_FUNC) &_canalR_cpp_draw_mixing, 3},
     {"_canalR_cpp_novelty", (DL_FUNC) &_canalR_cpp_novelty, 6},
+    {"_canalR_cpp_attention_reader", (DL_FUNC) &_canalR_cpp_attention_reader, 2},
+    {"_canalR_cpp_attention_shares", (DL_FUNC) &_canalR_cpp_attention_shares, 5},
     {"_canalR_cpp_read_h5ad", (DL_FUNC) &_canalR_cpp_read_h5ad, 2},
     {"_canalR_cpp_h5ad_header", (DL_FUNC) &_canalR_cpp_h5ad_header, 2},
     {"_canalR_cpp_read_h5ad_cells", (DL_FUNC) &_canalR_cpp_read_h5ad_cells, 4},

@@ -111,11 +111,12 @@ at::Tensor attention(const LayerParameters& layer, const at::Tensor& x, const Pa
   for (int64_t b = 0; b < cells; ++b) {
     const at::Tensor rows = k[b].reshape({tokens * heads, width});
     const at::Tensor top = batch_top.defined() ? batch_top : projected[b].max();
-    const at::Tensor phi_k = key_features(rows, projected[b], top, scale);
-    const at::Tensor phi_q = query_features(layer, q[b].reshape({tokens * heads, width}), pass);
-    out.push_back(attend(phi_q.view({tokens, heads, features}),
-                         phi_k.view({tokens, heads, features}), v[b].view({tokens, heads, width}),
-                         pass));
+    const at::Tensor phi_k =
+        key_features(rows, projected[b], top, scale).view({tokens, heads, features});
+    const at::Tensor phi_q =
+        query_features(layer, q[b].reshape({tokens * heads, width}), pass).view(phi_k.sizes());
+    if (pass.watch != nullptr) (*pass.watch)(phi_q, phi_k);
+    out.push_back(attend(phi_q, phi_k, v[b].view({tokens, heads, width}), pass));
   }
   return pass_linear(at::stack(out), layer.to_out, layer.to_out_bias, pass);
 }

@@ -33,10 +33,18 @@ at::Tensor embed_tokens(const Parameters& parameters, const at::Tensor& tokens) 
   return embed_slice(parameters, tokens, 0);
 }
 
+at::Tensor attend_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass) {
+  return x + attention(layer, norm(x, layer.norm1_weight, layer.norm1_bias), pass);
+}
+
+at::Tensor feed_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass) {
+  return x + feed_forward(layer, norm(x, layer.norm2_weight, layer.norm2_bias), pass);
+}
+
 at::Tensor run_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass) {
-  const at::Tensor y = x + attention(layer, norm(x, layer.norm1_weight, layer.norm1_bias), pass);
+  const at::Tensor y = attend_layer(layer, x, pass);
   pass.control->check();
-  return y + feed_forward(layer, norm(y, layer.norm2_weight, layer.norm2_bias), pass);
+  return feed_layer(layer, y, pass);
 }
 
 at::Tensor run_layers(const Parameters& parameters, at::Tensor x, int64_t first, int64_t last,

@@ -12,7 +12,11 @@ at::Tensor embed_tokens(const Parameters& parameters, const at::Tensor& tokens);
 // Of tokens that lie at the positions from `first` on. tokens: B x n. Returns B x n x D.
 at::Tensor embed_slice(const Parameters& parameters, const at::Tensor& tokens, int64_t first);
 
-// x += Attn(LN(x)); x += FF(LN(x)). x: B x N x D.
+// The halves of a layer: x + Attn(LN(x)) and x + FF(LN(x)). x: B x N x D.
+at::Tensor attend_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass);
+at::Tensor feed_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass);
+
+// One after the other. x: B x N x D.
 at::Tensor run_layer(const LayerParameters& layer, const at::Tensor& x, const Pass& pass);
 
 // Layers `first` to `last` - 1 in turn.

@@ -1,0 +1,218 @@
+#' Compare with established methods on your own data
+#'
+#' Annotates the same cells with established methods that are trained on all labelled data at once,
+#' and with a model of canalR beside them if one is given, and measures all of them against the
+#' truth.
+#'
+#' Every method sees the same cells: those of `train` pooled, and the genes that all of them and `x`
+#' have. The methods, each with its authors' defaults unless said otherwise:
+#' * `"logistic"`: multinomial logistic regression with a ridge penalty (glmnet) on log-normalised
+#'   counts, log(1 + 10,000 count / total). The penalty is that of scikit-learn's C = 0.1: with n
+#'   training cells lambda = 1 / (C n), genes not standardised, the intercept free. Types with one
+#'   training cell cannot be fitted; they are left out and told in `note`.
+#' * `"SingleR"`: SingleR on the same values, with de novo markers of the types by Wilcoxon tests
+#'   (`de.method = "wilcox"`, its authors' advice for single cells), labels before pruning.
+#' * `"Seurat"`: label transfer (`FindTransferAnchors()`, `TransferData()`) on log-normalised counts
+#'   and 2,000 variable genes of the training cells, 30 principal components or as many as there are
+#'   cells for, the 20 nearest anchors of a cell (`k.weight`; of the default, 50, many lie in other
+#'   types where there are but some hundred cells).
+#'
+#' Each method runs with a seed of its own; your random stream stays where it was. These baselines
+#' train anew with all data of all stages in hand, which a stream of stages never has: they show
+#' what there is to reach.
+#'
+#' @param x Cells to annotate: a SingleCellExperiment, SummarizedExperiment or Seurat object, a
+#'   matrix or `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad`.
+#' @param truth The cells' true types: the name of a column of `x`, or a vector with one per cell.
+#' @param train Labelled cells to train on: one object of the same kinds, or a list of them (the
+#'   stages).
+#' @param train_labels Their types: the name of a column, or a vector (for one object), or a list
+#'   with a name or vector for each.
+#' @param methods Which: some of `"logistic"`, `"SingleR"` and `"Seurat"`; `NULL` for all. One whose
+#'   package is missing gets a row that says so.
+#' @param model A trained [CanalModel-class] to be put beside them, or `NULL`.
+#' @param seed One whole number; `NULL` takes one from R's random numbers without using them up.
+#' @param verbose Tell each method as it is done?
+#' @param assay.type The assay or layer with raw counts.
+#' @param num_threads Threads of SingleR and canalR; `NULL` for every core this process may use.
+#' @param ... More arguments for [canal_predict()] with `model`, such as `novelty`.
+#'
+#' @return A data frame of class `canal_comparison` with a row per method:
+#'   * `method`: `"canalR"` first if `model` is given;
+#'   * `accuracy`, `macro_f1`, `ari`: as [canal_evaluate()] has them, `NA` where it could not run;
+#'   * `seconds`: for training and annotating; of canalR for annotating alone, as the model came
+#'     trained;
+#'   * `note`: why a method could not run, or what it warned of; `NA` for nothing.
+#'
+#'   `as.data.frame(, what = "labels")` gives the labels: a row per cell of `x`, the column `truth`
+#'   and one for each method.
+#' @section Errors: `canalR_error_argument` for an unknown method, `canalR_error_overlap` where `x`
+#'   and the training cells have no gene in common, `canalR_error_labels`, those of
+#'   [canal_prepare()]. A method that fails is no error: its row says why.
+#' @source Friedman et al. (2010) *Journal of Statistical Software* 33:1 (glmnet); Aran et al.
+#'   (2019) *Nature Immunology* 20:163 (SingleR); Stuart et al. (2019) *Cell* 177:1888 (Seurat).
+#' @examplesIf requireNamespace("glmnet", quietly = TRUE)
+#' cells <- canalR:::cells_of(system.file("extdata", "panc8_small.h5ad", package = "canalR"))
+#' of <- function(batch) cells$counts[1:300, cells$obs$batch == batch]
+#' types <- function(batch) cells$obs$celltype[cells$obs$batch == batch]
+#' compared <- canal_compare(of("celseq2"), types("celseq2"), of("celseq"), types("celseq"),
+#'                           methods = "logistic", seed = 1, verbose = FALSE)
+#' compared
+#' head(as.data.frame(compared, what = "labels"))
+#' @export
+canal_compare <- function(x, truth, train, train_labels = truth, methods = NULL, model = NULL,
+                          seed = NULL, verbose = TRUE, assay.type = "counts", num_threads = NULL,
+                          ...) {
+  check_flag(verbose, "verbose")
+  methods <- check_methods(methods)
+  if (!is.null(model)) check_trained(model)
+  if (is.null(model) && ...length()) {
+    canal_abort("argument", "...", "nothing, as there is no `model` to predict with",
+                sprintf("%d arguments", ...length()))
+  }
+  seed <- resolve_seed(seed)
+  data <- comparison_data(x, truth, train, train_labels, assay.type, thread_count(num_threads))
+  own <- if (!is.null(model)) list(canalR = function() {
+    list(note = "annotation alone: the model came trained",
+         labels = predicted_labels(canal_predict(x, model, ..., seed = seed, verbose = FALSE,
+                                                 num_threads = num_threads,
+                                                 assay.type = assay.type)))
+  })
+  runs <- lapply(stats::setNames(methods, methods), function(method) {
+    function() baselines[[method]]$annotate(data)
+  })
+  results <- Map(run_method, c(names(own), methods), c(own, runs),
+                 MoreArgs = list(seed = seed, truth = data$truth, verbose = verbose))
+  comparison_table(results, data)
+}
+
+check_methods <- function(methods) {
+  if (is.null(methods)) return(names(baselines))
+  if (!length(methods) || !all(methods %in% names(baselines))) {
+    canal_abort("argument", "methods",
+                paste("some of", paste0("\"", names(baselines), "\"", collapse = ", ")),
+                describe_value(methods), call = sys.call(-1))
+  }
+  unique(methods)
+}
+
+# What every baseline gets: `train` and `query` (dgCMatrices of raw counts, the same genes), `types`
+# of the training cells; `truth` and `cells` of the query; `threads`.
+comparison_data <- function(x, truth, train, train_labels, assay.type, threads) {
+  call <- sys.call(-1)
+  query <- cells_of(x, assay.type)
+  check_counts(query$counts, threads)
+  truth <- labels_of(query, truth, "truth")
+  stages <- lapply(as_sources(train), cells_of, assay.type)
+  for (stage in stages) check_counts(stage$counts, threads)
+  types <- Map(labels_of, stages, labels_by_source(train_labels, length(stages), call),
+               "train_labels")
+  parts <- lapply(stages, `[[`, "counts")
+  genes <- Reduce(intersect, lapply(c(parts, query$counts), rownames))
+  if (!length(genes)) {
+    canal_abort("overlap", "x", "genes that the training cells have too", "none",
+                "Check that all name genes in the same way.", call = call)
+  }
+  pooled <- bind_cells(parts, genes)
+  cells <- colnames(query$counts)
+  # Cells of different sources may share names, which some methods go by.
+  colnames(pooled) <- paste0("train", seq_len(ncol(pooled)))
+  query <- rows_of_genes(query$counts, genes)
+  colnames(query) <- paste0("query", seq_along(cells))
+  list(train = pooled, types = unlist(types, use.names = FALSE), query = query, truth = truth,
+       cells = cells, threads = threads)
+}
+
+labels_by_source <- function(labels, n, call) {
+  one_name <- is.character(labels) && length(labels) == 1
+  given <- if (is.list(labels)) labels else if (one_name) rep(list(labels), n) else list(labels)
+  if (length(given) == n) return(given)
+  canal_abort("labels", "train_labels",
+              sprintf("the name of a column, or labels for each of the %d training sets", n),
+              sprintf("labels for %d", length(given)), "A list has one entry for each.",
+              call = call)
+}
+
+# Labels of a method, its seconds and what there is to say of it. A method that fails must not cost
+# the results of the others, so its error becomes the note. annotate(): list(labels, note).
+run_method <- function(name, annotate, seed, truth, verbose) {
+  notes <- character()
+  started <- proc.time()[["elapsed"]]
+  result <- tryCatch(
+    withCallingHandlers(with_seed(seed, annotate()), warning = function(warning) {
+      notes <<- c(notes, paste("warned:", conditionMessage(warning)))
+      tryInvokeRestart("muffleWarning")
+    }),
+    error = function(error) list(note = paste("could not run:", conditionMessage(error)))
+  )
+  seconds <- proc.time()[["elapsed"]] - started
+  notes <- gsub("[[:space:]]+", " ", unique(c(result$note, notes)))
+  result <- list(labels = result$labels, seconds = seconds,
+                 note = if (length(notes)) paste(notes, collapse = "; ") else NA_character_)
+  if (!is.null(result$labels)) {
+    result$evaluation <- evaluate_labels(result$labels, truth, character())
+  }
+  canal_inform("method", paste0(name, ": ", outcome_text(result)), verbose)
+  result
+}
+
+outcome_text <- function(result) {
+  if (is.null(result$labels)) return(result$note)
+  sprintf("%s, %.1f s", headline(result$evaluation), result$seconds)
+}
+
+comparison_table <- function(results, data) {
+  measure <- function(name) {
+    vapply(results, function(result) c(result$evaluation[[name]], NA_real_)[1], 0)
+  }
+  ran <- !vapply(results, function(result) is.null(result$labels), NA)
+  table <- data.frame(
+    method = names(results), accuracy = measure("accuracy"), macro_f1 = measure("macro_f1"),
+    ari = measure("ari"),
+    seconds = ifelse(ran, vapply(results, `[[`, 0, "seconds"), NA_real_),
+    note = vapply(results, `[[`, "", "note"), row.names = NULL, stringsAsFactors = FALSE
+  )
+  labels <- data.frame(c(list(truth = data$truth), lapply(results[ran], `[[`, "labels")),
+                       row.names = data$cells, check.names = FALSE, stringsAsFactors = FALSE)
+  structure(table, class = c("canal_comparison", "data.frame"), labels = labels,
+            trained_on = length(data$types))
+}
+
+#' @rdname canal_compare
+#' @method print canal_comparison
+#' @export
+print.canal_comparison <- function(x, ...) {
+  cat(sprintf("<canal_comparison> %s cells, trained on %s\n", thousands(nrow(attr(x, "labels"))),
+              thousands(attr(x, "trained_on"))))
+  table <- as.data.frame(x)
+  for (name in c("accuracy", "macro_f1", "ari")) table[[name]] <- share(table[[name]], "-")
+  table$seconds <- ifelse(is.na(table$seconds), "-", sprintf("%.1f", table$seconds))
+  print(table[c("method", "accuracy", "macro_f1", "ari", "seconds")], row.names = FALSE)
+  noted <- table[!is.na(table$note), ]
+  for (text in sprintf("%s: %s", noted$method, noted$note)) {
+    cat(strwrap(text, getOption("width"), indent = 2, exdent = 4), sep = "\n")
+  }
+  invisible(x)
+}
+
+#' @rdname canal_compare
+#' @param row.names,optional As in [as.data.frame()].
+#' @param what `"measures"`, a row per method; or `"labels"`, a row per cell.
+#' @method as.data.frame canal_comparison
+#' @export
+as.data.frame.canal_comparison <- function(x, row.names = NULL, optional = FALSE, ...,
+                                           what = c("measures", "labels")) {
+  what <- match.arg(what)
+  if (what == "labels") return(attr(x, "labels"))
+  as.data.frame(unclass(x)[c("method", "accuracy", "macro_f1", "ari", "seconds", "note")],
+                row.names = row.names, stringsAsFactors = FALSE)
+}
+
+# A choice of columns is a plain table.
+#' @export
+`[.canal_comparison` <- function(x, ...) {
+  chosen <- as.data.frame(x)[...]
+  if (!is.data.frame(chosen) || !identical(names(chosen), names(x))) return(chosen)
+  structure(chosen, class = class(x), labels = attr(x, "labels"),
+            trained_on = attr(x, "trained_on"))
+}
