@@ -9,7 +9,8 @@
 #' @param model A trained [CanalModel-class].
 #' @param novelty How cells of unknown types are found: `"none"`; `"canal"`, the energy score of
 #'   CANAL with a threshold learned from mixtures of the cells at hand; `"threshold"`, scBERT's:
-#'   unassigned where the confidence is below `threshold`.
+#'   unassigned where the confidence is below `threshold`. Without a choice, what the model's recipe
+#'   says (see [canal_recipe()]), else `"none"`.
 #' @param probabilities Add a column `canal_prob_<type>` per type.
 #' @param threshold Threshold of the novelty: `NULL` is CANAL's own for `"canal"`, `unsure_below` of
 #'   the configuration for `"threshold"`.
@@ -58,7 +59,7 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
                           num_threads = NULL, device = "cpu", precision = "auto", verbose = TRUE,
                           assay.type = "counts", min_genes = NULL) {
   check_trained(model)
-  if (missing(novelty)) novelty <- novelty[1]
+  if (missing(novelty)) novelty <- recipe_entry(model, "novelty", novelty[1])
   check_choice(novelty, c("none", "canal", "threshold"), "novelty")
   check_flag(probabilities, "probabilities")
   check_number(temperature, "temperature", from = 1e-6, to = 1e6)

@@ -152,7 +152,7 @@ run_pretraining <- function(model, cells, settings, checkpoint) {
       run$stopped <- "patience"
       break
     }
-    epoch <- nrow(run$losses) + 1
+    epoch <- nrow(run$losses) + 1L
     outcome <- pretrain_epoch(trainer, cells, epoch, rates[epoch], settings, progress)
     if (is.character(outcome)) {
       run$stopped <- outcome
@@ -178,7 +178,7 @@ pretraining_is_over <- function(run, settings) {
 pretrainer_options <- function(model, cells, settings) {
   c(settings[c("batch_size", "accumulation", "clip_norm", "redraw_interval", "masked", "replaced",
                "zeros", "compute")],
-    list(amsgrad = FALSE, weight_decay = model@config$weight_decay,
+    list(amsgrad = FALSE, batch_stabiliser = FALSE, weight_decay = model@config$weight_decay,
          token_weights = token_weights(cells, model@config$n_bins, settings),
          learn_positions = identical(model@provenance$positions, "learned"),
          seed = derive_seed(settings$seed, 2), num_threads = thread_count(settings$num_threads)),

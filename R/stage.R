@@ -13,11 +13,15 @@ begin_stage <- function(model, data, settings) {
   bank_held <- hold_out(model@bank$entries$type, settings$validation,
                         stage_seed(2))
   grown <- grow_network(model, data, labels, stage_seed(3))
+  train <- function(model) {
+    cells <- join_cells(data, !held, model@bank, !bank_held)
+    if (isTRUE(settings$oversample)) repeat_cells(cells, stage_seed(6)) else cells
+  }
   model <- with_stage_genes(model, data$genes)
   list(
     model = model, data = data, labels = labels, new_types = new_types, held = held,
     weights = grown, seed = stage_seed,
-    train = join_cells(data, !held, model@bank, !bank_held),
+    train = train(model),
     validate = join_cells(data, held, model@bank, bank_held)
   )
 }
@@ -42,6 +46,11 @@ join_cells <- function(data, chosen, bank, bank_chosen) {
        types = c(data$types[chosen], bank$entries$type[bank_chosen]))
 }
 
+repeat_cells <- function(cells, seed) {
+  places <- oversampled(cells$types, seed)
+  list(tokens = cells$tokens[, places, drop = FALSE], types = cells$types[places])
+}
+
 grow_network <- function(model, data, labels, seed) {
   weights <- model@weights
   genes <- data$genes
@@ -51,8 +60,19 @@ grow_network <- function(model, data, labels, seed) {
   }
   weights <- with_joined_genes(weights, genes$joined, data$tokens@tokens, known, model, seed)
   if (has_genes(model)) return(cpp_grow_types(weights, length(labels), seed))
-  cpp_add_head(weights, model@config$fc1, model@config$fc2, length(labels),
-               isTRUE(model@provenance$pretrained), seed)
+  cpp_add_head(weights, model@config$fc1, model@config$fc2, length(labels), is_published(model),
+               seed)
+}
+
+# Whether the encoder is one of the published programs', whose heads start as PyTorch's layers do.
+# canalR's own starts from tokens in the order of their expression, pre-trained or not, and the head
+# reads that.
+is_published <- function(model) {
+  isTRUE(model@provenance$pretrained) && is.null(model@provenance$pretraining)
+}
+
+learns_positions <- function(model) {
+  identical(recipe_entry(model, "positions", model@provenance$positions), "learned")
 }
 
 new_trainer <- function(stage, settings) {
@@ -69,8 +89,9 @@ new_trainer <- function(stage, settings) {
          clip_norm = settings$clip_norm, amsgrad = stage$model@config$amsgrad == 1,
          weight_decay = stage$model@config$weight_decay,
          redraw_interval = settings$redraw_interval,
-         dropped_tokens = stage$model@config$dropped_tokens, new_positions = learning_positions(stage$data$genes$joined, stage$model),
-         learn_positions = identical(stage$model@provenance$positions, "learned"),
+         dropped_tokens = stage$model@config$dropped_tokens, batch_stabiliser = FALSE,
+         new_positions = learning_positions(stage$data$genes$joined, stage$model),
+         learn_positions = learns_positions(stage$model),
          seed = stage$seed(4), num_threads = thread_count(settings$num_threads),
          compute = settings$compute, cache = settings$cache))
   )
@@ -97,7 +118,7 @@ run_epochs <- function(stage, settings) {
       run$stopped <- "patience"
       break
     }
-    epoch <- nrow(run$losses) + 1
+    epoch <- nrow(run$losses) + 1L
     outcome <- run_epoch(trainer, stage, rates[epoch], progress)
     if (is.character(outcome)) {
       run$stopped <- outcome
@@ -278,5 +299,5 @@ stage_record <- function(stage, run, model, number, accuracy, seconds, settings)
 
 # Of a stage's settings those that decide its result.
 stage_settings <- c("epochs", "batch_size", "accumulation", "learning_rate", "clip_norm", "lambda",
-                    "bank_size", "new_genes", "patience", "validation", "label_smoothing", "trainable",
+                    "bank_size", "new_genes", "oversample", "patience", "validation", "label_smoothing", "trainable",
                     "redraw_interval")

@@ -10,6 +10,9 @@
 #' @param labels The cells' types: the name of a column of `x`, or a vector with one per cell.
 #' @param model A [CanalModel-class]: [canal_model()] or [canal_import()] for stage 1, then the
 #'   model that the stage before returned.
+#' @param recipe A [canal_recipe()], changed or not, or its name: settings that replace those of the
+#'   model's configuration, for this stage, later ones and prediction. Arguments of this call come
+#'   before it. `NULL` leaves the model's own.
 #' @param epochs The most epochs.
 #' @param batch_size Cells of a mini-batch.
 #' @param accumulation Mini-batches per step of the optimiser, whose gradients are averaged.
@@ -26,8 +29,11 @@
 #' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is
 #'   trained on and not validated. With 0 every epoch is run and the last one kept.
 #' @param label_smoothing Share of a target spread over all types, 0 to 0.99.
+#' @param oversample `TRUE` repeats training cells of rarer types until every type has as many as the
+#'   largest. Held-out cells are set aside first. `NULL`: as the model's recipe says, else `FALSE`.
 #' @param trainable `"all"` parameters, `"stage"` (final norm, last layer but one, head) or
-#'   `"head"`. `NULL`: all of an untrained network, `"stage"` of a pre-trained one.
+#'   `"head"`. `NULL`: as the model's recipe says, else all of an untrained network, `"stage"` of a
+#'   pre-trained one.
 #' @param redraw_interval Batches between two draws of the attention's random features; 0 keeps
 #'   them. `NULL`: as the configuration says where all parameters are trained, else 0. New features
 #'   change what the frozen layers make of a cell, while those layers cannot learn to go with them,
@@ -101,6 +107,7 @@
 #' model
 #' @export
 canal_train <- function(x, labels, model,
+                        recipe = NULL,
                         epochs = model@config$epochs,
                         batch_size = model@config$batch_size,
                         accumulation = model@config$accumulation,
@@ -112,16 +119,20 @@ canal_train <- function(x, labels, model,
                         validation = model@config$validation,
                         label_smoothing = model@config$label_smoothing,
                         clip_norm = model@config$clip_norm,
+                        oversample = NULL,
                         trainable = NULL,
                         redraw_interval = NULL,
                         seed = NULL, num_threads = NULL, device = "cpu", precision = "auto",
                         cache = "auto", checkpoint = NULL, team = NULL, verbose = TRUE,
                         assay.type = "counts", min_genes = NULL) {
   check_model(model)
+  model <- with_recipe(model, recipe)
   check_optional_team(team)
+  check_flag(verbose, "verbose")
+  if (!is.null(min_genes)) check_number(min_genes, "min_genes", 0, .Machine$integer.max)
   settings <- training_settings(
     model, epochs = epochs, batch_size = batch_size, accumulation = accumulation,
-    learning_rate = learning_rate, clip_norm = clip_norm, lambda = lambda, bank_size = bank_size, new_genes = new_genes, patience = patience, validation = validation,
+    learning_rate = learning_rate, clip_norm = clip_norm, lambda = lambda, bank_size = bank_size, new_genes = new_genes, oversample = oversample, patience = patience, validation = validation,
     label_smoothing = label_smoothing, trainable = trainable, redraw_interval = redraw_interval,
     seed = from_rank_0(team, resolve_seed(seed)), num_threads = num_threads,
     compute = compute_on(device, precision), cache = cache_options(cache), checkpoint = checkpoint,
@@ -143,8 +154,13 @@ canal_train <- function(x, labels, model,
 training_settings <- function(model, ...) {
   settings <- list(...)
   if (is.null(settings$trainable)) {
-    settings["trainable"] <- if (isTRUE(model@provenance$pretrained)) "stage" else "all"
+    usual <- if (isTRUE(model@provenance$pretrained)) "stage" else "all"
+    settings["trainable"] <- recipe_entry(model, "trainable", usual)
   }
+  if (is.null(settings$oversample)) {
+    settings["oversample"] <- as.logical(recipe_entry(model, "oversample", FALSE))
+  }
+  check_flag(settings$oversample, "oversample", call = sys.call(-1))
   check_choice(settings$trainable, c("all", "stage", "head"), "trainable", call = sys.call(-1))
   if (is.null(settings$redraw_interval)) {
     settings["redraw_interval"] <- if (settings$trainable == "all") model@config$redraw_interval
@@ -154,7 +170,6 @@ training_settings <- function(model, ...) {
     entry <- config_entries()[[name]]
     check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = sys.call(-1))
   }
-  check_flag(settings$verbose, "verbose", call = sys.call(-1))
   settings
 }
 

@@ -14,7 +14,7 @@ void descent_from_r(Rcpp::List list, canal::DescentOptions& options) {
   options.amsgrad = Rcpp::as<bool>(list["amsgrad"]);
   options.weight_decay = number("weight_decay");
   options.redraw_interval = static_cast<int64_t>(number("redraw_interval"));
-  options.batch_stabiliser = false;
+  options.batch_stabiliser = Rcpp::as<bool>(list["batch_stabiliser"]);
   options.seed = static_cast<uint64_t>(number("seed"));
   options.num_threads = static_cast<int>(number("num_threads"));
   options.compute = compute_from_r(list["compute"]);

@@ -17,8 +17,8 @@ test_that("what a model may lack comes back too", {
   bare <- train_quietly(cells, untrained(), epochs = 1, validation = 0, bank_size = 0)
   expect_same_model(canal_load(saved(bare)), bare)
   waiting <- bare
-  waiting@pending <- list(tokens = matrix(as.raw(1:6), 2), types = c("a", "b", "a"), stage = 1L,
-                          names = c("x", "y", "z"), size = 10)
+  waiting@pending <- list(tokens = matrix(as.raw(1:6), 2), spare = no_spare(3),
+                          types = c("a", "b", "a"), stage = 1L, names = c("x", "y", "z"), size = 10)
   waiting@history[[1]]$accuracy <- numeric()
   waiting@history[[1]]$losses <- empty_losses()
   expect_same_model(canal_load(saved(waiting)), waiting)

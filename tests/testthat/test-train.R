@@ -85,9 +85,9 @@ test_that("the accuracies are those of the held-out cells of each stage", {
 test_that("a cell is trained on or held out, once, and so is a cell of the bank", {
   cells <- stage_two_cells()
   model <- stage_one()
-  data <- stage_cells(cells$counts, cells$types, model, "counts", NULL, FALSE)
-  stage <- begin_stage(model, data, training_settings(model, validation = 0.2, seed = 1L,
-                                                      verbose = FALSE))
+  settings <- training_settings(model, new_genes = 0, validation = 0.2, seed = 1L, verbose = FALSE)
+  data <- stage_cells(cells$counts, cells$types, model, settings, "counts", NULL)
+  stage <- begin_stage(model, data, settings)
   together <- function(tokens) {
     sort(apply(tokens, 2, function(x) paste(as.integer(x), collapse = "")))
   }
@@ -242,11 +242,12 @@ judged <- function(accuracy, loss) {
 cpp_trainer_of_nothing <- function() {
   once("trainer", function() {
     model <- stage_one()
-    data <- stage_cells(stage_one_cells()$counts, stage_one_cells()$types, model, "counts", NULL,
-                        FALSE)
-    settings <- training_settings(model, validation = 0, seed = 1L, verbose = FALSE, lambda = 0,
+    settings <- training_settings(model, new_genes = 0, accumulation = 1, clip_norm = 0,
+                                  validation = 0, seed = 1L, verbose = FALSE, lambda = 0,
                                   compute = compute_on("cpu", "auto"), cache = cache_options(FALSE),
                                   label_smoothing = 0.1, batch_size = 5, redraw_interval = 0)
+    data <- stage_cells(stage_one_cells()$counts, stage_one_cells()$types, model, settings,
+                        "counts", NULL)
     new_trainer(begin_stage(model, data, settings), settings)
   })
 }
@@ -484,7 +485,7 @@ test_that("losses of a second stage are the recorded ones", {
     token_bytes(tokens), as.integer(recorded$labels0),
     list(trainable = "stage", label_smoothing = settings$label_smoothing,
          distillation = settings$lambda_effective, batch_size = cells, redraw_interval = 0,
-         weight_decay = 0, dropped_tokens = 0, batch_stabiliser = TRUE,
+         accumulation = 1, clip_norm = 0, amsgrad = TRUE, new_positions = 0, weight_decay = 0, dropped_tokens = 0, batch_stabiliser = TRUE,
          learn_positions = FALSE, seed = 1,
          num_threads = 0, compute = compute_on("cpu", "float32"), cache = cache_options(FALSE))
   )

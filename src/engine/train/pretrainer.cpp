@@ -49,8 +49,9 @@ void add(MaskedSums& sums, const MaskedSums& more) {
   sums.weight += more.weight;
   sums.right += more.right;
   sums.chosen += more.chosen;
-  sums.chosen_by_token.resize(more.chosen_by_token.size());
-  sums.right_by_token.resize(more.right_by_token.size());
+  // A part without a cell counts no tokens.
+  sums.chosen_by_token.resize(std::max(sums.chosen_by_token.size(), more.chosen_by_token.size()));
+  sums.right_by_token.resize(sums.chosen_by_token.size());
   for (size_t t = 0; t < more.chosen_by_token.size(); ++t) {
     sums.chosen_by_token[t] += more.chosen_by_token[t];
     sums.right_by_token[t] += more.right_by_token[t];
