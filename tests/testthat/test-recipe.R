@@ -47,7 +47,7 @@ test_that("the naive network gives the recorded numbers", {
 test_that("scBERT's fine-tuning: plain cross-entropy, gradients of all mini-batches in a step", {
   cells <- tiny_cells(depth = 2)
   recipe <- canal_recipe("scbert")
-  recipe[c("fc1", "fc2", "learning_rate")] <- c(5, 3, 1e-2)
+  recipe[c("fc1", "fc2", "learning_rate")] <- c(10, 8, 1e-2)
   start <- tiny_start(cells, recipe)
   tokens <- tiny_tokens(cells)
   label <- match(cells$types, c("A", "B"))
@@ -70,7 +70,7 @@ test_that("scBERT's fine-tuning: plain cross-entropy, gradients of all mini-batc
 test_that("TransAnno-Net's: all weights and the position table learn, rare types are repeated", {
   cells <- tiny_cells()
   recipe <- canal_recipe("transanno")
-  recipe[c("fc1", "fc2", "learning_rate", "n_genes")] <- c(5, 3, 1e-2, 8)
+  recipe[c("fc1", "fc2", "learning_rate", "n_genes")] <- c(10, 8, 1e-2, 8)
   start <- tiny_start(cells, recipe)
   tokens <- tiny_tokens(cells)
   label <- match(cells$types, c("A", "B"))
