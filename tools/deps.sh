@@ -12,7 +12,7 @@ demo_packages=(
   r-bioc-singlecellexperiment r-cran-ggplot2
 )
 test_packages=("${demo_packages[@]}" libgloo-dev cmake libgtest-dev
-  r-cran-testthat r-cran-seurat r-cran-knitr r-cran-rmarkdown)
+  r-cran-testthat r-cran-digest r-cran-seurat r-cran-knitr r-cran-rmarkdown)
 bench_packages=("${demo_packages[@]}" python3 python3-torch python3-h5py r-bioc-scuttle r-bioc-scran
   r-cran-seurat)
 lint_packages=("${test_packages[@]}" clang-format r-cran-lintr r-cran-roxygen2)

@@ -1,0 +1,109 @@
+#' Pre-trained models
+#'
+#' `"compact"` is in the package: a small network with the vocabulary of its pre-training, which a
+#' laptop trains on within seconds. Others are files: a path, or the name of one in the cache.
+#' Nothing is ever downloaded unless `url` is given.
+#'
+#' @param name `"compact"`; the path of a file that [canal_save()] wrote; or the name under which a
+#'   model was put into the cache.
+#' @param url Where to get the model from if the cache does not have `name` yet: an `https://`,
+#'   `http://` or `file://` address. `NULL` downloads nothing.
+#' @param sha256 The SHA-256 checksum (64 hexadecimal digits) of the file at `url`; a file with
+#'   another is refused and not kept. Needed with `url`.
+#' @param cache The folder of the cache.
+#' @param verbose Say what is done.
+#'
+#' @details A model in the cache lies beside a text file with its checksum, which is looked at
+#' whenever the model is loaded.
+#'
+#' What `"compact"` was made of, what it is good for and what not is in its model card,
+#' `system.file("pretrained", "compact.md", package = "canalR")`; the script that made it is
+#' `system.file("scripts", "make-pretrained.R", package = "canalR")`. Genes of your data that its
+#' vocabulary lacks can join it (`new_genes` of [canal_train()]).
+#'
+#' @return A [CanalModel-class] for the first [canal_train()] of a stream.
+#' @section Errors: `canalR_error_file` where there is no such file, it cannot be downloaded, is
+#'   damaged or has another checksum; `canalR_error_package` where R is older than 4.5 and the
+#'   package digest is missing; `canalR_error_argument`.
+#' @examples
+#' canal_pretrained("compact")
+#' @export
+canal_pretrained <- function(name = "compact", url = NULL, sha256 = NULL,
+                             cache = tools::R_user_dir("canalR", "cache"), verbose = TRUE) {
+  check_path(name, "name")
+  check_path(cache, "cache")
+  check_flag(verbose, "verbose")
+  if (is.null(url)) {
+    if (identical(name, "compact")) {
+      return(canal_load(system.file("pretrained", "compact.h5", package = "canalR")))
+    }
+    if (file.exists(path.expand(name))) return(about_argument("name", "a model", canal_load(name)))
+  }
+  file <- cached_model(name, cache)
+  if (!file.exists(file)) download_model(name, url, sha256, file, verbose)
+  check_cached(file)
+  about_argument("name", "a model", canal_load(file))
+}
+
+cached_model <- function(name, cache) {
+  if (!grepl("^[A-Za-z0-9][A-Za-z0-9._-]*$", name)) {
+    canal_abort("file", "name", "a file that is there, or a name of letters, digits, - and _",
+                sprintf("\"%s\"", name), call = sys.call(-1))
+  }
+  file.path(path.expand(cache), paste0(name, ".h5"))
+}
+
+# The file comes to its place when it is whole and is what it should be.
+download_model <- function(name, url, sha256, file, verbose, call = sys.call(-1)) {
+  if (is.null(url)) {
+    kept <- sub("\\.h5$", "", list.files(dirname(file), "\\.h5$"))
+    canal_abort("file", "name", "\"compact\", the path of a model, or one in the cache",
+                sprintf("\"%s\"; the cache (%s) has %s", name, dirname(file),
+                        if (length(kept)) some_of(kept) else "none"),
+                "With `url` it is downloaded once.", call = call)
+  }
+  check_path(url, "url", call = call)
+  if (!is.character(sha256) || length(sha256) != 1 || !grepl("^[0-9a-fA-F]{64}$", sha256)) {
+    canal_abort("argument", "sha256", "the 64 hexadecimal digits of the file's SHA-256",
+                describe_value(sha256), "Whoever offers the file should say it.", call = call)
+  }
+  dir.create(dirname(file), showWarnings = FALSE, recursive = TRUE)
+  part <- paste0(file, ".part")
+  on.exit(unlink(part))
+  canal_inform("download", sprintf("Downloading %s to %s.", url, dirname(file)), verbose)
+  fetch_file(url, part, call)
+  found <- sha256_of(part)
+  if (!identical(found, tolower(sha256))) {
+    canal_abort("file", "sha256", sprintf("a file with the checksum %s", tolower(sha256)),
+                sprintf("one with %s", found), "It was not kept.", call = call)
+  }
+  writeLines(found, paste0(file, ".sha256"))
+  file.rename(part, file)
+}
+
+fetch_file <- function(url, file, call) {
+  problem <- tryCatch({
+    status <- utils::download.file(url, file, mode = "wb", quiet = TRUE)
+    if (status == 0) NULL else sprintf("status %d", status)
+  }, error = conditionMessage, warning = conditionMessage)
+  if (!is.null(problem)) {
+    canal_abort("file", "url", "an address that can be downloaded", problem, call = call)
+  }
+}
+
+check_cached <- function(file, call = sys.call(-1)) {
+  note <- paste0(file, ".sha256")
+  if (file.exists(note) && identical(sha256_of(file), readLines(note, n = 1))) return(invisible())
+  canal_abort("file", "name", "a model as it was put into the cache",
+              sprintf("one with another checksum or none (%s)", file),
+              "Remove it to download it anew.", call = call)
+}
+
+# R has it from 4.5 on.
+sha256_of <- function(file) {
+  if (exists("sha256sum", asNamespace("tools"))) {
+    return(unname(getExportedValue("tools", "sha256sum")(file)))
+  }
+  need_package("digest", "name", "which computes checksums")
+  digest::digest(file = file, algo = "sha256")
+}

@@ -1,0 +1,50 @@
+# Makes the pre-trained model of the package, inst/pretrained/compact.h5, and the numbers and the
+# picture of its model card, from unlabelled counts of four public data sets.
+#
+#   Rscript make-pretrained.R FOLDER [--output FOLDER] [--epochs N] [--seed N]
+#
+# FOLDER has panc8_small.h5ad, pbmc3k.h5ad, pbmc_facs.h5ad and kang_pbmc_unlabelled.h5ad. Labels are
+# not looked at. It can be stopped and run again: it goes on from its last epoch.
+suppressPackageStartupMessages(library(canalR))
+
+given <- commandArgs(trailingOnly = TRUE)
+option <- function(name, default) {
+  place <- match(paste0("--", name), given)
+  if (is.na(place)) default else given[place + 1]
+}
+folder <- given[1]
+output <- option("output", "pretrained")
+epochs <- as.integer(option("epochs", "40"))
+seed <- as.integer(option("seed", "1"))
+dir.create(output, showWarnings = FALSE, recursive = TRUE)
+
+files <- file.path(folder, paste0(c("panc8_small", "pbmc3k", "pbmc_facs", "kang_pbmc_unlabelled"),
+                                  ".h5ad"))
+cells <- lapply(files, canal_read_h5ad)
+
+# The vocabulary: what varies within a data set is what tells its cells apart, so from each blood
+# data set its most variable genes, and all 2,000 of the pancreas cells (their file holds variable
+# genes only). Mitochondrial and ribosomal genes vary with the handling of cells and are left out.
+technical <- "^(MT-|RP[SL][0-9])"
+variable <- function(x, n) {
+  genes <- grep(technical, unique(rownames(x)), value = TRUE, invert = TRUE)
+  colnames(canal_prepare(x, genes, n_genes = n, verbose = FALSE))
+}
+genes <- c(rownames(cells[[1]]), unlist(lapply(cells[-1], variable, n = 1000)))
+vocabulary <- sort(unique(genes), method = "radix")
+cat(length(vocabulary), "genes\n")
+
+config <- canal_config("compact", n_bins = 8, first_cycle = epochs, warm_up = 2,
+                       pretrain_epochs = epochs)
+model <- canal_pretrain(cells, vocabulary, config, seed = seed, checkpoint = output)
+# Stages have a schedule of their own.
+model@config$first_cycle <- canal_config("compact")$first_cycle
+model@config$warm_up <- canal_config("compact")$warm_up
+model@provenance$pretraining$data <- basename(files)
+canal_save(model, file.path(output, "compact.h5"))
+
+losses <- canal_pretraining(model)
+write.csv(losses, file.path(output, "compact-losses.csv"), row.names = FALSE, quote = FALSE)
+print(losses, digits = 3)
+cat(sprintf("%s: %.2f MB\n", file.path(output, "compact.h5"),
+            file.size(file.path(output, "compact.h5")) / 1e6))
