@@ -18,9 +18,12 @@ from_rank_0 <- function(team, object) {
 # together. digest: a text that tells.
 check_same_training <- function(team, digest) {
   if (is.null(team)) return(invisible())
-  if (!identical(from_rank_0(team, digest), digest)) {
+  differs <- !identical(from_rank_0(team, digest), digest)
+  # All of them are told, so that none waits for one that has given up.
+  others <- cpp_team_sum(team$pointer, as.numeric(differs), FALSE)
+  if (others > 0) {
     canal_abort("team", "team", "workers with the same cells, labels, model, settings and seed",
-                sprintf("others on rank %g than on rank 0", team$rank),
+                sprintf("others than rank 0's on %g of %g", others, team$size),
                 "Every worker makes the same call.", call = NULL)
   }
 }

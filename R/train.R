@@ -24,7 +24,9 @@
 #' @param bank_size Cells in the example bank, of all types together. 0 turns it off.
 #' @param new_genes The most genes that may join the sequence in this stage: of the stage's own most
 #'   variable genes (as many as the model has) those that the model lacks. 0 fixes the genes with
-#'   the first stage, as the published program does. See Details.
+#'   the first stage, as the published program does. `NULL`: as the configuration says; in the first
+#'   stage of a [canal_pretrain()]ed model, as many as there are among its `n_genes` most variable
+#'   ones, of any other model none, as its vocabulary was chosen for it. See Details.
 #' @param patience Stop after so many validations in a row without a better accuracy.
 #' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is
 #'   trained on and not validated. With 0 every epoch is run and the last one kept.
@@ -114,7 +116,7 @@ canal_train <- function(x, labels, model,
                         learning_rate = model@config$learning_rate,
                         lambda = model@config$lambda,
                         bank_size = model@config$bank_size,
-                        new_genes = model@config$new_genes,
+                        new_genes = NULL,
                         patience = model@config$patience,
                         validation = model@config$validation,
                         label_smoothing = model@config$label_smoothing,
@@ -157,6 +159,7 @@ training_settings <- function(model, ...) {
     usual <- if (isTRUE(model@provenance$pretrained)) "stage" else "all"
     settings["trainable"] <- recipe_entry(model, "trainable", usual)
   }
+  if (is.null(settings$new_genes)) settings["new_genes"] <- usual_new_genes(model)
   if (is.null(settings$oversample)) {
     settings["oversample"] <- as.logical(recipe_entry(model, "oversample", FALSE))
   }
@@ -171,6 +174,12 @@ training_settings <- function(model, ...) {
     check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = sys.call(-1))
   }
   settings
+}
+
+# A vocabulary that pre-training fixed must not cost its users the genes that tell their cells apart.
+usual_new_genes <- function(model) {
+  if (has_genes(model)) return(model@config$new_genes)
+  if (is.null(model@provenance$pretraining)) 0 else model@config$n_genes
 }
 
 # Where the frozen layers' output is kept: memory in bytes, and a folder for what is more. "auto" is

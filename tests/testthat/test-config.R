@@ -22,8 +22,9 @@ test_that("entries are changed by name, in either preset", {
 
 test_that("the settings of a model are the defaults of its training", {
   arguments <- formals(canal_train)
-  # Where layers are frozen, the features are not redrawn whatever the configuration says.
-  settings <- setdiff(intersect(names(arguments), names(config_entries())), "redraw_interval")
+  # What else decides these is in training_settings().
+  settings <- setdiff(intersect(names(arguments), names(config_entries())),
+                      c("redraw_interval", "new_genes"))
   expect_gte(length(settings), 8)
   for (name in settings) {
     expect_identical(arguments[[name]], str2lang(paste0("model@config$", name)), info = name)

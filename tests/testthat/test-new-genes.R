@@ -141,12 +141,17 @@ test_that("the old model of the distillation reads its own genes only", {
 test_that("genes that a vocabulary lacks can join at the first stage", {
   cells <- stream_cells()
   short <- cells$genes[c(1:8, 11:18, 21:25)]
-  model <- first_stage(stream_model(vocabulary = short, new_genes = 3))
+  model <- first_stage(stream_model(vocabulary = short), new_genes = 3)
   outside <- setdiff(model@genes, short)
   expect_length(outside, 3)
   expect_identical(utils::tail(model@genes, 3), outside)
   expect_identical(utils::tail(model@vocabulary$genes, 3), outside)
   expect_true(all(first_stage(stream_model(vocabulary = short))@genes %in% short))
+  # A pre-trained vocabulary was not chosen for these cells.
+  pretrained <- canal_pretrain(cells$first, short, small_config(n_genes = 20), epochs = 1, seed = 1,
+                               verbose = FALSE)
+  ranked <- ranked_genes(cells_of(cells$first, "counts")$counts, cells$genes, NULL, 1e4, 1)
+  expect_setequal(first_stage(pretrained)@genes, utils::head(ranked, 20))
   file <- tempfile(fileext = ".h5")
   canal_save(model, file)
   again <- canal_load(file)
