@@ -1,0 +1,113 @@
+# What a choice does to annotation, on two streams of real data: pancreas by technology (ductal and
+# delta cells arrive late) and blood (cells sorted by FACS, then 10x with types of its own).
+#
+#   Rscript bench/streams.R --compare start   [--folder DATA] [--seeds 5] [--cells 150] [--output F]
+#   Rscript bench/streams.R --compare genes     new_genes 0, 100, 300 with 300 genes at first
+#   Rscript bench/streams.R --compare models --models a.h5,b.h5
+#   Rscript bench/streams.R --compare baselines
+#
+# DATA has pbmc_facs.h5ad and pbmc3k.h5ad; without it, pancreas alone. `--cells`: of each blood stage.
+# Prints a row per choice and stream: means over the seeds.
+here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+source(file.path(here, "common.R"))
+suppressPackageStartupMessages(library(SingleCellExperiment))
+asked <- parse_options(list(compare = "start", folder = "", seeds = 5, cells = 150, models = "",
+                            output = ""))
+
+pancreas_stream <- function() {
+  cells <- canal_read_h5ad(system.file("extdata", "panc8_small.h5ad", package = "canalR"))
+  technology <- as.character(cells$batch)
+  late <- cells$celltype %in% c("ductal", "delta")
+  list(genes = rownames(cells),
+       stages = list(cells[, technology == "indrop" & !late], cells[, technology == "celseq"],
+                     cells[, technology == "celseq2"]),
+       tests = list(smartseq2 = cells[, technology == "smartseq2"],
+                    fluidigmc1 = cells[, technology == "fluidigmc1"]))
+}
+
+# One name for a type in both; T cells are one type, as the two sets divide them differently.
+blood_stream <- function(folder, count) {
+  facs <- canal_read_h5ad(file.path(folder, "pbmc_facs.h5ad"))
+  names <- c("B cell" = "B", "CD14+" = "CD14+ Mono", "NK cell" = "NK", "T cell" = "T")
+  facs$celltype <- ifelse(facs$celltype %in% names(names), names[facs$celltype], facs$celltype)
+  tenx <- canal_read_h5ad(file.path(folder, "pbmc3k.h5ad"))
+  tenx$celltype[tenx$celltype %in% c("CD8 T", "Memory CD4 T", "Naive CD4 T")] <- "T"
+  # Cells to train on and 600 others to test on, the same ones in every run.
+  parts <- lapply(list(facs, tenx), function(x) {
+    set.seed(7)
+    order <- sample.int(ncol(x))
+    list(train = x[, order[seq_len(count)]], test = x[, order[2000 + 1:600]])
+  })
+  list(genes = union(rownames(facs), rownames(tenx)), stages = lapply(parts, `[[`, "train"),
+       tests = list(facs = parts[[1]]$test, pbmc3k = parts[[2]]$test))
+}
+
+# Accuracy on the tests after each stage, and on the types that the first stage has and has not.
+run_stream <- function(stream, model, seed, ...) {
+  old <- unique(stream$stages[[1]]$celltype)
+  after <- numeric()
+  for (stage in stream$stages) {
+    model <- suppressWarnings(canal_train(stage, "celltype", model, seed = seed, verbose = FALSE,
+                                          ...))
+    right <- lapply(stream$tests, function(test) {
+      called <- suppressWarnings(canal_predict(test, model, verbose = FALSE))
+      data.frame(right = called$canal_label == called$celltype, old = called$celltype %in% old)
+    })
+    after <- c(after, mean(vapply(right, function(r) mean(r$right, na.rm = TRUE), 0)))
+  }
+  all <- do.call(rbind, right)
+  final <- vapply(right, function(r) mean(r$right, na.rm = TRUE), 0)
+  c(setNames(after, paste0("after_", seq_along(after))), final,
+    known_at_first = mean(all$right[all$old], na.rm = TRUE),
+    come_later = mean(all$right[!all$old], na.rm = TRUE),
+    forgetting = utils::tail(canal_stream(model)$forgetting, 1))
+}
+
+report <- function(what, name, runs) {
+  means <- rowMeans(runs)
+  line <- sprintf("| %s | %s | %s |", name, what,
+                  paste(sprintf("%s %.3f", names(means), means), collapse = " | "))
+  cat(line, "\n", sep = "")
+  if (nzchar(asked$output)) cat(line, "\n", sep = "", file = asked$output, append = TRUE)
+}
+
+each_seed <- function(what, name, stream, start, ...) {
+  report(what, name, vapply(seq_len(asked$seeds), function(seed) {
+    run_stream(stream, start(seed), seed, ...)
+  }, numeric(length(stream$stages) + length(stream$tests) + 3)))
+}
+
+untrained <- function(stream, ...) {
+  function(seed) canal_model(canal_config("compact", ...), stream$genes, seed = seed)
+}
+
+baselines <- function(name, stream) {
+  for (test in names(stream$tests)) {
+    result <- suppressMessages(canal_compare(stream$tests[[test]], "celltype", stream$stages,
+                                             "celltype", seed = 1, verbose = FALSE))
+    cat(sprintf("| %s | joint baselines on %s | %s |\n", name, test,
+                paste(sprintf("%s %.3f", result$method, result$accuracy), collapse = " | ")))
+  }
+}
+
+streams <- list(pancreas = pancreas_stream())
+if (nzchar(asked$folder)) streams$blood <- blood_stream(asked$folder, asked$cells)
+for (name in names(streams)) {
+  stream <- streams[[name]]
+  switch(asked$compare,
+    start = {
+      each_seed("untrained", name, stream, untrained(stream))
+      each_seed("canal_pretrained(\"compact\")", name, stream,
+                function(seed) canal_pretrained("compact"))
+    },
+    genes = for (count in c(0, 100, 300)) {
+      each_seed(sprintf("new_genes = %d", count), name, stream, untrained(stream, n_genes = 300),
+                new_genes = count)
+    },
+    models = for (file in strsplit(asked$models, ",")[[1]]) {
+      each_seed(basename(file), name, stream, function(seed) canal_load(file))
+    },
+    baselines = baselines(name, stream),
+    stop("--compare: start, genes, models or baselines")
+  )
+}
