@@ -5,7 +5,7 @@ first <- pancreas[, pancreas$batch == "indrop"]
 second <- pancreas[, pancreas$batch == "celseq"]
 query <- pancreas[, pancreas$batch == "fluidigmc1"]
 
-model <- canal_model(canal_config("compact"), vocabulary = rownames(pancreas), seed = 1)
+model <- canal_pretrained("compact")
 model <- canal_train(first, "celltype", model, seed = 1)
 model <- canal_train(second, "celltype", model, seed = 1)
 query <- canal_predict(query, model, novelty = "canal", seed = 1)

@@ -31,7 +31,7 @@ cat(sprintf("\nA stream of pancreas cells: %s are learned, %s annotated (seed %d
             paste(names(stages), collapse = ", then "), paste(names(tests), collapse = " and "),
             seed))
 started <- proc.time()[["elapsed"]]
-model <- canal_model(canal_config("compact"), rownames(pancreas), seed = seed)
+model <- canal_pretrained("compact")
 for (stage in stages) model <- canal_train(stage, "celltype", model, seed = seed)
 training <- proc.time()[["elapsed"]] - started
 
