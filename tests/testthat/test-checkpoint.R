@@ -95,7 +95,7 @@ test_that("killed at random moments, a run ends with the weights of one that was
   result <- file.path(folder, "result.rds")
   code <- sprintf(paste(
     "inputs <- readRDS(%s)",
-    "model <- canal_train(inputs$counts, inputs$types, inputs$model, epochs = 300, patience = 300,",
+    "model <- canal_train(inputs$counts, inputs$types, inputs$model, epochs = 200, patience = 200,",
     "  seed = 4, verbose = FALSE, checkpoint = %s)",
     "saveRDS(model@weights, paste0(%s, '.part')); file.rename(paste0(%s, '.part'), %s)",
     sep = "\n"
@@ -114,6 +114,6 @@ test_that("killed at random moments, a run ends with the weights of one that was
     while (is_running(pid)) Sys.sleep(0.02)
   }
   expect_gt(kills, 0)
-  whole <- train_kept(NULL, epochs = 300, patience = 300)
+  whole <- train_kept(NULL, epochs = 200, patience = 200)
   expect_identical(readRDS(result), whole@weights)
 })
