@@ -93,7 +93,7 @@ matching_layers <- function(layers, wanted) {
 # One genes x cells matrix from parts that hold different cells, and perhaps different genes: a gene
 # that a part lacks was not counted there.
 join_layers <- function(parts, genes, cells) {
-  joined <- do.call(cbind, lapply(parts, spread_rows, genes = genes))
+  joined <- bind_cells(parts, genes)
   repeated <- unique(colnames(joined)[duplicated(colnames(joined))])
   missing <- setdiff(cells, colnames(joined))
   if (length(repeated) || length(missing)) {
@@ -106,14 +106,6 @@ join_layers <- function(parts, genes, cells) {
                 "Choose another default assay, or subset() the object to the cells it covers.")
   }
   if (identical(colnames(joined), cells)) joined else joined[, cells, drop = FALSE]
-}
-
-spread_rows <- function(part, genes) {
-  if (identical(rownames(part), genes)) return(part)
-  place <- Matrix::sparseMatrix(i = match(rownames(part), genes), j = seq_len(nrow(part)), x = 1,
-                                dims = c(length(genes), nrow(part)),
-                                dimnames = list(genes, rownames(part)))
-  place %*% part
 }
 
 other_assays_hint <- function(x, name) {

@@ -132,7 +132,7 @@ importance_table <- function(sums, genes, types, top, rank_by) {
   means <- sums$shares[, there, drop = FALSE] / rep(cells, each = nrow(sums$shares))
   shares <- means[seq_along(genes), , drop = FALSE]
   dimnames(shares) <- list(genes, types)
-  tables <- lapply(types, ranked_genes, shares = shares, lift = lift_of(shares), top = top,
+  tables <- lapply(types, leading_genes, shares = shares, lift = lift_of(shares), top = top,
                    rank_by = rank_by)
   structure(do.call(rbind, tables), class = c("canal_importance", "data.frame"), cells = cells,
             shares = shares, closing = setNames(means[nrow(means), ], types), rank_by = rank_by)
@@ -141,7 +141,7 @@ importance_table <- function(sums, genes, types, top, rank_by) {
 # Shares over the mean of all types. shares: genes x types.
 lift_of <- function(shares) shares / rowMeans(shares)
 
-ranked_genes <- function(type, shares, lift, top, rank_by) {
+leading_genes <- function(type, shares, lift, top, rank_by) {
   table <- data.frame(type = type, gene = rownames(shares), share = unname(shares[, type]),
                       lift = unname(lift[, type]), stringsAsFactors = FALSE)
   # Equal lifts (one type, say) go by share, and equal shares by the genes' order.

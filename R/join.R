@@ -1,4 +1,4 @@
-# Cells of several sources side by side.
+# Cells of several sources, or layers of one, side by side.
 
 # parts: dgCMatrices (genes x cells). genes: the rows of the result; a gene that a part lacks is
 # zero there. Of rows with one name the first counts.

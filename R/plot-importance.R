@@ -1,53 +1,79 @@
 # The genes that a model attends to, as a picture.
 
 #' @rdname canal-plots
-#' @param genes How many genes of each type to show, of those that `x` lists. `NULL`: what fits.
+#' @param genes How many genes of each type to show, of those that `x` lists. `NULL`: 3 to 15,
+#'   what fits into a picture of 18 by 18 cm. More than 30 types take a larger one (60: 25 cm).
 #' @export
 plot.canal_importance <- function(x, ..., genes = NULL) {
   need_package("ggplot2", "x", "which draws the plots")
-  types <- unique(x$type)
-  if (!length(types)) canal_abort("empty", "x", "importances of at least one type", "none")
-  if (is.null(genes)) genes <- max(3, min(15, floor(72 / length(types))))
+  if (!nrow(x)) canal_abort("empty", "x", "importances of at least one type", "none")
+  layout <- panel_layout(attr(x, "cells")[unique(x$type)])
+  if (is.null(genes)) genes <- max(3, min(15, floor(layout$height / 9)))
   check_number(genes, "genes", from = 1, to = Inf, whole = TRUE)
-  bars <- importance_bars(x, genes)
+  bars <- importance_bars(x, genes, layout)
   measure <- attr(x, "rank_by")
   # A lift of 1 is no difference, so that bars start from there.
   from <- if (measure == "lift") 1 else 0
+  # Names stand in their bars: beside the panels they would leave many panels no width.
   ggplot2::ggplot(bars, ggplot2::aes(y = .data$row)) +
-    ggplot2::geom_vline(xintercept = from, colour = "grey60", linewidth = 0.4) +
-    ggplot2::geom_segment(ggplot2::aes(x = from, xend = .data$value, yend = .data$row),
-                          colour = "#9ECAE1", linewidth = 1.4) +
-    ggplot2::geom_point(ggplot2::aes(x = .data$value), colour = "#08306B", size = 1.8) +
-    ggplot2::facet_wrap(ggplot2::vars(.data$panel), scales = "free_y") +
-    ggplot2::scale_y_discrete(labels = function(rows) sub("^[0-9]+ ", "", rows)) +
+    ggplot2::geom_rect(ggplot2::aes(xmin = from, xmax = .data$value, ymin = .data$row - 0.42,
+                                    ymax = .data$row + 0.42), fill = "#9ECAE1") +
+    ggplot2::geom_vline(xintercept = from, colour = "grey40", linewidth = 0.4) +
+    ggplot2::geom_text(ggplot2::aes(x = from, label = paste0(" ", .data$gene)), hjust = 0,
+                       size = gene_text_size(bars, layout) / ggplot2::.pt) +
+    ggplot2::facet_wrap(ggplot2::vars(.data$panel), ncol = layout$columns,
+                        labeller = ggplot2::as_labeller(layout$titles)) +
+    ggplot2::scale_x_continuous(n.breaks = 4, guide = ggplot2::guide_axis(check.overlap = TRUE)) +
+    ggplot2::scale_y_reverse(breaks = NULL, expand = ggplot2::expansion(add = 0.1)) +
     ggplot2::labs(x = measure_names[[measure]], y = NULL) +
-    importance_theme(length(types), genes)
+    importance_theme(layout$title_size)
 }
 
 measure_names <- c(lift = "share of attention over its mean in all types (lift)",
                    share = "share of attention")
 
-# A row per type and gene. Genes have their own order in every panel, so that a row is named by
-# panel and gene.
-importance_bars <- function(x, genes) {
+# Panels and what room they have, in points, in a square picture of 18 cm for up to 30 types, and
+# for more of an area that grows with their number; a letter is taken to be 0.6 of its size wide.
+# cells: their numbers, named by type.
+panel_layout <- function(cells) {
+  side <- 510 * max(1, sqrt(length(cells) / 30))
+  columns <- ceiling(sqrt(0.8 * length(cells)))
+  rows <- ceiling(length(cells) / columns)
+  size <- if (columns > 3) 7 else 10
+  width <- 0.96 * side / columns
+  lines <- lapply(sprintf("%s (%s)", names(cells), thousands(cells)), strwrap,
+                  width = width / (0.6 * size))
+  titles <- vapply(lines, paste, "", collapse = "\n")
+  height <- 0.9 * side / rows - (max(lengths(lines)) * size + 6) - 6
+  list(columns = columns, width = width, height = height, title_size = size,
+       titles = stats::setNames(titles, names(cells)))
+}
+
+# A row per type and gene; `row` counts the genes of a panel from the top.
+importance_bars <- function(x, genes, layout) {
   bars <- as.data.frame(x)
-  types <- unique(bars$type)
+  types <- names(layout$titles)
   bars <- bars[order(match(bars$type, types), bars$rank), ]
-  bars <- bars[stats::ave(bars$rank, bars$type, FUN = seq_along) <= genes, ]
-  names <- sprintf("%s (%s)", types, thousands(attr(x, "cells")[types]))
-  bars$panel <- factor(names[match(bars$type, types)], names)
-  bars$row <- paste(match(bars$type, types), bars$gene)
-  bars$row <- factor(bars$row, rev(bars$row))
+  bars$row <- stats::ave(bars$rank, bars$type, FUN = seq_along)
+  bars <- bars[bars$row <= genes, ]
+  bars$panel <- factor(bars$type, types)
   bars$value <- bars[[attr(x, "rank_by")]]
   bars
 }
 
-importance_theme <- function(n_types, genes) {
-  rows <- ceiling(sqrt(n_types)) * genes
+# In points, the largest that leaves every gene its line and the longest name in its panel.
+gene_text_size <- function(bars, layout) {
+  by_height <- 0.85 * layout$height / max(bars$row)
+  by_width <- 0.85 * layout$width / (0.6 * (max(nchar(bars$gene)) + 1))
+  max(4.5, min(9.5, by_height, by_width))
+}
+
+importance_theme <- function(title_size) {
   ggplot2::theme_bw(base_size = 11) + ggplot2::theme(
-    axis.text.y = ggplot2::element_text(size = max(5, min(10, 330 / rows)), colour = "black"),
-    strip.text = ggplot2::element_text(size = if (n_types > 12) 7.5 else 10),
+    strip.text = ggplot2::element_text(size = title_size, lineheight = 0.9,
+                                       margin = ggplot2::margin(2, 2, 2, 2)),
     strip.background = ggplot2::element_rect(fill = "grey95", colour = NA),
+    axis.text.x = ggplot2::element_text(size = title_size),
     panel.grid.major.y = ggplot2::element_blank(),
     panel.grid.minor = ggplot2::element_blank()
   )

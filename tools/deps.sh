@@ -11,8 +11,9 @@ demo_packages=(
   r-cran-rcpp r-cran-matrix r-cran-cli r-bioc-s4vectors
   r-bioc-singlecellexperiment r-cran-ggplot2
 )
-test_packages=("${demo_packages[@]}" libgloo-dev cmake libgtest-dev
-  r-cran-testthat r-cran-digest r-cran-seurat r-cran-knitr r-cran-rmarkdown)
+test_packages=("${demo_packages[@]}" libgloo-dev cmake libgtest-dev python3-torch
+  r-cran-testthat r-cran-digest r-cran-seurat r-cran-knitr r-cran-rmarkdown
+  r-cran-glmnet r-bioc-singler r-bioc-scuttle)
 bench_packages=("${demo_packages[@]}" python3 python3-torch python3-h5py r-bioc-scuttle r-bioc-scran
   r-cran-seurat)
 lint_packages=("${test_packages[@]}" clang-format r-cran-lintr r-cran-roxygen2)

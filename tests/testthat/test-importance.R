@@ -161,17 +161,60 @@ test_that("importances are drawn, of few types and of many", {
   cells <- stage_one_cells()
   importance <- importance_of(cells, stage_one(), by = cells$types)
   for (measure in c("lift", "share")) {
-    picture <- plot(importance_of(cells, stage_one(), by = cells$types, rank_by = measure),
-                    genes = 4)
-    drawn <- picture$data
+    listed <- importance_of(cells, stage_one(), by = cells$types, rank_by = measure)
+    drawn <- plot(listed, genes = 4)$data
     expect_identical(nrow(drawn), 4L * length(unique(cells$types)))
     expect_identical(drawn$value, drawn[[measure]])
     beta <- drawn[drawn$type == "beta", ]
-    expect_identical(rev(sub("^[0-9]+ ", "", levels(droplevels(beta$row)))), beta$gene)
+    expect_identical(beta$gene, listed$gene[listed$type == "beta" & listed$rank <= 4])
+    expect_identical(beta$row, 1:4)
   }
   many <- importance_of(cells, stage_one(),
                         by = paste("type", rep_len(1:30, ncol(cells$counts))))
   built <- ggplot2::ggplot_build(plot(many))
   expect_identical(nrow(built$layout$layout), length(attr(many, "cells")))
   expect_error(plot(importance, genes = 0), class = "canalR_error_argument")
+})
+
+# All that is written in the strips of a drawn plot.
+strip_texts <- function(table) {
+  strips <- table$grobs[grepl("^strip", table$layout$name)]
+  texts <- function(grob) {
+    parts <- c(grob$children, grob$grobs)
+    c(if (inherits(grob, "text")) grob$label, unlist(lapply(parts, texts)))
+  }
+  unlist(lapply(strips, texts))
+}
+
+test_that("names in the picture find room, however many types there are", {
+  skip_if_not_installed("ggplot2")
+  set.seed(1)
+  for (n_types in c(1, 2, 5, 12, 30, 60)) {
+    types <- paste("CD8-positive, alpha-beta memory T cell, number", seq_len(n_types))
+    genes <- data.frame(type = rep(types, each = 15), gene = sprintf("ENSG%011d", 1:15),
+                        rank = 1:15)
+    genes$lift <- 1 + stats::rexp(nrow(genes))
+    genes$share <- genes$lift / 1000
+    x <- structure(genes, class = c("canal_importance", "data.frame"), rank_by = "lift",
+                   cells = stats::setNames(rep(12345, n_types), types))
+    picture <- plot(x)
+    expect_identical(levels(picture$data$panel), types)
+    titles <- panel_layout(attr(x, "cells"))$titles
+    expect_identical(gsub("\n", " ", titles, fixed = TRUE),
+                     stats::setNames(paste(types, "(12,345)"), types))
+    side <- if (n_types > 30) 25 / 2.54 else 18 / 2.54
+    grDevices::pdf(NULL, side, side)
+    table <- ggplot2::ggplotGrob(picture)
+    points <- grid::convertWidth(grid::unit(1, "npc"), "points", valueOnly = TRUE)
+    taken <- sum(grid::convertHeight(table$heights, "points", valueOnly = TRUE))
+    expect_true(all(titles %in% strip_texts(table)))
+    panels <- length(unique(table$layout$t[grepl("^panel", table$layout$name)]))
+    text <- picture$layers[[3]]$aes_params$size * ggplot2::.pt
+    widest <- grid::convertWidth(grid::grobWidth(grid::textGrob(
+      " ENSG00000000015", gp = grid::gpar(fontsize = text))), "points", valueOnly = TRUE)
+    grDevices::dev.off()
+    # What the panels share is the picture's height without all that has a height of its own.
+    expect_lte(text, (points - taken) / panels / max(picture$data$row))
+    expect_lte(widest, points / ceiling(sqrt(0.8 * n_types)) - 6)
+  }
 })
