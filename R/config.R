@@ -89,8 +89,8 @@ config_entries <- function() {
 #'   turns it off.
 #' * `learning_rate_min`, `first_cycle`, `warm_up` (epochs), `cycle_mult`, `cycle_decay`: the cosine
 #'   schedule with warm restarts.
-#' * `accumulation` (mini-batches per step), `clip_norm` (longest gradient, 0 for no limit), `amsgrad`
-#'   (1: Adam with amsgrad, 0: without).
+#' * `accumulation` (mini-batches per step), `clip_norm` (longest gradient, 0 for no limit),
+#'   `amsgrad` (1: Adam with amsgrad, 0: without).
 #' * `new_genes`: the most genes that may join the sequence at a later stage; `kept_genes`: how many
 #'   of the next most variable genes the bank keeps tokens of, in case they join.
 #' * `history_size`: the most held-out cells of a stage that the model keeps for its history.

@@ -12,8 +12,8 @@
 #' @slot labels The cell types it knows, in the order of its outputs.
 #' @slot weights A named list of float32 arrays under the published names.
 #' @slot history A list with a record per stage, see [canal_stream()].
-#' @slot heldout A list with the held-out cells of each stage: `tokens` (raw, genes x cells), `spare`
-#'   (the same of genes that may join later, with their names) and `labels`.
+#' @slot heldout A list with the held-out cells of each stage: `tokens` (raw, genes x cells),
+#'   `spare` (the same of genes that may join later, with their names) and `labels`.
 #' @slot bank The example bank: `tokens`, `spare` and `entries` (a row per cell).
 #' @slot pending Cells of an interrupted stage that have yet to be ranked for the bank.
 #' @slot provenance Where it comes from: `id`, `pretrained`, `positions`, `seed`, `created`.

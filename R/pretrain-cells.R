@@ -27,12 +27,10 @@ pretraining_cells <- function(x, model, assay.type, min_genes, memory, settings)
 
 # A list of inputs stays one; a Seurat object, a data frame or a path is no list of them.
 as_inputs <- function(x) {
-  if (is.list(x) && !is.data.frame(x) && !is.object(x)) {
-    if (length(x)) return(unname(x))
-    canal_abort("empty", "x", "at least one input", "an empty list", call = sys.call(-2))
-  }
-  if (is.character(x) && length(x) > 1) return(as.list(x))
-  list(x)
+  if (is.character(x)) return(as.list(x))
+  if (!is.list(x) || is.object(x)) return(list(x))
+  if (length(x)) return(unname(x))
+  canal_abort("empty", "x", "at least one input", "an empty list", call = sys.call(-2))
 }
 
 # An input looked through, its cells with enough genes in blocks: each a list of `count` and

@@ -75,7 +75,9 @@ pretraining_progress <- function(cells, settings) {
     format = "Pre-training {cli::pb_bar} {cli::pb_percent} {cli::pb_status} | ETA {cli::pb_eta}"
   )
   list(
-    cells = function(now, all) cli::cli_progress_update(set = done + now, id = bar, status = status),
+    cells = function(now, all) {
+      cli::cli_progress_update(set = done + now, id = bar, status = status)
+    },
     epoch = function(run) {
       done <<- nrow(run$losses) * total
       status <<- text(run)

@@ -1,8 +1,8 @@
 #' The recipes of the published programs
 #'
-#' One network, three ways to train it. A recipe is a list of settings that are not those of the
-#' model's configuration; [canal_train()] takes it as `recipe`. Its entries can be changed like those
-#' of any list.
+#' One network, three ways to train it. A recipe is a list of settings that replace those of the
+#' model's configuration; [canal_train()] takes it as `recipe`. Its entries can be changed like
+#' those of any list.
 #'
 #' @param name `"canal"`: stages with example bank and distillation. `"scbert"`: one data set, all
 #'   genes of the vocabulary, a wide head, plain cross-entropy, gradients of 60 mini-batches of 3

@@ -299,5 +299,5 @@ stage_record <- function(stage, run, model, number, accuracy, seconds, settings)
 
 # Of a stage's settings those that decide its result.
 stage_settings <- c("epochs", "batch_size", "accumulation", "learning_rate", "clip_norm", "lambda",
-                    "bank_size", "new_genes", "oversample", "patience", "validation", "label_smoothing", "trainable",
-                    "redraw_interval")
+                    "bank_size", "new_genes", "oversample", "patience", "validation",
+                    "label_smoothing", "trainable", "redraw_interval")

@@ -31,8 +31,8 @@
 #' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is
 #'   trained on and not validated. With 0 every epoch is run and the last one kept.
 #' @param label_smoothing Share of a target spread over all types, 0 to 0.99.
-#' @param oversample `TRUE` repeats training cells of rarer types until every type has as many as the
-#'   largest. Held-out cells are set aside first. `NULL`: as the model's recipe says, else `FALSE`.
+#' @param oversample `TRUE` repeats training cells of rarer types until every type has as many as
+#'   the largest. Held-out cells are set aside first. `NULL`: as the model's recipe says, else `FALSE`.
 #' @param trainable `"all"` parameters, `"stage"` (final norm, last layer but one, head) or
 #'   `"head"`. `NULL`: as the model's recipe says, else all of an untrained network, `"stage"` of a
 #'   pre-trained one.
@@ -75,8 +75,8 @@
 #' optimiser is Adam with amsgrad. The model with the best validation accuracy (among equals, the
 #' smaller validation loss) is returned.
 #'
-#' A gene that joins gets a row of the position table: the vocabulary's own vector (gene2vec, or what
-#' pre-training has learned) where it has one, else the mean of the vectors of the ten genes whose
+#' A gene that joins gets a row of the position table: the vocabulary's own vector (gene2vec, or
+#' what pre-training has learned) where it has one, else the mean of the vectors of the ten genes whose
 #' tokens correlate best with its own in the stage's cells, which training then goes on from. The
 #' classifier's first layer gets a column of zeros for it, so that it starts without influence on
 #' the types. Cells of the bank and held-out cells keep, beside the model's genes, the tokens of the
@@ -134,7 +134,8 @@ canal_train <- function(x, labels, model,
   if (!is.null(min_genes)) check_number(min_genes, "min_genes", 0, .Machine$integer.max)
   settings <- training_settings(
     model, epochs = epochs, batch_size = batch_size, accumulation = accumulation,
-    learning_rate = learning_rate, clip_norm = clip_norm, lambda = lambda, bank_size = bank_size, new_genes = new_genes, oversample = oversample, patience = patience, validation = validation,
+    learning_rate = learning_rate, clip_norm = clip_norm, lambda = lambda, bank_size = bank_size,
+    new_genes = new_genes, oversample = oversample, patience = patience, validation = validation,
     label_smoothing = label_smoothing, trainable = trainable, redraw_interval = redraw_interval,
     seed = from_rank_0(team, resolve_seed(seed)), num_threads = num_threads,
     compute = compute_on(device, precision), cache = cache_options(cache), checkpoint = checkpoint,
@@ -176,7 +177,8 @@ training_settings <- function(model, ...) {
   settings
 }
 
-# A vocabulary that pre-training fixed must not cost its users the genes that tell their cells apart.
+# A vocabulary that pre-training fixed must not cost its users the genes that tell their cells
+# apart.
 usual_new_genes <- function(model) {
   if (has_genes(model)) return(model@config$new_genes)
   if (is.null(model@provenance$pretraining)) 0 else model@config$n_genes

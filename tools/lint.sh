@@ -17,6 +17,13 @@ lint_r() {
     q(status = length(found) > 0)'
 }
 
+# Of functions of one name in two files of R the later one silently wins.
+defined_once() {
+  local twice
+  twice=$(sed -nE 's/^([.A-Za-z][A-Za-z0-9_.]*) <- function.*/\1/p' R/*.R | sort | uniq -d)
+  [ -z "$twice" ] || { echo "$twice"; return 1; }
+}
+
 # Generates again in a copy and compares.
 generated_is_current() {
   local copy=.build/generated path
@@ -31,6 +38,7 @@ generated_is_current() {
 }
 
 lint_r || complain "lintr has remarks on the R code (above)."
+defined_once || complain "functions of these names are defined twice in R/."
 tools/format.sh --dry-run -Werror || complain "the C++ code is laid out otherwise: 'make format'."
 generated_is_current || complain "generated files are out of date: 'make docs' writes them."
 ((status > 0)) || echo "No remarks."

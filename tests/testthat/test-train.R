@@ -485,7 +485,8 @@ test_that("losses of a second stage are the recorded ones", {
     token_bytes(tokens), as.integer(recorded$labels0),
     list(trainable = "stage", label_smoothing = settings$label_smoothing,
          distillation = settings$lambda_effective, batch_size = cells, redraw_interval = 0,
-         accumulation = 1, clip_norm = 0, amsgrad = TRUE, new_positions = 0, weight_decay = 0, dropped_tokens = 0, batch_stabiliser = TRUE,
+         accumulation = 1, clip_norm = 0, amsgrad = TRUE, new_positions = 0, weight_decay = 0,
+         dropped_tokens = 0, batch_stabiliser = TRUE,
          learn_positions = FALSE, seed = 1,
          num_threads = 0, compute = compute_on("cpu", "float32"), cache = cache_options(FALSE))
   )
