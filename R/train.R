@@ -24,15 +24,16 @@
 #' @param bank_size Cells in the example bank, of all types together. 0 turns it off.
 #' @param new_genes The most genes that may join the sequence in this stage: of the stage's own most
 #'   variable genes (as many as the model has) those that the model lacks. 0 fixes the genes with
-#'   the first stage, as the published program does. `NULL`: as the configuration says; in the first
-#'   stage of a [canal_pretrain()]ed model, as many as there are among its `n_genes` most variable
-#'   ones, of any other model none, as its vocabulary was chosen for it. See Details.
+#'   the first stage, as the published program does. `NULL`: as the configuration says, but none in
+#'   the first stage of a model that [canal_pretrain()] did not make, as its vocabulary was chosen
+#'   for it. See Details.
 #' @param patience Stop after so many validations in a row without a better accuracy.
 #' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is
 #'   trained on and not validated. With 0 every epoch is run and the last one kept.
 #' @param label_smoothing Share of a target spread over all types, 0 to 0.99.
 #' @param oversample `TRUE` repeats training cells of rarer types until every type has as many as
-#'   the largest. Held-out cells are set aside first. `NULL`: as the model's recipe says, else `FALSE`.
+#'   the largest. Held-out cells are set aside first. `NULL`: as the model's recipe says, else
+#'   `FALSE`.
 #' @param trainable `"all"` parameters, `"stage"` (final norm, last layer but one, head) or
 #'   `"head"`. `NULL`: as the model's recipe says, else all of an untrained network, `"stage"` of a
 #'   pre-trained one.
@@ -76,8 +77,8 @@
 #' smaller validation loss) is returned.
 #'
 #' A gene that joins gets a row of the position table: the vocabulary's own vector (gene2vec, or
-#' what pre-training has learned) where it has one, else the mean of the vectors of the ten genes whose
-#' tokens correlate best with its own in the stage's cells, which training then goes on from. The
+#' what pre-training has learned) where it has one, else the mean of the vectors of the ten genes
+#' whose tokens correlate best with its own in the stage's cells, which training then goes on from. The
 #' classifier's first layer gets a column of zeros for it, so that it starts without influence on
 #' the types. Cells of the bank and held-out cells keep, beside the model's genes, the tokens of the
 #' `kept_genes` next most variable ones (see [canal_config()]); a gene that was not among them is
@@ -180,8 +181,8 @@ training_settings <- function(model, ...) {
 # A vocabulary that pre-training fixed must not cost its users the genes that tell their cells
 # apart.
 usual_new_genes <- function(model) {
-  if (has_genes(model)) return(model@config$new_genes)
-  if (is.null(model@provenance$pretraining)) 0 else model@config$n_genes
+  chosen_for_it <- !has_genes(model) && is.null(model@provenance$pretraining)
+  if (chosen_for_it) 0 else model@config$new_genes
 }
 
 # Where the frozen layers' output is kept: memory in bytes, and a folder for what is more. "auto" is
