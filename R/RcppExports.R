@@ -129,16 +129,16 @@ cpp_detected_genes <- function(counts, place, vocabulary_size, num_threads) {
     .Call(`_canalR_cpp_detected_genes`, counts, place, vocabulary_size, num_threads)
 }
 
-cpp_gene_statistics <- function(counts, place, vocabulary_size, kept, target_sum, num_threads) {
-    .Call(`_canalR_cpp_gene_statistics`, counts, place, vocabulary_size, kept, target_sum, num_threads)
+cpp_gene_statistics <- function(counts, place, vocabulary_size, scaling_genes, kept, target_sum, num_threads) {
+    .Call(`_canalR_cpp_gene_statistics`, counts, place, vocabulary_size, scaling_genes, kept, target_sum, num_threads)
 }
 
 cpp_variable_genes <- function(statistics, n_genes) {
     .Call(`_canalR_cpp_variable_genes`, statistics, n_genes)
 }
 
-cpp_tokens <- function(counts, place, vocabulary_size, kept, chosen, target_sum, n_bins, num_threads) {
-    .Call(`_canalR_cpp_tokens`, counts, place, vocabulary_size, kept, chosen, target_sum, n_bins, num_threads)
+cpp_tokens <- function(counts, place, vocabulary_size, scaling_genes, kept, chosen, target_sum, n_bins, num_threads) {
+    .Call(`_canalR_cpp_tokens`, counts, place, vocabulary_size, scaling_genes, kept, chosen, target_sum, n_bins, num_threads)
 }
 
 cpp_normalised <- function(counts, place, vocabulary_size, kept, target_sum) {

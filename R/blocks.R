@@ -36,7 +36,7 @@ check_query <- function(verbose, min_genes, call = sys.call(-2)) {
 open_query <- function(x, model, assay.type, min_genes, num_threads, verbose) {
   threads <- thread_count(num_threads)
   source <- cell_source(x, assay.type)
-  aligned <- survey_cells(source, model@vocabulary$genes, threads)
+  aligned <- survey_cells(source, model@vocabulary, threads)
   kept <- keep_cells(aligned$detected, aligned, min_genes, need_some = FALSE)
   chosen <- wanted_genes(model@genes, aligned)
   tell_preparation(c(length(chosen), length(kept$cells)), aligned, kept, verbose)
@@ -108,7 +108,8 @@ cell_blocks <- function(n_cells, size) {
 
 # Looks at all counts before anything is computed from them: what canal_prepare() checks, with the
 # genes aligned (see align_genes()) and `detected`, the vocabulary genes that each cell has.
-survey_cells <- function(source, vocabulary, threads) {
+survey_cells <- function(source, whole, threads) {
+  vocabulary <- whole$genes
   check_table(c(length(source$genes), length(source$cells)), source$genes, source$cells)
   places <- gene_places(source$genes, vocabulary)
   facts <- NULL
@@ -126,7 +127,7 @@ survey_cells <- function(source, vocabulary, threads) {
     sample <- c(sample, counts[, inside - block[1] + 1, drop = FALSE])
   }
   check_values(facts, function() do.call(cbind, sample))
-  c(align_genes(source$genes, source$cells, vocabulary), list(detected = detected))
+  c(align_genes(source$genes, source$cells, whole), list(detected = detected))
 }
 
 # Calls run(block, cells, done, following) with the numbers of the kept cells of each block that

@@ -9,7 +9,10 @@
 # Returns functions: resume(run, restore, verbose), the run that was kept, its state given to
 # restore(), or the run that came in; save(run, state), which asks state() for the trainer's.
 training_checkpoint <- function(folder, name, identity, team = NULL) {
-  digest <- cpp_digest(serialize(identity, NULL, version = 3, xdr = TRUE))
+  # `identity` may take a look at all cells, and is evaluated only where it is needed.
+  digest <- if (!is.null(folder) || !is.null(team)) {
+    cpp_digest(serialize(identity, NULL, version = 3, xdr = TRUE))
+  }
   check_same_training(team, digest)
   if (is.null(folder)) {
     return(list(resume = function(run, restore, verbose) run, save = function(run, state) NULL))
@@ -30,9 +33,10 @@ training_checkpoint <- function(folder, name, identity, team = NULL) {
     save = function(run, state) {
       if (!is_rank_0(team)) return(invisible())
       run$weights <- NULL  # the state has them
+      state <- state()
+      format <- c(checkpoint_format, identity = digest, content = digest_of(state))
       about_argument("checkpoint", "a folder that can be written to", cpp_write_tree(
-        path, plain_tree(list(format = c(checkpoint_format, identity = digest), run = run,
-                              state = state()))
+        path, plain_tree(list(format = format, run = run, state = state))
       ))
     }
   )
@@ -61,6 +65,27 @@ read_checkpoint <- function(path, digest) {
                         path),
                 "Give another folder, or remove the file to start anew.", call = NULL)
   }
+  if (!identical(tree$format$content, digest_of(tree$state))) {
+    canal_abort("file", "checkpoint", "a whole state of a training",
+                sprintf("a damaged one: %s does not hold what was written", path),
+                "Remove the file to start anew.", call = NULL)
+  }
   tree$run$losses <- as.data.frame(tree$run$losses)
   tree
+}
+
+# A text that other bytes anywhere in a state's weights, moments and random numbers would change.
+digest_of <- function(state) {
+  if (is.raw(state)) return(cpp_digest(state))
+  if (!is.list(state)) return(format(state, digits = 17))
+  parts <- vapply(state[order(names(state), method = "radix")], digest_of, "")
+  cpp_digest(charToRaw(paste(parts, collapse = " ")))
+}
+
+# All that decides the result of a training beside cells, labels and model, as plain doubles: 14 and
+# 14L are one setting.
+deciding_settings <- function(settings, config, names) {
+  plain <- function(values) lapply(values, function(x) if (is.numeric(x)) as.double(x) else x)
+  list(plain(settings[names]), as.double(settings$seed), plain(unclass(config)),
+       settings$compute$name)
 }

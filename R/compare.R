@@ -35,7 +35,8 @@
 #' @param verbose Tell each method as it is done?
 #' @param assay.type The assay or layer with raw counts.
 #' @param num_threads Threads of SingleR and canalR; `NULL` for every core this process may use.
-#' @param ... More arguments for [canal_predict()] with `model`, such as `novelty`.
+#' @param ... More arguments for [canal_predict()] with `model`. `novelty` is `"none"` here, whatever
+#'   the model's recipe says, as the baselines label every cell.
 #'
 #' @return A data frame of class `canal_comparison` with a row per method:
 #'   * `method`: `"canalR"` first if `model` is given;
@@ -74,9 +75,7 @@ canal_compare <- function(x, truth, train, train_labels = truth, methods = NULL,
   data <- comparison_data(x, truth, train, train_labels, assay.type, thread_count(num_threads))
   own <- if (!is.null(model)) list(canalR = function() {
     list(note = "annotation alone: the model came trained",
-         labels = predicted_labels(canal_predict(x, model, ..., seed = seed, verbose = FALSE,
-                                                 num_threads = num_threads,
-                                                 assay.type = assay.type)))
+         labels = predicted_labels(own_labels(x, model, seed, num_threads, assay.type, ...)))
   })
   runs <- lapply(stats::setNames(methods, methods), function(method) {
     function() baselines[[method]]$annotate(data)
@@ -84,6 +83,12 @@ canal_compare <- function(x, truth, train, train_labels = truth, methods = NULL,
   results <- Map(run_method, c(names(own), methods), c(own, runs),
                  MoreArgs = list(seed = seed, truth = data$truth, verbose = verbose))
   comparison_table(results, data)
+}
+
+# The baselines label every cell, so canalR does, unless it is told otherwise.
+own_labels <- function(x, model, seed, num_threads, assay.type, novelty = "none", ...) {
+  canal_predict(x, model, novelty = novelty, ..., seed = seed, verbose = FALSE,
+                num_threads = num_threads, assay.type = assay.type)
 }
 
 check_methods <- function(methods) {

@@ -48,7 +48,7 @@ config_entries <- function() {
     pretrain_learning_rate = list(1e-4, 2e-3, 0, 1, FALSE),
     pretrain_clip_norm     = list(100, 100, 0, 1e12, FALSE),
     pretrain_validation    = list(0.05, 0.05, 0, 0.9, FALSE),
-    masked                 = list(0.15, 0.15, 0, 1, FALSE),
+    masked                 = list(0.15, 0.15, 1e-6, 1, FALSE),
     replaced               = list(0.9, 0.9, 0, 1, FALSE),
     zeros                  = list(0, 0, 0, 1e6, FALSE)
   )

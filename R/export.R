@@ -75,7 +75,9 @@ export_parts <- function(model) {
     genes = model@genes, vocabulary = model@vocabulary$genes,
     # A stage trains other parts of a pre-trained network than of one that began at random.
     settings = c(unlist(unclass(model@config)),
-                 pretrained = as.numeric(isTRUE(model@provenance$pretrained))),
+                 pretrained = as.numeric(isTRUE(model@provenance$pretrained)),
+                 own_pretraining = as.numeric(!is.null(model@provenance$pretraining)),
+                 recipe_numbers(model)),
     preset = if (is.null(preset)) "" else preset,
     positions = model@provenance$positions, epoch = as.integer(sum(epochs))
   )

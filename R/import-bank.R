@@ -21,7 +21,7 @@ bank_from <- function(cells, model) {
   # genes x cells
   tokens <- matrix(raw(), nrow(values), ncol(values))
   tokens[] <- as.raw(pmin(floor(as.vector(values)), model@config$n_bins))
-  list(tokens = tokens, entries = data.frame(
+  list(tokens = tokens, spare = no_spare(ncol(tokens)), entries = data.frame(
     cell = cells$cells, type = types,
     rank = bank_ranks(cells$obs, types), stage = bank_stages(cells$obs, length(types))
   ))

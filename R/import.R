@@ -59,8 +59,8 @@ canal_import <- function(path, ..., vocabulary = NULL, config = NULL, positions 
   labels <- checkpoint_labels(checkpoint$annotation, sizes)
   model <- new_model(sized_config(config, sizes), canal_vocabulary(genes$vocabulary), genes$genes,
                      checkpoint$weights, labels,
-                     list(pretrained = is_pretrained(checkpoint), positions = positions,
-                          source = basename(path)))
+                     c(list(pretrained = is_pretrained(checkpoint), positions = positions,
+                            source = basename(path)), exported_provenance(checkpoint$settings)))
   bank <- checkpoint_bank(checkpoint, model)
   if (!is.null(bank$bank)) model@bank <- bank$bank
   tell_import(model, checkpoint$skipped, verbose)
@@ -99,6 +99,15 @@ checkpoint_config <- function(checkpoint) {
 # A published checkpoint always is.
 is_pretrained <- function(checkpoint) {
   !identical(unname(checkpoint$settings["pretrained"]), 0)
+}
+
+# What training and prediction go by beside the settings: that canalR pre-trained the network, and
+# the choices of its recipe.
+exported_provenance <- function(settings) {
+  own <- identical(unname(settings["own_pretraining"]), 1)
+  recipe <- recipe_from_numbers(settings)
+  c(if (own) list(pretraining = list(losses = as.list(empty_pretraining()))),
+    if (length(recipe)) list(recipe = recipe))
 }
 
 checkpoint_positions <- function(checkpoint) {

@@ -95,6 +95,21 @@ new_model <- function(config, vocabulary, genes, weights, labels = character(),
       pending = list(), provenance = provenance)
 }
 
+# A model that an older canalR made and saveRDS() kept: what it lacks is as it was then.
+up_to_date <- function(model) {
+  usual <- unclass(canal_config("scbert"))
+  lacking <- setdiff(names(usual), names(model@config))
+  model@config[lacking] <- usual[lacking]
+  with_spare <- function(cells) {
+    if (length(cells) && is.null(cells$spare)) cells$spare <- no_spare(ncol(cells$tokens))
+    cells
+  }
+  model@bank <- with_spare(model@bank)
+  model@pending <- with_spare(model@pending)
+  model@heldout <- lapply(model@heldout, with_spare)
+  model
+}
+
 # Other weights for a model: its native network and its id go with the old ones.
 with_weights <- function(model, weights) {
   model@weights <- weights

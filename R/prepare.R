@@ -70,12 +70,13 @@ canal_prepare <- function(x, vocabulary, n_genes = 1000, genes = NULL, min_genes
     if (missing(target_sum)) target_sum <- vocabulary@config$target_sum
     if (is.null(genes) && has_genes(vocabulary)) genes <- vocabulary@genes
   }
-  vocabulary <- as_vocabulary(vocabulary)$genes
+  whole <- as_vocabulary(vocabulary)
+  vocabulary <- whole$genes
   check_prepare_arguments(n_genes, min_genes, target_sum, n_bins)
   check_wanted_genes(genes, vocabulary)
   counts <- cells_of(x, assay.type)$counts
   check_counts(counts, threads)
-  aligned <- align_genes(rownames(counts), colnames(counts), vocabulary)
+  aligned <- align_genes(rownames(counts), colnames(counts), whole)
   detected <- cpp_detected_genes(counts, aligned$place, length(vocabulary), threads)
   kept <- keep_cells(detected, aligned, min_genes, need_some = TRUE)
   chosen <- if (is.null(genes)) {
@@ -124,10 +125,11 @@ gene_places <- function(symbols, vocabulary) {
   place
 }
 
-align_genes <- function(symbols, cells, vocabulary) {
+align_genes <- function(symbols, cells, whole) {
+  vocabulary <- whole$genes
   check_overlap(symbols, vocabulary, cells)
   place <- gene_places(symbols, vocabulary)
-  list(cells = cells, place = place, vocabulary = vocabulary,
+  list(cells = cells, place = place, vocabulary = vocabulary, scaling = scaling_genes(whole),
        overlap = list(measured = sum(!is.na(place)), vocabulary = length(vocabulary),
                       missing = setdiff(vocabulary, symbols)))
 }
@@ -219,8 +221,8 @@ default_min_genes <- function(measured) if (measured < 1e4) ceiling(measured / 5
 choose_genes <- function(counts, aligned, cells, n_genes, target_sum, verbose, threads) {
   vocabulary <- aligned$vocabulary
   if (is.null(n_genes)) return(seq_along(vocabulary))
-  statistics <- cpp_gene_statistics(counts, aligned$place, length(vocabulary), cells, target_sum,
-                                    threads)
+  statistics <- cpp_gene_statistics(counts, aligned$place, length(vocabulary), aligned$scaling,
+                                    cells, target_sum, threads)
   chosen <- cpp_variable_genes(statistics, n_genes)
   if (!length(chosen)) {
     canal_abort("genes", "x", "cells that differ, to choose variable genes on",
@@ -236,8 +238,8 @@ choose_genes <- function(counts, aligned, cells, n_genes, target_sum, verbose, t
 
 # Raw chosen genes x kept cells. cells, chosen: numbers.
 tokens_of <- function(counts, aligned, cells, chosen, target_sum, n_bins, threads) {
-  tokens <- cpp_tokens(counts, aligned$place, length(aligned$vocabulary), cells, chosen, target_sum,
-                       n_bins, threads)
+  tokens <- cpp_tokens(counts, aligned$place, length(aligned$vocabulary), aligned$scaling, cells,
+                       chosen, target_sum, n_bins, threads)
   dimnames(tokens) <- list(aligned$vocabulary[chosen], colnames(counts)[cells])
   tokens
 }

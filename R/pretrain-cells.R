@@ -15,7 +15,6 @@ pretraining_cells <- function(x, model, assay.type, min_genes, memory, settings)
                     min_genes = min_genes, threads = threads, verbose = settings$verbose)
   blocks <- unlist(lapply(sources, `[[`, "blocks"), recursive = FALSE)
   count <- sum(vapply(blocks, `[[`, 0, "count"))
-  if (is.null(memory)) memory <- cpp_free_memory() / 4
   check_number(memory, "memory", 0, Inf, call = sys.call(-1))
   bytes <- count * length(model@vocabulary$genes)
   if (bytes <= memory || length(blocks) == 1) blocks <- list(joined_block(blocks))
@@ -39,7 +38,7 @@ pretraining_source <- function(x, model, assay.type, min_genes, threads, verbose
   vocabulary <- model@vocabulary$genes
   source <- cell_source(x, assay.type)
   on.exit(source$finish())
-  aligned <- survey_cells(source, vocabulary, threads)
+  aligned <- survey_cells(source, model@vocabulary, threads)
   kept <- keep_cells(aligned$detected, aligned, min_genes, need_some = TRUE)
   tell_preparation(c(length(vocabulary), length(kept$cells)), aligned, kept, verbose)
   blocks <- lapply(source$blocks, function(block) {

@@ -28,7 +28,8 @@
 #' @param balance `TRUE` weighs each kind of token by the inverse of its frequency among the
 #'   predicted ones, so that each counts the same, however rare. `FALSE` is the published loss, of
 #'   which the token 1 has the largest part.
-#' @param memory Bytes that tokens may take; `NULL` for a quarter of the memory that is free.
+#' @param memory Bytes that tokens may take, one for each cell and gene. Which cells are held out does
+#'   not depend on it, the order of the others does.
 #' @param min_genes Leave out cells with fewer detected genes of the vocabulary, see
 #'   [canal_prepare()].
 #'
@@ -71,7 +72,7 @@ canal_pretrain <- function(x, vocabulary, config = canal_config("scbert"),
                            zeros = config$zeros,
                            balance = FALSE,
                            redraw_interval = config$redraw_interval,
-                           memory = NULL, checkpoint = NULL, team = NULL,
+                           memory = 2e9, checkpoint = NULL, team = NULL,
                            seed = NULL, num_threads = NULL, device = "cpu", precision = "auto",
                            verbose = TRUE, assay.type = "counts", min_genes = NULL) {
   if (is(vocabulary, "CanalModel") && missing(config)) config <- vocabulary@config
@@ -141,7 +142,8 @@ run_pretraining <- function(model, cells, settings, checkpoint) {
   on.exit(cpp_release_pretrainer(trainer))
   kept <- training_checkpoint(
     checkpoint, "pretraining",
-    list(model@provenance$id, cells$digest(), settings[pretraining_settings]), settings$team
+    list(model@provenance$id, cells$digest(), model@provenance$positions,
+         deciding_settings(settings, model@config, pretraining_settings)), settings$team
   )
   run <- kept$resume(run, function(state) cpp_restore_pretrainer(trainer, state), settings$verbose)
   progress <- pretraining_progress(cells, settings)
@@ -213,12 +215,14 @@ pretrain_epoch <- function(trainer, cells, epoch, rate, settings, progress) {
                       validation_loss = mean_of(held$loss, held$weight),
                       validation_accuracy = mean_of(held$right, held$chosen),
                       recall = mean(held$right_by_token / held$chosen_by_token, na.rm = TRUE))
-    if (!is.finite(row$loss)) {
+    if (sums$chosen == 0) stop("no cell has an expressed gene to predict")
+    if (!is.finite(row$loss) || (held$weight > 0 && !is.finite(row$validation_loss))) {
       warn_stopped("a loss that is no longer finite", "Try a lower `learning_rate`.")
       return("diverged")
     }
     row
-  }, canalR_error_team = function(error) stop(error), error = function(error) {
+  }, error = function(error) {
+    if (!is.null(settings$team)) stop(error)
     warn_stopped(conditionMessage(error), NULL)
     "error"
   })

@@ -41,7 +41,7 @@ canal_pretrained <- function(name = "compact", url = NULL, sha256 = NULL,
   }
   file <- cached_model(name, cache)
   if (!file.exists(file)) download_model(name, url, sha256, file, verbose)
-  check_cached(file)
+  check_cached(file, sha256)
   about_argument("name", "a model", canal_load(file))
 }
 
@@ -77,6 +77,7 @@ download_model <- function(name, url, sha256, file, verbose, call = sys.call(-1)
     canal_abort("file", "sha256", sprintf("a file with the checksum %s", tolower(sha256)),
                 sprintf("one with %s", found), "It was not kept.", call = call)
   }
+  about_argument("url", "a model that canal_save() wrote", canal_load(part), call = call)
   writeLines(found, paste0(file, ".sha256"))
   file.rename(part, file)
 }
@@ -91,9 +92,10 @@ fetch_file <- function(url, file, call) {
   }
 }
 
-check_cached <- function(file, call = sys.call(-1)) {
+check_cached <- function(file, sha256, call = sys.call(-1)) {
   note <- paste0(file, ".sha256")
-  if (file.exists(note) && identical(sha256_of(file), readLines(note, n = 1))) return(invisible())
+  wanted <- c(if (file.exists(note)) readLines(note, n = 1), if (!is.null(sha256)) tolower(sha256))
+  if (length(wanted) && all(sha256_of(file) == wanted)) return(invisible())
   canal_abort("file", "name", "a model as it was put into the cache",
               sprintf("one with another checksum or none (%s)", file),
               "Remove it to download it anew.", call = call)

@@ -13,7 +13,8 @@
 #'
 #' @details Entries, all optional, so that a recipe may say as little as it needs to:
 #' * every entry of [canal_config()] but the sizes of the encoder, which a network has already:
-#'   `n_genes` (`Inf`: the whole vocabulary), `fc1` and `fc2` (of a head that is yet to come),
+#'   `n_genes` (`Inf`: the whole vocabulary), `fc1` and `fc2` (these three are settled by the first
+#'   stage; a recipe of a later one does not change them),
 #'   `epochs`, `batch_size`, `accumulation`, `learning_rate`, `clip_norm`, `amsgrad`, `patience`,
 #'   `validation`, `label_smoothing`, `lambda`, `bank_size`, `new_genes`, `unsure_below`, ...;
 #' * `trainable`: as in [canal_train()];
@@ -51,7 +52,8 @@ published_recipes <- function() {
   config <- canal_config("scbert")
   canal <- c(unclass(config)[c("n_genes", "fc1", "fc2", "epochs", "batch_size", "accumulation",
                                "learning_rate", "clip_norm", "amsgrad", "patience", "validation",
-                               "label_smoothing", "lambda", "bank_size", "redraw_interval")],
+                               "label_smoothing", "lambda", "bank_size", "new_genes",
+                               "dropped_tokens")],
              list(trainable = "stage", positions = "fixed", oversample = FALSE, novelty = "canal"))
   scbert <- utils::modifyList(canal, list(
     n_genes = Inf, fc1 = 512, fc2 = 128, batch_size = 3, accumulation = 60, learning_rate = 1e-4,
@@ -68,8 +70,8 @@ published_recipes <- function() {
 #' @rdname canal_recipe
 #' @export
 print.canal_recipe <- function(x, ...) {
-  cat("canalR recipe \"", attr(x, "name"), "\"\n", sep = "")
-  values <- vapply(unclass(x), format, "")
+  cat("canalR recipe \"", attr(x, "name", exact = TRUE), "\"\n", sep = "")
+  values <- vapply(unclass(x), function(value) paste(format(value), collapse = " "), "")
   cat(paste0("  ", format(names(values)), "  ", values, "\n"), sep = "")
   invisible(x)
 }
@@ -84,6 +86,7 @@ with_recipe <- function(model, recipe, call = sys.call(-1)) {
   if (is.null(recipe)) return(model)
   recipe <- as_recipe(recipe, call)
   check_recipe(recipe, model, call)
+  if (has_genes(model)) recipe <- recipe[setdiff(names(recipe), settled_by_first_stage)]
   config <- model@config
   entries <- intersect(names(recipe), names(config))
   config[entries] <- unclass(recipe)[entries]
@@ -92,16 +95,23 @@ with_recipe <- function(model, recipe, call = sys.call(-1)) {
   model@config <- config
   model@provenance$recipe <- utils::modifyList(
     as.list(model@provenance$recipe),
-    c(list(name = attr(recipe, "name")), unclass(recipe)[intersect(names(recipe),
+    c(list(name = attr(recipe, "name", exact = TRUE)), unclass(recipe)[intersect(names(recipe),
                                                                    names(recipe_choices))])
   )
   model
 }
 
+# Genes and head are there after the first stage, whatever a later recipe says.
+settled_by_first_stage <- c("n_genes", "fc1", "fc2")
+
 as_recipe <- function(recipe, call) {
-  if (inherits(recipe, "canal_recipe")) return(recipe)
+  if (is.list(recipe) && length(names(recipe)) == length(recipe) && !anyDuplicated(names(recipe))) {
+    name <- attr(recipe, "name", exact = TRUE)
+    return(structure(recipe, name = if (is.null(name)) "custom" else name,
+                     class = "canal_recipe"))
+  }
   if (is.character(recipe) && length(recipe) == 1) return(canal_recipe(recipe))
-  canal_abort("argument", "recipe", "a canal_recipe(), its name, or NULL", describe_value(recipe),
+  canal_abort("argument", "recipe", "a canal_recipe(), its name, a list of settings by name, or NULL", describe_value(recipe),
               call = call)
 }
 
@@ -141,4 +151,26 @@ oversampled <- function(types, seed) {
                     c(whole, cells[sample.int(length(cells), most - length(whole))])
                   }), use.names = FALSE)
   })
+}
+
+#' @export
+`[.canal_recipe` <- function(x, i) {
+  structure(unclass(x)[i], name = attr(x, "name", exact = TRUE), class = "canal_recipe")
+}
+
+# A recipe's choices as numbers, for files that hold numbers only, and back.
+recipe_numbers <- function(model) {
+  choices <- model@provenance$recipe[intersect(names(recipe_choices),
+                                               names(model@provenance$recipe))]
+  if (!length(choices)) return(NULL)
+  numbers <- mapply(function(value, name) match(value, recipe_choices[[name]]), choices,
+                    names(choices))
+  stats::setNames(as.numeric(numbers), paste0("recipe_", names(choices)))
+}
+
+recipe_from_numbers <- function(settings) {
+  names <- intersect(paste0("recipe_", names(recipe_choices)), names(settings))
+  stats::setNames(lapply(names, function(name) {
+    recipe_choices[[sub("^recipe_", "", name)]][settings[[name]]]
+  }), sub("^recipe_", "", names))
 }

@@ -83,7 +83,7 @@ model_to_tree <- function(model) {
   tree <- list(
     format = c(model_format, written_by = as.character(utils::packageVersion("canalR"))),
     config = c(as.list(unclass(model@config)), preset = attr(model@config, "preset")),
-    vocabulary = model@vocabulary$genes, positions = positions_to_tree(model@vocabulary),
+    vocabulary = model@vocabulary$genes, scaling = model@vocabulary$scaling, positions = positions_to_tree(model@vocabulary),
     genes = model@genes, labels = model@labels, weights = model@weights, history = model@history,
     heldout = lapply(model@heldout, spare_to_tree), bank = spare_to_tree(model@bank),
     pending = spare_to_tree(model@pending), provenance = model@provenance
@@ -130,6 +130,7 @@ positions_to_tree <- function(vocabulary) {
 
 vocabulary_from_tree <- function(tree) {
   vocabulary <- canal_vocabulary(tree$vocabulary)
+  vocabulary$scaling <- tree$scaling
   if (!is.null(tree$positions)) {
     vocabulary$positions <- `rownames<-`(tree$positions$table, tree$positions$genes)
   }
@@ -163,6 +164,9 @@ record_from_tree <- function(record) {
   }
   record$new_types <- as.character(record$new_types)
   record$new_genes <- as.character(record$new_genes)
+  if (!is.null(record$settings$oversample)) {
+    record$settings$oversample <- as.logical(record$settings$oversample)
+  }
   record
 }
 

@@ -9,7 +9,7 @@
 #              join later.
 stage_genes <- function(counts, model, new_genes, min_genes, threads) {
   vocabulary <- model@vocabulary$genes
-  ranked <- ranked_genes(counts, vocabulary, min_genes, model@config$target_sum, threads)
+  ranked <- ranked_genes(counts, model@vocabulary, min_genes, model@config$target_sum, threads)
   genes <- if (has_genes(model)) later_genes(ranked, model, new_genes)
            else first_genes(ranked, vocabulary, model@config$n_genes, new_genes)
   genes$outside <- setdiff(genes$joined, vocabulary)
@@ -18,17 +18,23 @@ stage_genes <- function(counts, model, new_genes, min_genes, threads) {
 }
 
 # The genes that vary, those of the input and of the vocabulary, the most variable first.
-ranked_genes <- function(counts, vocabulary, min_genes, target_sum, threads) {
+ranked_genes <- function(counts, whole, min_genes, target_sum, threads) {
   check_counts(counts, threads)
+  whole <- as_vocabulary(whole)
+  vocabulary <- whole$genes
   own <- unique(rownames(counts))
-  aligned <- align_genes(rownames(counts), colnames(counts), vocabulary)
+  aligned <- align_genes(rownames(counts), colnames(counts), whole)
   detected <- cpp_detected_genes(counts, aligned$place, length(vocabulary), threads)
   kept <- keep_cells(detected, aligned, min_genes, need_some = TRUE)
   all <- c(vocabulary, setdiff(own, vocabulary))
   statistics <- cpp_gene_statistics(counts, gene_places(rownames(counts), all), length(all),
-                                    kept$cells, target_sum, threads)
+                                    scaling_genes(whole), kept$cells, target_sum, threads)
   dispersion <- statistics$dispersion_norm
-  all[order(dispersion, decreasing = TRUE, na.last = NA, method = "radix")]
+  ranked <- all[order(dispersion, decreasing = TRUE, na.last = NA, method = "radix")]
+  if (length(ranked)) return(ranked)
+  canal_abort("genes", "x", "cells that differ, to choose variable genes on",
+              sprintf("no variable gene among %d cells", length(kept$cells)),
+              "Give cells of several types.", call = NULL)
 }
 
 # A vocabulary that is no longer than `n_genes` is taken whole; of the genes it lacks at most

@@ -29,7 +29,7 @@ begin_stage <- function(model, data, settings) {
 # What the model remembers of cells and genes, for a sequence with the genes that join. Its weights
 # stay: they are the old network, for the distillation.
 with_stage_genes <- function(model, genes) {
-  model@vocabulary$genes <- c(model@vocabulary$genes, genes$outside)
+  model@vocabulary <- longer_vocabulary(model@vocabulary, genes$outside)
   if (!has_genes(model)) {
     model@bank <- empty_bank(length(genes$sequence))
   } else {
@@ -119,7 +119,7 @@ run_epochs <- function(stage, settings) {
       break
     }
     epoch <- nrow(run$losses) + 1L
-    outcome <- run_epoch(trainer, stage, rates[epoch], progress)
+    outcome <- run_epoch(trainer, stage, rates[epoch], progress, settings$team)
     if (is.character(outcome)) {
       run$stopped <- outcome
       break
@@ -141,11 +141,14 @@ out_of_patience <- function(run, stage, settings) {
 # result make it this one; the most epochs do not, so that a run can be made longer.
 stage_checkpoint <- function(stage, settings) {
   number <- length(stage$model@history) + 1L
-  identity <- list(stage$model@provenance$id, stage$labels, stage$train$types,
-                   stage$validate$types, cpp_digest(stage$train$tokens),
-                   cpp_digest(stage$validate$tokens), settings[setdiff(stage_settings, "epochs")],
-                   settings$seed)
-  training_checkpoint(settings$checkpoint, sprintf("stage-%d", number), identity, settings$team)
+  training_checkpoint(
+    settings$checkpoint, sprintf("stage-%d", number),
+    list(stage$model@provenance$id, stage$labels, stage$train$types, stage$validate$types,
+         cpp_digest(stage$train$tokens), cpp_digest(stage$validate$tokens),
+         learns_positions(stage$model), deciding_settings(settings, stage$model@config,
+                                                          setdiff(stage_settings, "epochs"))),
+    settings$team
+  )
 }
 
 # The stage was trained all the same, only slower.
@@ -164,8 +167,8 @@ empty_losses <- function() {
 }
 
 # Losses and accuracy of one epoch, or a word for what ended it. An error is no reason to lose the
-# epochs before: it becomes a warning that says so. A team that broke up ends all of its workers.
-run_epoch <- function(trainer, stage, rate, progress) {
+# epochs before: it becomes a warning that says so. In a team it ends all workers.
+run_epoch <- function(trainer, stage, rate, progress, team = NULL) {
   tryCatch({
     losses <- until_interrupt(cpp_train_epoch(trainer, rate, TRUE, progress$cells))
     if (is.null(losses)) return("interrupt")
@@ -177,7 +180,8 @@ run_epoch <- function(trainer, stage, rate, progress) {
     }
     c(losses, validation_loss = if (has_validation(stage)) validation$loss else NA_real_,
       validation_accuracy = validation$accuracy)
-  }, canalR_error_team = function(error) stop(error), error = function(error) {
+  }, error = function(error) {
+    if (!is.null(team)) stop(error)
     warn_stopped(conditionMessage(error), NULL)
     "error"
   })

@@ -59,8 +59,8 @@
 #'   the run was stopped, in whatever way, it goes on after the last whole epoch and ends with the
 #'   model of a run that was never stopped, to the last bit on the same machine. So a script of
 #'   several stages that uses one folder can simply be run again. The folder may be removed when
-#'   the model is saved. A state of other cells, labels or settings is refused; more `epochs` are
-#'   no other training.
+#'   the model is saved. A state of other cells, labels or settings, or a damaged one, is refused.
+#'   More `epochs` are no other training; with fewer than it has behind it, it ends at once.
 #' @param team `NULL`, or a team of processes (see [canal_team()]) that train together: each makes
 #'   this same call with the same cells, computes its share of every step, and adds up gradients of
 #'   the trained weights with the others. All get the model that one process alone would have
@@ -82,7 +82,8 @@
 #' classifier's first layer gets a column of zeros for it, so that it starts without influence on
 #' the types. Cells of the bank and held-out cells keep, beside the model's genes, the tokens of the
 #' `kept_genes` next most variable ones (see [canal_config()]); a gene that was not among them is
-#' silent (0) in those old cells. In the first stage, genes that the vocabulary lacks join in the
+#' silent (0) in those old cells. Cells of all stages are scaled to their total over the genes of the
+#' vocabulary before any joined. In the first stage, genes that the vocabulary lacks join in the
 #' same way, as far as they are among the `n_genes` most variable ones. Where a joining gene has no
 #' vector of its own and not everything is trained, gradients have to pass the frozen layers too:
 #' nothing is kept in `cache` and an epoch takes longer.
@@ -129,7 +130,7 @@ canal_train <- function(x, labels, model,
                         cache = "auto", checkpoint = NULL, team = NULL, verbose = TRUE,
                         assay.type = "counts", min_genes = NULL) {
   check_model(model)
-  model <- with_recipe(model, recipe)
+  model <- with_recipe(up_to_date(model), recipe)
   check_optional_team(team)
   check_flag(verbose, "verbose")
   if (!is.null(min_genes)) check_number(min_genes, "min_genes", 0, .Machine$integer.max)
@@ -213,9 +214,9 @@ stage_cells <- function(x, labels, model, settings, assay.type, min_genes) {
     types <- labels_of(x, labels, "labels")
     genes <- stage_genes(x$counts, model, settings$new_genes, min_genes,
                          thread_count(settings$num_threads))
-    tokens <- stage_tokens(x, model, c(model@vocabulary$genes, genes$outside), genes$sequence,
-                           min_genes, settings, verbose)
-    every <- union(c(model@vocabulary$genes, genes$outside), genes$spare)
+    vocabulary <- longer_vocabulary(model@vocabulary, genes$outside)
+    tokens <- stage_tokens(x, model, vocabulary, genes$sequence, min_genes, settings, verbose)
+    every <- longer_vocabulary(vocabulary, setdiff(genes$spare, vocabulary$genes))
     spare <- stage_spare(x, model, every, genes$spare, rownames(tokens), settings)
     tell_joined(genes, model, verbose)
   }

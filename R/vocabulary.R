@@ -131,6 +131,21 @@ positions_by_name <- function(positions, genes) {
   table
 }
 
+# How many of a vocabulary's first genes make the total that cells are scaled to: those it had before
+# any joined, so that cells of all stages have one scale.
+scaling_genes <- function(vocabulary) {
+  own <- unclass(vocabulary)$scaling
+  if (is.null(own)) length(unclass(vocabulary)$genes) else own
+}
+
+# With genes that joined; their counts do not change the scale of the others.
+longer_vocabulary <- function(vocabulary, genes) {
+  if (!length(genes)) return(vocabulary)
+  vocabulary$scaling <- scaling_genes(vocabulary)
+  vocabulary$genes <- c(vocabulary$genes, genes)
+  vocabulary
+}
+
 # A canal_vocabulary from whatever canal_prepare() and canal_model() take for one.
 as_vocabulary <- function(vocabulary) {
   if (inherits(vocabulary, "canal_vocabulary")) return(vocabulary)

@@ -4,6 +4,7 @@
 #   Rscript bench/streams.R --compare start   [--folder DATA] [--seeds 5] [--cells 150] [--output F]
 #   Rscript bench/streams.R --compare genes     new_genes 0, 100, 300 with 300 genes at first
 #   Rscript bench/streams.R --compare models --models a.h5,b.h5
+#   Rscript bench/streams.R --compare dropped     shares of dropped tokens
 #   Rscript bench/streams.R --compare baselines
 #
 # DATA has pbmc_facs.h5ad and pbmc3k.h5ad; without it, pancreas alone. `--cells`: of each blood stage.
@@ -107,7 +108,14 @@ for (name in names(streams)) {
     models = for (file in strsplit(asked$models, ",")[[1]]) {
       each_seed(basename(file), name, stream, function(seed) canal_load(file))
     },
+    dropped = for (share in c(0.3, 0.5, 0.7)) {
+      each_seed(sprintf("dropped_tokens = %g", share), name, stream, function(seed) {
+        model <- canal_pretrained("compact")
+        model@config$dropped_tokens <- share
+        model
+      })
+    },
     baselines = baselines(name, stream),
-    stop("--compare: start, genes, models or baselines")
+    stop("--compare: start, genes, models, dropped or baselines")
   )
 }

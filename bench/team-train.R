@@ -27,10 +27,13 @@ time_training <- function(team, counts, types, model, epochs, threads, trainable
     proc.time()[["elapsed"]] - started
   }
   sent <- function() canalR:::cpp_team_bytes_sent(team$pointer)
+  # What comes once per call, such as the model that rank 0 hands out at the end, cancels.
+  start <- sent()
   first <- seconds(1)
-  before <- sent()
+  middle <- sent()
   more <- seconds(1 + epochs)
-  c(seconds = (more - first) / epochs, bytes = (sent() - before) / (1 + epochs))
+  c(seconds = (more - first) / epochs,
+    bytes = ((sent() - middle) - (middle - start)) / epochs)
 }
 environment(time_training) <- globalenv()
 

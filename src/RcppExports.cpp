@@ -383,17 +383,18 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_gene_statistics
-Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, Rcpp::IntegerVector kept, double target_sum, int num_threads);
-RcppExport SEXP _canalR_cpp_gene_statistics(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP keptSEXP, SEXP target_sumSEXP, SEXP num_threadsSEXP) {
+Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, int scaling_genes, Rcpp::IntegerVector kept, double target_sum, int num_threads);
+RcppExport SEXP _canalR_cpp_gene_statistics(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP scaling_genesSEXP, SEXP keptSEXP, SEXP target_sumSEXP, SEXP num_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< Rcpp::S4 >::type counts(countsSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type place(placeSEXP);
     Rcpp::traits::input_parameter< int >::type vocabulary_size(vocabulary_sizeSEXP);
+    Rcpp::traits::input_parameter< int >::type scaling_genes(scaling_genesSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type kept(keptSEXP);
     Rcpp::traits::input_parameter< double >::type target_sum(target_sumSEXP);
     Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_gene_statistics(counts, place, vocabulary_size, kept, target_sum, num_threads));
+    rcpp_result_gen = Rcpp::wrap(cpp_gene_statistics(counts, place, vocabulary_size, scaling_genes, kept, target_sum, num_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -409,19 +410,20 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_tokens
-Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, Rcpp::IntegerVector kept, Rcpp::IntegerVector chosen, double target_sum, int n_bins, int num_threads);
-RcppExport SEXP _canalR_cpp_tokens(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP keptSEXP, SEXP chosenSEXP, SEXP target_sumSEXP, SEXP n_binsSEXP, SEXP num_threadsSEXP) {
+Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, int scaling_genes, Rcpp::IntegerVector kept, Rcpp::IntegerVector chosen, double target_sum, int n_bins, int num_threads);
+RcppExport SEXP _canalR_cpp_tokens(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP scaling_genesSEXP, SEXP keptSEXP, SEXP chosenSEXP, SEXP target_sumSEXP, SEXP n_binsSEXP, SEXP num_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< Rcpp::S4 >::type counts(countsSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type place(placeSEXP);
     Rcpp::traits::input_parameter< int >::type vocabulary_size(vocabulary_sizeSEXP);
+    Rcpp::traits::input_parameter< int >::type scaling_genes(scaling_genesSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type kept(keptSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type chosen(chosenSEXP);
     Rcpp::traits::input_parameter< double >::type target_sum(target_sumSEXP);
     Rcpp::traits::input_parameter< int >::type n_bins(n_binsSEXP);
     Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_tokens(counts, place, vocabulary_size, kept, chosen, target_sum, n_bins, num_threads));
+    rcpp_result_gen = Rcpp::wrap(cpp_tokens(counts, place, vocabulary_size, scaling_genes, kept, chosen, target_sum, n_bins, num_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -784,9 +786,9 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_forward", (DL_FUNC) &_canalR_cpp_forward, 5},
     {"_canalR_cpp_value_facts", (DL_FUNC) &_canalR_cpp_value_facts, 2},
     {"_canalR_cpp_detected_genes", (DL_FUNC) &_canalR_cpp_detected_genes, 4},
-    {"_canalR_cpp_gene_statistics", (DL_FUNC) &_canalR_cpp_gene_statistics, 6},
+    {"_canalR_cpp_gene_statistics", (DL_FUNC) &_canalR_cpp_gene_statistics, 7},
     {"_canalR_cpp_variable_genes", (DL_FUNC) &_canalR_cpp_variable_genes, 2},
-    {"_canalR_cpp_tokens", (DL_FUNC) &_canalR_cpp_tokens, 8},
+    {"_canalR_cpp_tokens", (DL_FUNC) &_canalR_cpp_tokens, 9},
     {"_canalR_cpp_normalised", (DL_FUNC) &_canalR_cpp_normalised, 5},
     {"_canalR_cpp_pretrainer", (DL_FUNC) &_canalR_cpp_pretrainer, 2},
     {"_canalR_cpp_pretrain", (DL_FUNC) &_canalR_cpp_pretrain, 4},

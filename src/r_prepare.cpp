@@ -34,8 +34,9 @@ std::vector<int64_t> from_zero(const Rcpp::IntegerVector& indices) {
   return result;
 }
 
-canal::Alignment alignment_of(const Rcpp::IntegerVector& place, int vocabulary_size) {
-  return {from_zero(place), vocabulary_size};
+canal::Alignment alignment_of(const Rcpp::IntegerVector& place, int vocabulary_size,
+                              int scaling_genes = -1) {
+  return {from_zero(place), vocabulary_size, scaling_genes};
 }
 
 // Ctrl-C during preparation leaves nothing worth keeping, so it becomes R's own interrupt.
@@ -80,9 +81,10 @@ Rcpp::NumericVector cpp_detected_genes(Rcpp::S4 counts, Rcpp::IntegerVector plac
 
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
-                               Rcpp::IntegerVector kept, double target_sum, int num_threads) {
+                               int scaling_genes, Rcpp::IntegerVector kept, double target_sum,
+                               int num_threads) {
   const Counts input(counts);
-  const canal::Alignment alignment = alignment_of(place, vocabulary_size);
+  const canal::Alignment alignment = alignment_of(place, vocabulary_size, scaling_genes);
   const std::vector<int64_t> cells = from_zero(kept);
   canal::Control control;
   canal::GeneStatistics result;
@@ -105,13 +107,15 @@ Rcpp::IntegerVector cpp_variable_genes(Rcpp::List statistics, double n_genes) {
   return Rcpp::IntegerVector(chosen.begin(), chosen.end()) + 1;
 }
 
+// scaling_genes: of the vocabulary, the first so many, make a cell's total.
 // Genes x cells, so that a cell's tokens lie together.
 // [[Rcpp::export(rng = false)]]
 Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
-                           Rcpp::IntegerVector kept, Rcpp::IntegerVector chosen, double target_sum,
-                           int n_bins, int num_threads) {
+                           int scaling_genes, Rcpp::IntegerVector kept,
+                           Rcpp::IntegerVector chosen, double target_sum, int n_bins,
+                           int num_threads) {
   const Counts input(counts);
-  const canal::Alignment alignment = alignment_of(place, vocabulary_size);
+  const canal::Alignment alignment = alignment_of(place, vocabulary_size, scaling_genes);
   const std::vector<int64_t> cells = from_zero(kept);
   const std::vector<int64_t> genes = from_zero(chosen);
   Rcpp::RawMatrix result(chosen.size(), kept.size());

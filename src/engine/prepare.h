@@ -27,6 +27,9 @@ struct SparseCells {
 struct Alignment {
   std::vector<int64_t> place;  // for each input column its vocabulary gene from 0, or -1
   int64_t vocabulary_size;
+  // So many of the vocabulary's first genes make the total that a cell is scaled to; -1: all. Genes
+  // that join a vocabulary later must not change the scale of the others.
+  int64_t scaling_genes = -1;
 };
 
 struct TokenOptions {

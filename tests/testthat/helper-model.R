@@ -34,7 +34,7 @@ stage_two_cells <- function() panc_cells("celseq")
 # No warm-up, so that the first epoch trains at the full learning rate.
 small_config <- function(...) {
   settings <- list(n_genes = 40, dim = 8, depth = 2, heads = 2, head_width = 4, features = 8,
-                   warm_up = 0, epochs = 3)
+                   warm_up = 0, epochs = 3, new_genes = 0)
   do.call(canal_config, c("compact", utils::modifyList(settings, list(...))))
 }
 

@@ -22,10 +22,10 @@ train_kept <- function(folder, epochs = 6, ..., model = NULL, counts = counts_fo
               checkpoint = folder, ...)
 }
 
-pretrain_kept <- function(folder, epochs = 5, ..., memory = NULL) {
+pretrain_kept <- function(folder, epochs = 5, ...) {
   counts <- counts_for_checkpoint()
   canal_pretrain(counts, rownames(counts), small_config(), epochs = epochs, seed = 4, patience = 3,
-                 checkpoint = folder, verbose = FALSE, memory = memory, redraw_interval = 4, ...)
+                 checkpoint = folder, verbose = FALSE, redraw_interval = 4, ...)
 }
 
 test_that("a stage that is made longer goes on from its state and ends as one run would", {
@@ -62,6 +62,26 @@ test_that("a state of another training is refused", {
   writeBin(as.raw(1:100), file.path(folder, "stage-1.h5"))
   expect_error(train_kept(folder, epochs = 2), class = "canalR_error_file")
   expect_error(train_kept(file.path(folder, "stage-1.h5")), class = "canalR_error_file")
+})
+
+test_that("a damaged state is refused, and settings of the configuration count", {
+  folder <- new_folder()
+  train_kept(folder, epochs = 2)
+  other <- canal_model(small_config(weight_decay = 0.1), rownames(counts_for_checkpoint()),
+                       seed = 3)
+  expect_error(train_kept(folder, model = other), class = "canalR_error_checkpoint")
+  expect_error(train_kept(folder, precision = "float32", trainable = "head"),
+               class = "canalR_error_checkpoint")
+  # 14 and 14L are one setting.
+  expect_identical(train_kept(folder, epochs = 2L, batch_size = 14L)@weights,
+                   train_kept(folder, epochs = 2, batch_size = 14)@weights)
+  path <- file.path(folder, "stage-1.h5")
+  weight <- cpp_read_tree(path, "/", "raw")$state$weights[["to_out.fc1.weight"]]
+  bytes <- readBin(path, "raw", file.size(path))
+  place <- grepRaw(as.raw(weight)[1:64], bytes, fixed = TRUE)
+  bytes[place + 8] <- xor(bytes[place + 8], as.raw(1))
+  writeBin(bytes, path)
+  expect_error(train_kept(folder), "damaged", class = "canalR_error_file")
 })
 
 test_that("pre-training goes on from its state", {

@@ -150,7 +150,7 @@ test_that("genes that a vocabulary lacks can join at the first stage", {
   # A pre-trained vocabulary was not chosen for these cells.
   pretrained <- canal_pretrain(cells$first, short, small_config(n_genes = 20, new_genes = 30),
                                epochs = 1, seed = 1, verbose = FALSE)
-  ranked <- ranked_genes(cells_of(cells$first, "counts")$counts, cells$genes, NULL, 1e4, 1)
+  ranked <- ranked_genes(cells_of(cells$first, "counts")$counts, short, NULL, 1e4, 1)
   expect_setequal(first_stage(pretrained)@genes, utils::head(ranked, 20))
   file <- tempfile(fileext = ".h5")
   canal_save(model, file)
@@ -159,6 +159,38 @@ test_that("genes that a vocabulary lacks can join at the first stage", {
   expect_identical(again@heldout, model@heldout)
   expect_identical(second_stage(again, new_genes = 8)@weights,
                    second_stage(model, new_genes = 8)@weights)
+})
+
+test_that("cells of all stages have one scale, whatever joins", {
+  cells <- stream_cells()
+  short <- cells$genes[c(1:8, 11:18, 21:25)]
+  # Shallow bins, so that the scale shows in the tokens.
+  model <- first_stage(stream_model(vocabulary = short, n_bins = 9, target_sum = 100),
+                       new_genes = 3)
+  second <- second_stage(model, new_genes = 8)
+  expect_gt(length(setdiff(second@genes, short)), 3)
+  fresh <- function(x, names) {
+    tokens <- canal_prepare(x, second, min_genes = 0, verbose = FALSE)
+    unname(tokens@tokens[, names])
+  }
+  for (stage in 1:2) {
+    of_stage <- second@bank$entries$stage == stage
+    x <- list(cells$first, cells$second)[[stage]]
+    expect_identical(second@bank$tokens[, of_stage],
+                     fresh(x, second@bank$entries$cell[of_stage]))
+  }
+})
+
+test_that("a model with an imported bank goes on over stages", {
+  model <- canal_import(test_path("fixtures", "bank-csr.pth"), verbose = FALSE)
+  counts <- with_seed(1, matrix(rpois((length(model@genes) + 20) * 40, 3), ncol = 40))
+  dimnames(counts) <- list(c(model@genes, paste0("X", 1:20)), paste0("c", 1:40))
+  for (type in c("new", "newer")) {
+    model <- canal_train(counts, rep(type, 40), model, epochs = 1, seed = 1, min_genes = 0,
+                         new_genes = 5, verbose = FALSE)
+    expect_true(type %in% model@bank$entries$type)
+    expect_length(model@pending, 0)
+  }
 })
 
 test_that("a pre-trained network keeps the vectors of genes that are not chosen at first", {

@@ -44,7 +44,7 @@ test_that("preparation equals scanpy's golden arrays", {
   normalised <- cpp_normalised(counts, place, length(vocabulary), kept, target_sum)
   expect_lt(max(abs(t(normalised) - golden$normalised)), 1e-5)
 
-  statistics <- cpp_gene_statistics(counts, place, length(vocabulary), kept, target_sum, 2L)
+  statistics <- cpp_gene_statistics(counts, place, length(vocabulary), -1L, kept, target_sum, 2L)
   expect_equal(statistics$mean, as.vector(golden$means), tolerance = 1e-5)
   expect_equal(is.nan(statistics$dispersion), is.nan(as.vector(golden$dispersions)))
   expect_equal(statistics$dispersion, as.vector(golden$dispersions), tolerance = 1e-5)
@@ -79,7 +79,7 @@ test_that("statistics hold where genes are constant, absent or alone in their bi
   counts["rest", ] <- 1000 - colSums(counts)
   colnames(counts) <- letters[1:6]
   # Every cell has the same total, so `constant` stays so.
-  statistics <- cpp_gene_statistics(sparse(counts), seq_len(6), 6, 1:6, 1000, 2L)
+  statistics <- cpp_gene_statistics(sparse(counts), seq_len(6), 6, -1L, 1:6, 1000, 2L)
   naive <- naive_dispersion_norm(naive_scaled(counts, 1000))
   expect_equal(statistics$mean, unname(naive$mean))
   expect_equal(is.nan(statistics$dispersion), c(TRUE, TRUE, FALSE, FALSE, FALSE, FALSE))

@@ -1,7 +1,7 @@
 # Pre-training in R: where cells come from, what is told, what Ctrl-C leaves. What a step computes
 # is tested in test-recipe.R (against R) and tests/engine/test_pretrainer.cpp.
 
-pretraining_of <- function(inputs, genes, memory = NULL, validation = 0.25, seed = 1) {
+pretraining_of <- function(inputs, genes, memory = 2e9, validation = 0.25, seed = 1) {
   model <- canal_model(small_config(), genes, seed = 1)
   settings <- list(validation = validation, seed = seed, num_threads = NULL, verbose = FALSE)
   pretraining_cells(inputs, model, "counts", 0, memory, settings)

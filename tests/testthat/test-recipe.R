@@ -171,4 +171,17 @@ test_that("a recipe prints, is changed, is remembered by the model, and wrong on
   refused(trainable = "some")
   refused(typo = 1)
   expect_error(train_tiny(cells, list(1), epochs = 1), class = "canalR_error_argument")
+  # An ordinary list, and a part of a recipe.
+  expect_identical(train_tiny(cells, list(fc1 = 7, fc2 = 4), epochs = 1)@config$fc1, 7)
+  expect_output(print(recipe[c("fc1", "patience")]), "recipe \"scbert\"\\s+fc1 +5\\s+patience")
+  # The head is there: a later recipe says nothing of it.
+  later <- canal_train(cells$counts, cells$types, model, recipe = "canal", epochs = 1, seed = 1,
+                       validation = 0, min_genes = 0, verbose = FALSE)
+  expect_identical(later@config$fc1, 5)
+  # It goes with the weights.
+  file <- tempfile(fileext = ".pth")
+  canal_export(model, file, verbose = FALSE)
+  imported <- canal_import(file, verbose = FALSE)
+  choices <- names(recipe_choices)
+  expect_identical(imported@provenance$recipe[choices], model@provenance$recipe[choices])
 })

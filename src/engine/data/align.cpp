@@ -46,8 +46,12 @@ void refuse_count(int64_t cell, int32_t gene, double value) {
 }
 
 double cell_total(const SparseCells& counts, const Alignment& alignment, int64_t cell) {
+  const int64_t scaling =
+      alignment.scaling_genes < 0 ? alignment.vocabulary_size : alignment.scaling_genes;
   double total = 0;
-  visit_counts(counts, alignment, cell, [&](int64_t, double count) { total += count; });
+  visit_counts(counts, alignment, cell, [&](int64_t gene, double count) {
+    if (gene < scaling) total += count;
+  });
   return total;
 }
 

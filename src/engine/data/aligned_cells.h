@@ -56,8 +56,9 @@ double cell_total(const SparseCells& counts, const Alignment& alignment, int64_t
 
 // The count scaled to the target. Multiplying first keeps exact boundaries exact: 3 of 30,000 at a
 // target of 10,000 must be 1, not 0.9999.
+// A cell without a count in its total has no scale, and is silent.
 inline double scaled_count(double count, double total, double target_sum) {
-  return count * target_sum / total;
+  return total > 0 ? count * target_sum / total : 0;
 }
 
 inline float normalised_value(double scaled) { return static_cast<float>(std::log2(1 + scaled)); }
