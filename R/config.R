@@ -34,7 +34,8 @@ config_entries <- function() {
     dropped_tokens    = list(0, 0.7, 0, 1, FALSE),
     lambda            = list(0.1, 0.1, 0, 1e6, FALSE),
     bank_size         = list(1000, 1000, 0, 1e9, TRUE),
-    new_genes         = list(0, 100, 0, 1e6, TRUE),
+    new_genes         = list(0, 0, 0, 1e6, TRUE),
+    outside_genes     = list(100, 100, 0, 1e6, TRUE),
     kept_genes        = list(2000, 2000, 0, 1e6, TRUE),
     patience          = list(10, 15, 1, Inf, TRUE),
     validation        = list(0.2, 0.2, 0, 0.9, FALSE),
@@ -91,8 +92,9 @@ config_entries <- function() {
 #'   schedule with warm restarts.
 #' * `accumulation` (mini-batches per step), `clip_norm` (longest gradient, 0 for no limit),
 #'   `amsgrad` (1: Adam with amsgrad, 0: without).
-#' * `new_genes`: the most genes that may join the sequence at a later stage; `kept_genes`: how many
-#'   of the next most variable genes the bank keeps tokens of, in case they join.
+#' * `new_genes`: the most genes that may join the sequence at a later stage; `outside_genes`: the
+#'   most genes that may join a pre-trained vocabulary in the first one; `kept_genes`: how many of
+#'   the next most variable genes the bank keeps tokens of, in case they join.
 #' * `history_size`: the most held-out cells of a stage that the model keeps for its history.
 #'
 #' Pre-training, as in [canal_pretrain()]: `pretrain_epochs`, `pretrain_batch_size`,

@@ -24,9 +24,9 @@
 #' @param bank_size Cells in the example bank, of all types together. 0 turns it off.
 #' @param new_genes The most genes that may join the sequence in this stage: of the stage's own most
 #'   variable genes (as many as the model has) those that the model lacks. 0 fixes the genes with
-#'   the first stage, as the published program does. `NULL`: as the configuration says, but none in
-#'   the first stage of a model that [canal_pretrain()] did not make, as its vocabulary was chosen
-#'   for it. See Details.
+#'   the first stage, as the published program does. `NULL`: `new_genes` of the configuration; in the
+#'   first stage of a model of [canal_pretrain()] its `outside_genes`, of any other none, as its
+#'   vocabulary was chosen for it. See Details.
 #' @param patience Stop after so many validations in a row without a better accuracy.
 #' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is
 #'   trained on and not validated. With 0 every epoch is run and the last one kept.
@@ -182,8 +182,8 @@ training_settings <- function(model, ...) {
 # A vocabulary that pre-training fixed must not cost its users the genes that tell their cells
 # apart.
 usual_new_genes <- function(model) {
-  chosen_for_it <- !has_genes(model) && is.null(model@provenance$pretraining)
-  if (chosen_for_it) 0 else model@config$new_genes
+  if (has_genes(model)) return(model@config$new_genes)
+  if (is.null(model@provenance$pretraining)) 0 else model@config$outside_genes
 }
 
 # Where the frozen layers' output is kept: memory in bytes, and a folder for what is more. "auto" is

@@ -27,7 +27,7 @@ thinned <- function(cells, copies) {
 }
 
 train_stream <- function(precision, seed) {
-  config <- canal_config("compact", depth = 4)
+  config <- canal_config("compact", depth = 4, new_genes = 0)
   model <- canal_model(config, rownames(pancreas), seed = seed)
   for (i in seq_along(stages)) {
     model <- canal_train(stages[[i]], "celltype", model, seed = seed, verbose = FALSE,

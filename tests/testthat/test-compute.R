@@ -78,7 +78,8 @@ test_that("precisions and kernels that are not there are refused", {
 frozen_start <- function() {
   once("frozen_start", function() {
     cells <- stage_one_cells()
-    config <- canal_config("compact", depth = 3, n_genes = 30, epochs = 1, dropped_tokens = 0)
+    config <- canal_config("compact", depth = 3, n_genes = 30, epochs = 1, dropped_tokens = 0,
+                           new_genes = 0)
     model <- canal_model(config, rownames(cells$counts), seed = 1)
     train_quietly(cells, model, epochs = 1)
   })

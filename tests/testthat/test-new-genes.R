@@ -148,7 +148,7 @@ test_that("genes that a vocabulary lacks can join at the first stage", {
   expect_identical(utils::tail(model@vocabulary$genes, 3), outside)
   expect_true(all(first_stage(stream_model(vocabulary = short))@genes %in% short))
   # A pre-trained vocabulary was not chosen for these cells.
-  pretrained <- canal_pretrain(cells$first, short, small_config(n_genes = 20, new_genes = 30),
+  pretrained <- canal_pretrain(cells$first, short, small_config(n_genes = 20, outside_genes = 30),
                                epochs = 1, seed = 1, verbose = FALSE)
   ranked <- ranked_genes(cells_of(cells$first, "counts")$counts, short, NULL, 1e4, 1)
   expect_setequal(first_stage(pretrained)@genes, utils::head(ranked, 20))
