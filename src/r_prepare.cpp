@@ -111,9 +111,8 @@ Rcpp::IntegerVector cpp_variable_genes(Rcpp::List statistics, double n_genes) {
 // Genes x cells, so that a cell's tokens lie together.
 // [[Rcpp::export(rng = false)]]
 Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
-                           int scaling_genes, Rcpp::IntegerVector kept,
-                           Rcpp::IntegerVector chosen, double target_sum, int n_bins,
-                           int num_threads) {
+                           int scaling_genes, Rcpp::IntegerVector kept, Rcpp::IntegerVector chosen,
+                           double target_sum, int n_bins, int num_threads) {
   const Counts input(counts);
   const canal::Alignment alignment = alignment_of(place, vocabulary_size, scaling_genes);
   const std::vector<int64_t> cells = from_zero(kept);
