@@ -18,28 +18,31 @@ training_checkpoint <- function(folder, name, identity, team = NULL) {
     return(list(resume = function(run, restore, verbose) run, save = function(run, state) NULL))
   }
   path <- if (is_rank_0(team)) file.path(checkpoint_folder(folder), paste0(name, ".h5"))
-  list(
-    resume = function(run, restore, verbose) {
-      kept <- from_rank_0(team, if (is_rank_0(team) && file.exists(path)) {
-        read_checkpoint(path, digest)
-      })
-      if (is.null(kept)) return(run)
-      restore(kept$state)
-      canal_inform("resume", sprintf("Going on after epoch %d, from %s.", nrow(kept$run$losses),
-                                     path), verbose)
-      run[names(kept$run)] <- kept$run
-      run
-    },
-    save = function(run, state) {
-      if (!is_rank_0(team)) return(invisible())
-      run$weights <- NULL  # the state has them
-      state <- state()
-      format <- c(checkpoint_format, identity = digest, content = digest_of(state))
-      about_argument("checkpoint", "a folder that can be written to", cpp_write_tree(
-        path, plain_tree(list(format = format, run = run, state = state))
-      ))
-    }
-  )
+  list(resume = function(run, restore, verbose) {
+    resume_training(path, digest, team, run, restore, verbose)
+  }, save = function(run, state) {
+    if (is_rank_0(team)) write_checkpoint(path, digest, run, state())
+  })
+}
+
+resume_training <- function(path, digest, team, run, restore, verbose) {
+  kept <- from_rank_0(team, if (is_rank_0(team) && file.exists(path)) {
+    read_checkpoint(path, digest)
+  })
+  if (is.null(kept)) return(run)
+  restore(kept$state)
+  canal_inform("resume", sprintf("Going on after epoch %d, from %s.", nrow(kept$run$losses), path),
+               verbose)
+  run[names(kept$run)] <- kept$run
+  run
+}
+
+write_checkpoint <- function(path, digest, run, state) {
+  run$weights <- NULL  # the state has them
+  format <- c(checkpoint_format, identity = digest, content = digest_of(state))
+  about_argument("checkpoint", "a folder that can be written to", cpp_write_tree(
+    path, plain_tree(list(format = format, run = run, state = state))
+  ))
 }
 
 checkpoint_format <- list(name = "canalR training", version = 1L)

@@ -35,8 +35,8 @@
 #' @param verbose Tell each method as it is done?
 #' @param assay.type The assay or layer with raw counts.
 #' @param num_threads Threads of SingleR and canalR; `NULL` for every core this process may use.
-#' @param ... More arguments for [canal_predict()] with `model`. `novelty` is `"none"` here, whatever
-#'   the model's recipe says, as the baselines label every cell.
+#' @param ... More arguments for [canal_predict()] with `model`. `novelty` is `"none"` here,
+#'   whatever the model's recipe says, as the baselines label every cell.
 #'
 #' @return A data frame of class `canal_comparison` with a row per method:
 #'   * `method`: `"canalR"` first if `model` is given;

@@ -28,8 +28,8 @@
 #' @param balance `TRUE` weighs each kind of token by the inverse of its frequency among the
 #'   predicted ones, so that each counts the same, however rare. `FALSE` is the published loss, of
 #'   which the token 1 has the largest part.
-#' @param memory Bytes that tokens may take, one for each cell and gene. Which cells are held out does
-#'   not depend on it, the order of the others does.
+#' @param memory Bytes that tokens may take, one for each cell and gene. Which cells are held out
+#'   does not depend on it, the order of the others does.
 #' @param min_genes Leave out cells with fewer detected genes of the vocabulary, see
 #'   [canal_prepare()].
 #'
@@ -210,13 +210,9 @@ pretrain_epoch <- function(trainer, cells, epoch, rate, settings, progress) {
     if (is.null(sums)) return("interrupt")
     held <- until_interrupt(validate_masked(trainer, cells, settings))
     if (is.null(held)) return("interrupt")
-    row <- data.frame(epoch = epoch, learning_rate = rate, loss = mean_of(sums$loss, sums$weight),
-                      accuracy = mean_of(sums$right, sums$chosen),
-                      validation_loss = mean_of(held$loss, held$weight),
-                      validation_accuracy = mean_of(held$right, held$chosen),
-                      recall = mean(held$right_by_token / held$chosen_by_token, na.rm = TRUE))
     if (sums$chosen == 0) stop("no cell has an expressed gene to predict")
-    if (!is.finite(row$loss) || (held$weight > 0 && !is.finite(row$validation_loss))) {
+    row <- pretraining_row(epoch, rate, sums, held)
+    if (!is.finite(sums$loss + held$loss)) {
       warn_stopped("a loss that is no longer finite", "Try a lower `learning_rate`.")
       return("diverged")
     }
@@ -226,6 +222,14 @@ pretrain_epoch <- function(trainer, cells, epoch, rate, settings, progress) {
     warn_stopped(conditionMessage(error), NULL)
     "error"
   })
+}
+
+pretraining_row <- function(epoch, rate, sums, held) {
+  data.frame(epoch = epoch, learning_rate = rate, loss = mean_of(sums$loss, sums$weight),
+             accuracy = mean_of(sums$right, sums$chosen),
+             validation_loss = mean_of(held$loss, held$weight),
+             validation_accuracy = mean_of(held$right, held$chosen),
+             recall = mean(held$right_by_token / held$chosen_by_token, na.rm = TRUE))
 }
 
 mean_of <- function(sum, count) if (count > 0) sum / count else NA_real_

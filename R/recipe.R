@@ -104,15 +104,20 @@ with_recipe <- function(model, recipe, call = sys.call(-1)) {
 # Genes and head are there after the first stage, whatever a later recipe says.
 settled_by_first_stage <- c("n_genes", "fc1", "fc2")
 
+is_named_list <- function(x) {
+  is.list(x) && length(names(x)) == length(x) && !anyDuplicated(names(x))
+}
+
 as_recipe <- function(recipe, call) {
-  if (is.list(recipe) && length(names(recipe)) == length(recipe) && !anyDuplicated(names(recipe))) {
+  if (is_named_list(recipe)) {
     name <- attr(recipe, "name", exact = TRUE)
     return(structure(recipe, name = if (is.null(name)) "custom" else name,
                      class = "canal_recipe"))
   }
   if (is.character(recipe) && length(recipe) == 1) return(canal_recipe(recipe))
-  canal_abort("argument", "recipe", "a canal_recipe(), its name, a list of settings by name, or NULL", describe_value(recipe),
-              call = call)
+  canal_abort("argument", "recipe",
+              "a canal_recipe(), its name, a list of settings by name, or NULL",
+              describe_value(recipe), call = call)
 }
 
 # The encoder is there already, and a head too after the first stage.

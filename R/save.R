@@ -83,7 +83,8 @@ model_to_tree <- function(model) {
   tree <- list(
     format = c(model_format, written_by = as.character(utils::packageVersion("canalR"))),
     config = c(as.list(unclass(model@config)), preset = attr(model@config, "preset")),
-    vocabulary = model@vocabulary$genes, scaling = model@vocabulary$scaling, positions = positions_to_tree(model@vocabulary),
+    vocabulary = model@vocabulary$genes, scaling = model@vocabulary$scaling,
+    positions = positions_to_tree(model@vocabulary),
     genes = model@genes, labels = model@labels, weights = model@weights, history = model@history,
     heldout = lapply(model@heldout, spare_to_tree), bank = spare_to_tree(model@bank),
     pending = spare_to_tree(model@pending), provenance = model@provenance

@@ -24,8 +24,8 @@
 #' @param bank_size Cells in the example bank, of all types together. 0 turns it off.
 #' @param new_genes The most genes that may join the sequence in this stage: of the stage's own most
 #'   variable genes (as many as the model has) those that the model lacks. 0 fixes the genes with
-#'   the first stage, as the published program does. `NULL`: `new_genes` of the configuration; in the
-#'   first stage of a model of [canal_pretrain()] its `outside_genes`, of any other none, as its
+#'   the first stage, as the published program does. `NULL`: `new_genes` of the configuration; in
+#'   the first stage of a model of [canal_pretrain()] its `outside_genes`, of any other none, as its
 #'   vocabulary was chosen for it. See Details.
 #' @param patience Stop after so many validations in a row without a better accuracy.
 #' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is
@@ -78,12 +78,13 @@
 #'
 #' A gene that joins gets a row of the position table: the vocabulary's own vector (gene2vec, or
 #' what pre-training has learned) where it has one, else the mean of the vectors of the ten genes
-#' whose tokens correlate best with its own in the stage's cells, which training then goes on from. The
-#' classifier's first layer gets a column of zeros for it, so that it starts without influence on
-#' the types. Cells of the bank and held-out cells keep, beside the model's genes, the tokens of the
+#' whose tokens correlate best with its own in the stage's cells, which training then goes on
+#' from. The classifier's first layer gets a column of zeros for it, so that it starts without
+#' influence on the types. Cells of the bank and held-out cells keep, beside the model's genes, the
+#' tokens of the
 #' `kept_genes` next most variable ones (see [canal_config()]); a gene that was not among them is
-#' silent (0) in those old cells. Cells of all stages are scaled to their total over the genes of the
-#' vocabulary before any joined. In the first stage, genes that the vocabulary lacks join in the
+#' silent (0) in those old cells. Cells of all stages are scaled to their total over the genes of
+#' the vocabulary before any joined. In the first stage, genes that the vocabulary lacks join in the
 #' same way, as far as they are among the `n_genes` most variable ones. Where a joining gene has no
 #' vector of its own and not everything is trained, gradients have to pass the frozen layers too:
 #' nothing is kept in `cache` and an epoch takes longer.

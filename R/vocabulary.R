@@ -131,8 +131,8 @@ positions_by_name <- function(positions, genes) {
   table
 }
 
-# How many of a vocabulary's first genes make the total that cells are scaled to: those it had before
-# any joined, so that cells of all stages have one scale.
+# How many of a vocabulary's first genes make the total that cells are scaled to: those it had
+# before any joined, so that cells of all stages have one scale.
 scaling_genes <- function(vocabulary) {
   own <- unclass(vocabulary)$scaling
   if (is.null(own)) length(unclass(vocabulary)$genes) else own

@@ -37,8 +37,8 @@ cat(length(vocabulary), "genes\n")
 config <- canal_config("compact", n_bins = 8, first_cycle = epochs, warm_up = 2,
                        pretrain_epochs = epochs)
 model <- canal_pretrain(cells, vocabulary, config, seed = seed, checkpoint = output)
-# Stages have a schedule of their own, and a network that has seen many cells needs less imitation of
-# shallower ones (`bench/streams.R --compare dropped`).
+# Stages have a schedule of their own, and a network that has seen many cells needs less imitation
+# of shallower ones (`bench/streams.R --compare dropped`).
 model@config$first_cycle <- canal_config("compact")$first_cycle
 model@config$warm_up <- canal_config("compact")$warm_up
 model@config$dropped_tokens <- 0.3

@@ -105,35 +105,47 @@ run_in_background <- function(code, log) {
 
 is_running <- function(pid) tools::pskill(pid, 0)
 
-test_that("killed at random moments, a run ends with the weights of one that was never stopped", {
-  skip_on_os("windows")
+# Runs a training in other sessions that are killed until one gets to its end. call: the training,
+# given `inputs` and the folder `kept`. Returns its weights and how many sessions were killed.
+killed_until_done <- function(inputs, call) {
   folder <- new_folder()
-  counts <- counts_for_checkpoint()
-  inputs <- file.path(folder, "inputs.rds")
-  saveRDS(list(counts = counts, types = types_for_checkpoint,
-               model = canal_model(small_config(), rownames(counts), seed = 3)), inputs)
-  result <- file.path(folder, "result.rds")
-  code <- sprintf(paste(
-    "inputs <- readRDS(%s)",
-    "model <- canal_train(inputs$counts, inputs$types, inputs$model, epochs = 200, patience = 200,",
-    "  seed = 4, verbose = FALSE, checkpoint = %s)",
-    "saveRDS(model@weights, paste0(%s, '.part')); file.rename(paste0(%s, '.part'), %s)",
-    sep = "\n"
-  ), deparse(inputs), deparse(folder), deparse(result), deparse(result), deparse(result))
+  file <- function(name) file.path(folder, name)
+  saveRDS(inputs, file("inputs.rds"))
+  code <- c(sprintf("inputs <- readRDS(%s); kept <- %s", deparse(file("inputs.rds")),
+                    deparse(folder)),
+            sprintf("model <- %s", call),
+            sprintf("saveRDS(model@weights, %s)", deparse(file("part.rds"))),
+            sprintf("file.rename(%s, %s)", deparse(file("part.rds")), deparse(file("result.rds"))))
   kills <- 0
   for (attempt in 1:60) {
-    pid <- run_in_background(code, file.path(folder, "log"))
-    # Long enough to get past R's start, and another moment every time.
+    pid <- run_in_background(code, file("log"))
+    # Long enough to get past R's start, and another moment every time; in the end it may finish.
     deadline <- Sys.time() + 1.2 + 0.37 * (attempt %% 5)
-    while (is_running(pid) && (Sys.time() < deadline || attempt > 8)) Sys.sleep(0.02)
-    if (file.exists(result)) break
+    while (is_running(pid) && (Sys.time() < deadline || attempt > 6)) Sys.sleep(0.02)
+    if (file.exists(file("result.rds"))) break
     if (is_running(pid)) {
       tools::pskill(pid, tools::SIGKILL)
       kills <- kills + 1
     }
     while (is_running(pid)) Sys.sleep(0.02)
   }
-  expect_gt(kills, 0)
-  whole <- train_kept(NULL, epochs = 200, patience = 200)
-  expect_identical(readRDS(result), whole@weights)
+  list(weights = readRDS(file("result.rds")), kills = kills)
+}
+
+test_that("killed at random moments, a run ends with the weights of one that was never stopped", {
+  skip_on_os("windows")
+  counts <- counts_for_checkpoint()
+  inputs <- list(counts = counts, types = types_for_checkpoint,
+                 model = canal_model(small_config(), rownames(counts), seed = 3))
+  train <- paste("canal_train(inputs$counts, inputs$types, inputs$model, epochs = 200,",
+                 "patience = 200, seed = 4, verbose = FALSE, checkpoint = kept)")
+  stage <- killed_until_done(inputs, train)
+  expect_gt(stage$kills, 0)
+  expect_identical(stage$weights, train_kept(NULL, epochs = 200, patience = 200)@weights)
+  pretrain <- paste("canal_pretrain(inputs$counts, inputs$model, epochs = 200, seed = 4,",
+                    "redraw_interval = 4, verbose = FALSE, checkpoint = kept)")
+  pretrained <- killed_until_done(inputs, pretrain)
+  expect_gt(pretrained$kills, 0)
+  kept <- NULL
+  expect_identical(pretrained$weights, eval(parse(text = pretrain))@weights)
 })
