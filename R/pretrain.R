@@ -145,27 +145,31 @@ run_pretraining <- function(model, cells, settings, checkpoint) {
     list(model@provenance$id, cells$digest(), model@provenance$positions,
          deciding_settings(settings, model@config, pretraining_settings)), settings$team
   )
-  run <- kept$resume(run, function(state) cpp_restore_pretrainer(trainer, state), settings$verbose)
-  progress <- pretraining_progress(cells, settings)
+  progress <- epoch_progress("Pre-training", cells$count, pretraining_text, settings, every = 1)
   on.exit(progress$close(), add = TRUE)
   rates <- learning_rates(settings$epochs, settings$learning_rate, model@config)
-  while (nrow(run$losses) < length(rates)) {
-    if (pretraining_is_over(run, settings)) {
-      run$stopped <- "patience"
-      break
-    }
-    epoch <- nrow(run$losses) + 1L
-    outcome <- pretrain_epoch(trainer, cells, epoch, rates[epoch], settings, progress)
-    if (is.character(outcome)) {
-      run$stopped <- outcome
-      break
-    }
-    run <- judge_pretraining(run, outcome, trainer)
-    progress$epoch(run)
-    kept$save(run, function() cpp_pretrainer_state(trainer))
-  }
+  run <- run_training(run, rates, pretraining(trainer, cells, settings, progress), kept, progress,
+                      settings)
   run$weights <- cpp_pretrainer_best(trainer)
   run
+}
+
+pretraining <- function(trainer, cells, settings, progress) {
+  list(
+    epoch = function(number, rate) {
+      pretrain_epoch(trainer, cells, number, rate, settings, progress)
+    },
+    judge = function(run, row) judge_by_loss(run, row, function() cpp_pretrainer_keep_best(trainer)),
+    is_over = function(run) pretraining_is_over(run, settings),
+    state = function() cpp_pretrainer_state(trainer),
+    restore = function(state) cpp_restore_pretrainer(trainer, state)
+  )
+}
+
+pretraining_text <- function(run) {
+  last <- run$losses[nrow(run$losses), ]
+  sprintf("epoch %d: loss %.3f, held out %.3f, masked accuracy %.3f", last$epoch, last$loss,
+          last$validation_loss, last$validation_accuracy)
 }
 
 # What decides the result of a pre-training.
@@ -203,25 +207,14 @@ empty_pretraining <- function() {
              validation_loss = numeric(), validation_accuracy = numeric(), recall = numeric())
 }
 
-# One epoch as a row of the record, or a word for what ended it, see run_epoch().
+# One epoch as run_training() wants it.
 pretrain_epoch <- function(trainer, cells, epoch, rate, settings, progress) {
-  tryCatch({
-    sums <- until_interrupt(train_masked(trainer, cells, epoch, rate, settings, progress))
-    if (is.null(sums)) return("interrupt")
-    held <- until_interrupt(validate_masked(trainer, cells, settings))
-    if (is.null(held)) return("interrupt")
-    if (sums$chosen == 0) stop("no cell has an expressed gene to predict")
-    row <- pretraining_row(epoch, rate, sums, held)
-    if (!is.finite(sums$loss + held$loss)) {
-      warn_stopped("a loss that is no longer finite", "Try a lower `learning_rate`.")
-      return("diverged")
-    }
-    row
-  }, error = function(error) {
-    if (!is.null(settings$team)) stop(error)
-    warn_stopped(conditionMessage(error), NULL)
-    "error"
-  })
+  sums <- until_interrupt(train_masked(trainer, cells, epoch, rate, settings, progress))
+  if (is.null(sums)) return(NULL)
+  held <- until_interrupt(validate_masked(trainer, cells, settings))
+  if (is.null(held)) return(NULL)
+  if (sums$chosen == 0) stop("no cell has an expressed gene to predict")
+  list(row = pretraining_row(epoch, rate, sums, held), finite = is.finite(sums$loss + held$loss))
 }
 
 pretraining_row <- function(epoch, rate, sums, held) {
@@ -276,18 +269,6 @@ validate_masked <- function(trainer, cells, settings) {
 interrupted <- function() structure(class = c("interrupt", "condition"), list())
 
 added <- function(sums, part) if (is.null(sums)) part else Map(`+`, sums, part)
-
-# Keeps the weights of an epoch with a smaller validation loss; without held-out cells, of the last.
-judge_pretraining <- function(run, row, trainer) {
-  run$losses <- rbind(run$losses, row)
-  if (is.na(row$validation_loss) || row$validation_loss < run$best_loss) {
-    run$best_loss <- row$validation_loss
-    if (is.na(run$best_loss)) run$best_loss <- Inf
-    run$best_epoch <- row$epoch
-    cpp_pretrainer_keep_best(trainer)
-  }
-  run
-}
 
 end_pretraining <- function(model, run, cells, settings, seconds) {
   model <- with_weights(model, run$weights)

@@ -108,29 +108,21 @@ run_epochs <- function(stage, settings) {
     return(run)
   }
   on.exit(cpp_release_trainer(trainer))
-  kept <- stage_checkpoint(stage, settings)
-  run <- kept$resume(run, function(state) cpp_restore_trainer(trainer, state), settings$verbose)
-  progress <- epoch_progress(stage, settings)
+  progress <- epoch_progress(sprintf("Stage %d", length(stage$model@history) + 1L),
+                             length(stage$train$types), stage_text, settings)
   on.exit(progress$close(), add = TRUE)
   rates <- learning_rates(settings$epochs, settings$learning_rate, stage$model@config)
-  while (nrow(run$losses) < length(rates)) {
-    if (out_of_patience(run, stage, settings)) {
-      run$stopped <- "patience"
-      break
-    }
-    epoch <- nrow(run$losses) + 1L
-    outcome <- run_epoch(trainer, stage, rates[epoch], progress, settings$team)
-    if (is.character(outcome)) {
-      run$stopped <- outcome
-      break
-    }
-    run <- judge_epoch(run, c(list(epoch = epoch, learning_rate = rates[epoch]), outcome), trainer)
-    progress$epoch(run)
-    kept$save(run, function() cpp_trainer_state(trainer))
-  }
+  run <- run_training(run, rates, stage_training(trainer, stage, settings, progress),
+                      stage_checkpoint(stage, settings), progress, settings)
   run$weights <- cpp_best_weights(trainer)
   tell_cache(cpp_cache_problem(trainer))
   run
+}
+
+stage_text <- function(run) {
+  last <- run$losses[nrow(run$losses), ]
+  sprintf("epoch %d: loss %.3f, validation accuracy %.3f (best %.3f)", last$epoch, last$total,
+          last$validation_accuracy, run$best_accuracy)
 }
 
 out_of_patience <- function(run, stage, settings) {
@@ -166,32 +158,27 @@ empty_losses <- function() {
              validation_accuracy = numeric())
 }
 
-# Losses and accuracy of one epoch, or a word for what ended it. An error is no reason to lose the
-# epochs before: it becomes a warning that says so. In a team it ends all workers.
-run_epoch <- function(trainer, stage, rate, progress, team = NULL) {
-  tryCatch({
-    losses <- until_interrupt(cpp_train_epoch(trainer, rate, TRUE, progress$cells))
-    if (is.null(losses)) return("interrupt")
-    validation <- until_interrupt(validate_epoch(trainer, stage))
-    if (is.null(validation)) return("interrupt")
-    if (!is.finite(losses$total) || !is.finite(validation$loss)) {
-      warn_stopped("a loss that is no longer finite", "Try a lower `learning_rate`.")
-      return("diverged")
-    }
-    c(losses, validation_loss = if (has_validation(stage)) validation$loss else NA_real_,
-      validation_accuracy = validation$accuracy)
-  }, error = function(error) {
-    if (!is.null(team)) stop(error)
-    warn_stopped(conditionMessage(error), NULL)
-    "error"
-  })
+stage_training <- function(trainer, stage, settings, progress) {
+  list(
+    epoch = function(number, rate) run_epoch(trainer, stage, number, rate, progress),
+    judge = function(run, row) judge_epoch(run, row, trainer),
+    is_over = function(run) out_of_patience(run, stage, settings),
+    state = function() cpp_trainer_state(trainer),
+    restore = function(state) cpp_restore_trainer(trainer, state)
+  )
 }
 
-# The value of `code`, or NULL where the user interrupted it. Ctrl-C is held back all through a
-# stage and let in here alone, so that it cannot come between two lines and take the trained model
-# along.
-until_interrupt <- function(code) {
-  tryCatch(allowInterrupts(code), interrupt = function(interrupt) NULL)
+# Losses and accuracy of one epoch, as run_training() wants them.
+run_epoch <- function(trainer, stage, number, rate, progress) {
+  losses <- until_interrupt(cpp_train_epoch(trainer, rate, TRUE, progress$cells))
+  if (is.null(losses)) return(NULL)
+  validation <- until_interrupt(validate_epoch(trainer, stage))
+  if (is.null(validation)) return(NULL)
+  held <- has_validation(stage)
+  list(row = c(list(epoch = number, learning_rate = rate), losses,
+               validation_loss = if (held) validation$loss else NA_real_,
+               validation_accuracy = validation$accuracy),
+       finite = is.finite(losses$total) && is.finite(validation$loss))
 }
 
 # Loss and accuracy on the held-out cells. Without any, one training cell tells whether the weights
@@ -206,11 +193,6 @@ validate_epoch <- function(trainer, stage) {
 }
 
 first_cell <- function(cells) list(tokens = cells$tokens[, 1, drop = FALSE], types = cells$types[1])
-
-warn_stopped <- function(got, hint) {
-  canal_warn("stopped", "model", "training to go on", got,
-             paste(c(hint, "The best model so far is returned."), collapse = " "), call = NULL)
-}
 
 # Keeps the weights of an epoch that is better than all before: a higher validation accuracy, or the
 # same with a smaller loss. Patience counts from the last higher accuracy alone. Without held-out

@@ -455,10 +455,9 @@ test_that("progress is shown by epoch and cell, with the accuracy", {
   cells <- stage_one_cells()
   before <- options(cli.progress_show_after = 0, cli.dynamic = TRUE, cli.width = 200)
   on.exit(options(before))
-  stage <- list(train = list(types = rep("a", 50)), model = stage_one())
   losses <- data.frame(epoch = 1, total = 1.25, validation_accuracy = 0.75)
   shown <- utils::capture.output(type = "message", {
-    progress <- epoch_progress(stage, list(verbose = TRUE, epochs = 4))
+    progress <- epoch_progress("Stage 2", 50, stage_text, list(verbose = TRUE, epochs = 4))
     progress$epoch(list(losses = losses, best_accuracy = 0.8))
     # The bar is drawn again after 0.2 s at the earliest.
     Sys.sleep(0.3)
