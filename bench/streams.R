@@ -7,8 +7,8 @@
 #   Rscript bench/streams.R --compare dropped     shares of dropped tokens
 #   Rscript bench/streams.R --compare baselines
 #
-# DATA has pbmc_facs.h5ad and pbmc3k.h5ad; without it, pancreas alone. `--cells`: of each blood stage.
-# Prints a row per choice and stream: means over the seeds.
+# DATA has pbmc_facs.h5ad and pbmc3k.h5ad; without it, pancreas alone. `--cells`: of each blood
+# stage; every seed draws others. Prints a row per choice and stream: means over the seeds.
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
 source(file.path(here, "common.R"))
 suppressPackageStartupMessages(library(SingleCellExperiment))
@@ -27,20 +27,25 @@ pancreas_stream <- function() {
 }
 
 # One name for a type in both; T cells are one type, as the two sets divide them differently.
-blood_stream <- function(folder, count) {
+blood_data <- function(folder) {
   facs <- canal_read_h5ad(file.path(folder, "pbmc_facs.h5ad"))
   names <- c("B cell" = "B", "CD14+" = "CD14+ Mono", "NK cell" = "NK", "T cell" = "T")
   facs$celltype <- ifelse(facs$celltype %in% names(names), names[facs$celltype], facs$celltype)
   tenx <- canal_read_h5ad(file.path(folder, "pbmc3k.h5ad"))
   tenx$celltype[tenx$celltype %in% c("CD8 T", "Memory CD4 T", "Naive CD4 T")] <- "T"
-  # Cells to train on and 600 others to test on, the same ones in every run.
-  parts <- lapply(list(facs, tenx), function(x) {
-    set.seed(7)
+  list(facs = facs, pbmc3k = tenx)
+}
+
+# Cells to train on, and 600 others to test on: few labelled cells vary much, so every seed has its
+# own.
+blood_stream <- function(data, count, seed) {
+  parts <- lapply(data, function(x) {
+    set.seed(seed)
     order <- sample.int(ncol(x))
     list(train = x[, order[seq_len(count)]], test = x[, order[2000 + 1:600]])
   })
-  list(genes = union(rownames(facs), rownames(tenx)), stages = lapply(parts, `[[`, "train"),
-       tests = list(facs = parts[[1]]$test, pbmc3k = parts[[2]]$test))
+  list(genes = union(rownames(data$facs), rownames(data$pbmc3k)),
+       stages = lapply(parts, `[[`, "train"), tests = lapply(parts, `[[`, "test"))
 }
 
 # Accuracy on the tests after each stage, and on the types that the first stage has and has not.
@@ -72,44 +77,55 @@ report <- function(what, name, runs) {
   if (nzchar(asked$output)) cat(line, "\n", sep = "", file = asked$output, append = TRUE)
 }
 
-each_seed <- function(what, name, stream, start, ...) {
-  report(what, name, vapply(seq_len(asked$seeds), function(seed) {
-    run_stream(stream, start(seed), seed, ...)
-  }, numeric(length(stream$stages) + length(stream$tests) + 3)))
+# start(seed, stream): the model that a stream begins with.
+each_seed <- function(what, name, stream_of, start, ...) {
+  report(what, name, sapply(seq_len(asked$seeds), function(seed) {
+    stream <- stream_of(seed)
+    run_stream(stream, start(seed, stream), seed, ...)
+  }))
 }
 
-untrained <- function(stream, ...) {
-  function(seed) canal_model(canal_config("compact", ...), stream$genes, seed = seed)
+untrained <- function(...) {
+  function(seed, stream) canal_model(canal_config("compact", ...), stream$genes, seed = seed)
 }
 
-baselines <- function(name, stream) {
-  for (test in names(stream$tests)) {
-    result <- suppressMessages(canal_compare(stream$tests[[test]], "celltype", stream$stages,
-                                             "celltype", seed = 1, verbose = FALSE))
-    cat(sprintf("| %s | joint baselines on %s | %s |\n", name, test,
-                paste(sprintf("%s %.3f", result$method, result$accuracy), collapse = " | ")))
+# Trained on the cells of all stages at once.
+baselines <- function(name, stream_of) {
+  runs <- lapply(seq_len(asked$seeds), function(seed) {
+    stream <- stream_of(seed)
+    results <- lapply(stream$tests, canal_compare, truth = "celltype", train = stream$stages,
+                      train_labels = "celltype", seed = seed, verbose = FALSE)
+    vapply(results, function(r) setNames(r$accuracy, r$method), numeric(nrow(results[[1]])))
+  })
+  for (method in rownames(runs[[1]])) {
+    tests <- sapply(runs, function(run) run[method, ])
+    report(paste("joint", method), name, rbind(mean = colMeans(tests), tests))
   }
 }
 
-streams <- list(pancreas = pancreas_stream())
-if (nzchar(asked$folder)) streams$blood <- blood_stream(asked$folder, asked$cells)
+pancreas <- pancreas_stream()
+streams <- list(pancreas = function(seed) pancreas)
+if (nzchar(asked$folder)) {
+  blood <- blood_data(asked$folder)
+  streams$blood <- function(seed) blood_stream(blood, asked$cells, seed)
+}
 for (name in names(streams)) {
   stream <- streams[[name]]
   switch(asked$compare,
     start = {
-      each_seed("untrained", name, stream, untrained(stream))
+      each_seed("untrained", name, stream, untrained())
       each_seed("canal_pretrained(\"compact\")", name, stream,
-                function(seed) canal_pretrained("compact"))
+                function(seed, stream) canal_pretrained("compact"))
     },
     genes = for (count in c(0, 100, 300)) {
-      each_seed(sprintf("new_genes = %d", count), name, stream, untrained(stream, n_genes = 300),
+      each_seed(sprintf("new_genes = %d", count), name, stream, untrained(n_genes = 300),
                 new_genes = count)
     },
     models = for (file in strsplit(asked$models, ",")[[1]]) {
-      each_seed(basename(file), name, stream, function(seed) canal_load(file))
+      each_seed(basename(file), name, stream, function(seed, stream) canal_load(file))
     },
     dropped = for (share in c(0.3, 0.5, 0.7)) {
-      each_seed(sprintf("dropped_tokens = %g", share), name, stream, function(seed) {
+      each_seed(sprintf("dropped_tokens = %g", share), name, stream, function(seed, stream) {
         model <- canal_pretrained("compact")
         model@config$dropped_tokens <- share
         model

@@ -1,10 +1,13 @@
 # Makes the pre-trained model of the package, inst/pretrained/compact.h5, and the numbers and the
 # picture of its model card, from unlabelled counts of four public data sets.
 #
-#   Rscript make-pretrained.R FOLDER [--output FOLDER] [--epochs N] [--seed N]
+#   Rscript make-pretrained.R FOLDER [--output FOLDER] [--epochs N] [--seed N] [--threads N]
+#                             [--zeros N] [--balance]
 #
 # FOLDER has panc8_small.h5ad, pbmc3k.h5ad, pbmc_facs.h5ad and kang_pbmc_unlabelled.h5ad. Labels are
-# not looked at. It can be stopped and run again: it goes on from its last epoch.
+# not looked at. It can be stopped and run again: it goes on from its last epoch. `--zeros` and
+# `--balance` make the models that the other losses are judged by (see canal_pretrain(), and
+# `bench/streams.R --compare models`).
 suppressPackageStartupMessages(library(canalR))
 
 given <- commandArgs(trailingOnly = TRUE)
@@ -16,6 +19,9 @@ folder <- given[1]
 output <- option("output", "pretrained")
 epochs <- as.integer(option("epochs", "30"))
 seed <- as.integer(option("seed", "1"))
+threads <- as.integer(option("threads", NA))
+zeros <- as.numeric(option("zeros", "0"))
+balance <- "--balance" %in% given
 dir.create(output, showWarnings = FALSE, recursive = TRUE)
 
 files <- file.path(folder, paste0(c("panc8_small", "pbmc3k", "pbmc_facs", "kang_pbmc_unlabelled"),
@@ -36,7 +42,8 @@ cat(length(vocabulary), "genes\n")
 
 config <- canal_config("compact", n_bins = 8, first_cycle = epochs, warm_up = 2,
                        pretrain_epochs = epochs)
-model <- canal_pretrain(cells, vocabulary, config, seed = seed, checkpoint = output)
+model <- canal_pretrain(cells, vocabulary, config, seed = seed, checkpoint = output, zeros = zeros,
+                        balance = balance, num_threads = if (!is.na(threads)) threads)
 # Stages have a schedule of their own, and a network that has seen many cells needs less imitation
 # of shallower ones (`bench/streams.R --compare dropped`).
 model@config$first_cycle <- canal_config("compact")$first_cycle
@@ -48,5 +55,21 @@ canal_save(model, file.path(output, "compact.h5"))
 losses <- canal_pretraining(model)
 write.csv(losses, file.path(output, "compact-losses.csv"), row.names = FALSE, quote = FALSE)
 print(losses, digits = 3)
+
+# From epoch 3 on: the first two are of another scale.
+long <- with(losses[losses$epoch > 2, ], data.frame(
+  epoch = rep(epoch, 4), measure = rep(c("loss", "masked accuracy"), each = 2 * length(epoch)),
+  cells = rep(rep(c("trained on", "held out"), each = length(epoch)), 2),
+  value = c(loss, validation_loss, accuracy, validation_accuracy)
+))
+library(ggplot2)
+curves <- ggplot(long, aes(epoch, value, colour = cells)) +
+  geom_line() +
+  facet_wrap(~ measure, scales = "free_y") +
+  scale_colour_manual(values = c("held out" = "#D55E00", "trained on" = "#0072B2")) +
+  labs(x = "epoch", y = NULL, colour = NULL) +
+  theme_bw() +
+  theme(legend.position = "bottom")
+ggsave(file.path(output, "compact-losses.png"), curves, width = 6.5, height = 3, dpi = 110)
 cat(sprintf("%s: %.2f MB\n", file.path(output, "compact.h5"),
             file.size(file.path(output, "compact.h5")) / 1e6))
