@@ -16,13 +16,14 @@ describe_columns <- function(columns, most = 20) {
 
 # The labels as text, one per cell. `labels`: the name of a column of `x`, or a vector in the order
 # of the cells; one that is named by cell is matched by name. Unused levels of factors are gone.
-labels_of <- function(x, labels, argument = "labels") {
+# wanted: numbers of the cells that must have one; NULL: all.
+labels_of <- function(x, labels, argument = "labels", wanted = NULL) {
   if (is.character(x)) x <- any_cells(x)
   names <- cell_names(x)
   columns <- cell_columns(x)
   n_cells <- if (is.null(names)) cell_count(x) else length(names)
   if (is_column_name(labels, columns, n_cells)) labels <- cell_column(x, labels, argument)
-  labels_in_order(labels, names, n_cells, argument)
+  labels_in_order(labels, names, n_cells, argument, wanted)
 }
 
 # A single string is one label only where there is one cell, and no such column.
@@ -36,7 +37,7 @@ cell_count <- function(x) {
   if (methods::is(x, "DataFrame")) nrow(x) else ncol(x)
 }
 
-labels_in_order <- function(labels, cells, n_cells, argument) {
+labels_in_order <- function(labels, cells, n_cells, argument, wanted = NULL) {
   # Run-length encoded columns (Rle) are common in Bioconductor.
   if (methods::is(labels, "Rle") || methods::is(labels, "Factor")) labels <- as.vector(labels)
   check_label_vector(labels, argument)
@@ -47,7 +48,7 @@ labels_in_order <- function(labels, cells, n_cells, argument) {
   text <- as.character(labels)
   place <- places_by_name(names(labels), cells, argument)
   if (!is.null(place)) text <- text[place]
-  check_no_missing(text, cells, argument)
+  check_no_missing(text, cells, argument, wanted)
   text
 }
 
@@ -69,8 +70,9 @@ places_by_name <- function(names, cells, argument) {
               "Put them in the order of the cells and remove the names with unname().")
 }
 
-check_no_missing <- function(text, cells, argument) {
+check_no_missing <- function(text, cells, argument, wanted) {
   missing <- which(is.na(text) | !nzchar(trimws(text)))
+  if (!is.null(wanted)) missing <- intersect(missing, wanted)
   if (!length(missing)) return(invisible())
   which_ones <- if (is.null(cells)) paste("number", some_of(missing)) else some_of(cells[missing])
   canal_abort("labels", argument, "a label for every cell",

@@ -4,11 +4,14 @@
 # Where the state of one training is kept.
 #
 # folder: NULL for nowhere. name: of the file, without ending. identity: a list of what makes this
-# training this one; a state of another is refused. team: rank 0 alone reads and writes.
+# training this one; a state of another is refused. seed: kept beside it, see
+# checkpoint_seed(). team: rank 0 alone reads and writes.
+#
+# A state that cannot be written is warned of once, and the training goes on.
 #
 # Returns functions: resume(run, restore, verbose), the run that was kept, its state given to
 # restore(), or the run that came in; save(run, state), which asks state() for the trainer's.
-training_checkpoint <- function(folder, name, identity, team = NULL) {
+training_checkpoint <- function(folder, name, identity, seed, team = NULL) {
   # `identity` may take a look at all cells, and is evaluated only where it is needed.
   digest <- if (!is.null(folder) || !is.null(team)) {
     cpp_digest(serialize(identity, NULL, version = 3, xdr = TRUE))
@@ -17,11 +20,18 @@ training_checkpoint <- function(folder, name, identity, team = NULL) {
   if (is.null(folder)) {
     return(list(resume = function(run, restore, verbose) run, save = function(run, state) NULL))
   }
-  path <- if (is_rank_0(team)) file.path(checkpoint_folder(folder), paste0(name, ".h5"))
+  path <- if (is_rank_0(team)) state_file(checkpoint_folder(folder), name)
+  warned <- FALSE
+  save <- function(run, state) {
+    tryCatch(write_checkpoint(path, digest, seed, run, state), canalR_error = function(error) {
+      if (!warned) warn_not_kept(error)
+      warned <<- TRUE
+    })
+  }
   list(resume = function(run, restore, verbose) {
     resume_training(path, digest, team, run, restore, verbose)
   }, save = function(run, state) {
-    if (is_rank_0(team)) write_checkpoint(path, digest, run, state())
+    if (is_rank_0(team)) save(run, state())
   })
 }
 
@@ -37,9 +47,36 @@ resume_training <- function(path, digest, team, run, restore, verbose) {
   run
 }
 
-write_checkpoint <- function(path, digest, run, state) {
+warn_not_kept <- function(error) {
+  canal_warn("checkpoint", "checkpoint", "room for the state of the training",
+             conditionMessage(error),
+             "The training goes on, but a run that is stopped starts after the last state kept.",
+             call = NULL)
+}
+
+state_file <- function(folder, name) file.path(folder, paste0(name, ".h5"))
+
+# By trying: permissions do not tell all.
+can_write <- function(folder) {
+  probe <- tempfile("probe-", folder)
+  on.exit(unlink(probe))
+  suppressWarnings(file.create(probe))
+}
+
+# The seed of a training. Where none is given, that of the run whose state is in the folder: the same
+# call goes on with it.
+checkpoint_seed <- function(seed, folder, name) {
+  if (!is.null(seed) || is.null(folder)) return(resolve_seed(seed))
+  path <- state_file(check_path(folder, "checkpoint", call = sys.call(-1)), name)
+  kept <- if (file.exists(path)) {
+    about_argument("checkpoint", "the state of a training", cpp_read_tree(path, "/format", "raw"))
+  }
+  resolve_seed(kept$seed)
+}
+
+write_checkpoint <- function(path, digest, seed, run, state) {
   run$weights <- NULL  # the state has them
-  format <- c(checkpoint_format, identity = digest, content = digest_of(state))
+  format <- c(checkpoint_format, identity = digest, content = digest_of(state), seed = seed)
   about_argument("checkpoint", "a folder that can be written to", cpp_write_tree(
     path, plain_tree(list(format = format, run = run, state = state))
   ))
@@ -51,6 +88,11 @@ checkpoint_folder <- function(folder) {
   folder <- check_path(folder, "checkpoint", call = sys.call(-2))
   if (!dir.exists(folder) && !dir.create(folder, showWarnings = FALSE, recursive = TRUE)) {
     canal_abort("file", "checkpoint", "a folder that is there or can be made",
+                sprintf("\"%s\"", folder), call = sys.call(-2))
+  }
+  # Better told now than after the first epoch.
+  if (!can_write(folder)) {
+    canal_abort("file", "checkpoint", "a folder that can be written to",
                 sprintf("\"%s\"", folder), call = sys.call(-2))
   }
   folder

@@ -25,7 +25,9 @@ logistic_labels <- function(data) {
     stop("glmnet did not converge at lambda = ", format(lambda, digits = 3))
   }
   values <- Matrix::t(log_normalise(data$query))
-  list(labels = unname(stats::predict(fit, values, s = lambda, type = "class")[, 1]),
+  # glmnet drops the dimension of a single row.
+  labels <- stats::predict(fit, rbind(values, values[1, ]), s = lambda, type = "class")
+  list(labels = unname(labels[seq_len(nrow(values)), 1]),
        note = if (length(alone)) paste("left out types of one cell:", some_of(alone)))
 }
 

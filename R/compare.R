@@ -67,6 +67,7 @@ canal_compare <- function(x, truth, train, train_labels = truth, methods = NULL,
   check_flag(verbose, "verbose")
   methods <- check_methods(methods)
   if (!is.null(model)) check_trained(model)
+  if (!is.null(model)) check_predict_arguments(list(...))
   if (is.null(model) && ...length()) {
     canal_abort("argument", "...", "nothing, as there is no `model` to predict with",
                 sprintf("%d arguments", ...length()))
@@ -91,6 +92,20 @@ own_labels <- function(x, model, seed, num_threads, assay.type, novelty = "none"
                 num_threads = num_threads, assay.type = assay.type)
 }
 
+# A misspelt argument must not look like a method that could not run.
+check_predict_arguments <- function(given, call = sys.call(-1)) {
+  known <- setdiff(names(formals(canal_predict)),
+                   c("x", "model", "seed", "verbose", "num_threads", "assay.type"))
+  unknown <- setdiff(names(given), known)
+  if (length(unknown) || length(names(given)) < length(given)) {
+    canal_abort("argument", "...", paste("arguments of canal_predict():", toString(known)),
+                if (length(unknown)) some_of(unknown) else "one without a name", call = call)
+  }
+  if (!is.null(given$min_genes)) {
+    check_number(given$min_genes, "min_genes", 0, .Machine$integer.max, call = call)
+  }
+}
+
 check_methods <- function(methods) {
   if (is.null(methods)) return(names(baselines))
   if (!length(methods) || !all(methods %in% names(baselines))) {
@@ -108,6 +123,9 @@ comparison_data <- function(x, truth, train, train_labels, assay.type, threads) 
   query <- cells_of(x, assay.type)
   check_counts(query$counts, threads)
   truth <- labels_of(query, truth, "truth")
+  if (is.list(train) && !length(train)) {
+    canal_abort("empty", "train", "at least one training set", "an empty list", call = call)
+  }
   stages <- lapply(as_sources(train), cells_of, assay.type)
   for (stage in stages) check_counts(stage$counts, threads)
   types <- Map(labels_of, stages, labels_by_source(train_labels, length(stages), call),
@@ -207,7 +225,8 @@ print.canal_comparison <- function(x, ...) {
 #' @export
 as.data.frame.canal_comparison <- function(x, row.names = NULL, optional = FALSE, ...,
                                            what = c("measures", "labels")) {
-  what <- match.arg(what)
+  if (missing(what)) what <- what[1]
+  check_choice(what, c("measures", "labels"), "what")
   if (what == "labels") return(attr(x, "labels"))
   as.data.frame(unclass(x)[c("method", "accuracy", "macro_f1", "ari", "seconds", "note")],
                 row.names = row.names, stringsAsFactors = FALSE)

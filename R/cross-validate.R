@@ -195,8 +195,9 @@ train_fold <- function(fold, data, model, training, verbose) {
 
 fold_labels <- function(tested, data, trained, training, seed) {
   both <- training[intersect(names(training), names(formals(canal_predict)))]
+  # Every cell's type is known, whatever the recipe would do with others.
   own <- list(x = data$counts[, tested, drop = FALSE], model = trained, seed = seed,
-              verbose = FALSE)
+              novelty = "none", verbose = FALSE)
   predicted_labels(quietly_but_progress(call_by_names("canal_predict", c(own, both))))
 }
 
@@ -257,7 +258,8 @@ print.canal_cv <- function(x, ...) {
 #' @export
 as.data.frame.canal_cv <- function(x, row.names = NULL, optional = FALSE, ...,
                                    what = c("folds", "labels")) {
-  what <- match.arg(what)
+  if (missing(what)) what <- what[1]
+  check_choice(what, c("folds", "labels"), "what")
   if (what == "labels") return(x$labels)
   as.data.frame(x$folds, row.names = row.names, optional = optional)
 }

@@ -196,7 +196,8 @@ print_types <- function(by_type, n) {
 #' @export
 as.data.frame.canal_evaluation <- function(x, row.names = NULL, optional = FALSE, ...,
                                            what = c("types", "overall")) {
-  what <- match.arg(what)
+  if (missing(what)) what <- what[1]
+  check_choice(what, c("types", "overall"), "what")
   if (what == "types") return(x$by_type)
   numbers <- c("cells", "accuracy", "macro_f1", "ari", "known_accuracy", "unknown_accuracy",
                "h_score", "left_out", "unassigned")

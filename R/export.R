@@ -25,7 +25,8 @@
 #' A `.safetensors` holds the same tensors; its `__metadata__` has `labels`, `genes`, `vocabulary`,
 #' `config` as JSON, and `positions`.
 #'
-#' Neither holds the example bank, the history of stages or their held-out cells: [canal_save()]
+#' Neither holds the example bank, the history of stages and of pre-training, held-out cells, or the
+#' vectors of vocabulary genes outside the sequence (which could join it later): [canal_save()]
 #' keeps all of them. [canal_import()] reads both forms, weights bit for bit.
 #'
 #' @return `path`, invisibly.
@@ -77,10 +78,18 @@ export_parts <- function(model) {
     settings = c(unlist(unclass(model@config)),
                  pretrained = as.numeric(isTRUE(model@provenance$pretrained)),
                  own_pretraining = as.numeric(!is.null(model@provenance$pretraining)),
+                 scaling_genes = scaling_genes(model@vocabulary),
                  recipe_numbers(model)),
     preset = if (is.null(preset)) "" else preset,
     positions = model@provenance$positions, epoch = as.integer(sum(epochs))
   )
+}
+
+# Genes that could still join with a vector of their own.
+vectors_outside <- function(model) {
+  outside <- setdiff(rownames(model@vocabulary$positions), model@genes)
+  if (!length(outside)) return(NULL)
+  sprintf("the vectors of %s genes outside the sequence", thousands(length(outside)))
 }
 
 tell_export <- function(model, format, verbose) {
@@ -89,7 +98,8 @@ tell_export <- function(model, format, verbose) {
   lost <- c(if (cells) sprintf("the example bank (%d cells)", cells),
             if (stages) sprintf("the history and held-out cells of %d stage%s", stages,
                                 if (stages == 1) "" else "s"),
-            if (length(model@pending)) "the cells that wait to be ranked")
+            if (length(model@pending)) "the cells that wait to be ranked",
+            vectors_outside(model))
   text <- sprintf("Wrote %s parameters (%s).",
                   format(parameter_count(model@weights), big.mark = ","), format)
   if (length(lost)) {

@@ -57,8 +57,8 @@ canal_import <- function(path, ..., vocabulary = NULL, config = NULL, positions 
   if (is.null(positions)) positions <- checkpoint_positions(checkpoint)
   genes <- checkpoint_genes(vocabulary, checkpoint, sizes)
   labels <- checkpoint_labels(checkpoint$annotation, sizes)
-  model <- new_model(sized_config(config, sizes), canal_vocabulary(genes$vocabulary), genes$genes,
-                     checkpoint$weights, labels,
+  model <- new_model(sized_config(config, sizes), checkpoint_vocabulary(genes$vocabulary, checkpoint),
+                     genes$genes, checkpoint$weights, labels,
                      c(list(pretrained = is_pretrained(checkpoint), positions = positions,
                             source = basename(path)), exported_provenance(checkpoint$settings)))
   bank <- checkpoint_bank(checkpoint, model)
@@ -66,6 +66,14 @@ canal_import <- function(path, ..., vocabulary = NULL, config = NULL, positions 
   tell_import(model, checkpoint$skipped, verbose)
   tell_bank(bank, verbose)
   model
+}
+
+# With the genes by whose total cells are scaled, where later ones have joined.
+checkpoint_vocabulary <- function(symbols, checkpoint) {
+  vocabulary <- canal_vocabulary(symbols)
+  scaling <- unname(checkpoint$settings["scaling_genes"])
+  if (is_number(scaling) && scaling >= 1 && scaling < length(symbols)) vocabulary$scaling <- scaling
+  vocabulary
 }
 
 check_no_dots <- function(...) {

@@ -71,11 +71,11 @@ canal_gene_importance <- function(x, model, by = "label", top = 20, rank_by = c(
   check_device(device)
   own <- identical(by, "label")
   if (own) check_trained(model)
-  labels <- if (!own) labels_of(x, by, "by")
-  types <- if (own) model@labels else sort(unique(labels), method = "radix")
   query <- open_query(x, model, assay.type, min_genes, num_threads, verbose)
   on.exit(query$source$finish())
   if (!length(query$kept)) abort_no_cells(query)
+  labels <- if (!own) labels_of(x, by, "by", wanted = query$kept)
+  types <- if (own) model@labels else sort(unique(labels[query$kept]), method = "radix")
   type_of <- function(tokens, cells) {
     if (!own) return(match(labels[cells], types))
     logits <- run_network(tokens, model, "logits", num_threads, compute_on(device, "auto"))[[1]]

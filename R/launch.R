@@ -70,11 +70,11 @@ check_launch <- function(n, worker, args, num_threads, call = sys.call(-1)) {
 }
 
 check_logs <- function(logs, call = sys.call(-1)) {
-  logs <- check_path(logs)
+  logs <- check_path(logs, "logs", call = call)
   if (!dir.exists(logs) && !dir.create(logs, showWarnings = FALSE, recursive = TRUE)) {
     canal_abort("file", "logs", "a folder that can be made", logs, call = call)
   }
-  unlink(file.path(logs, "rank-*.log"))
+  unlink(list.files(logs, "^rank-[0-9]+[.]log$", full.names = TRUE))
   normalizePath(logs)
 }
 

@@ -51,6 +51,9 @@ canal_merge <- function(x, genes = c("union", "intersection"), source = "source"
   if (missing(as)) as <- as[1]
   check_choice(as, c("SingleCellExperiment", "Seurat", "list"), "as")
   check_flag(verbose, "verbose")
+  if (!is.character(source) || length(source) != 1 || is.na(source) || !nzchar(source)) {
+    canal_abort("argument", "source", "the name of a column", describe_value(source))
+  }
   parts <- read_sources(x, assay.type)
   merged_genes <- joined_genes(parts, genes)
   names <- unique_cell_names(parts)

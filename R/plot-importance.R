@@ -5,6 +5,7 @@
 #'   what fits into a picture of 18 by 18 cm. More than 30 types take a larger one (60: 25 cm).
 #' @export
 plot.canal_importance <- function(x, ..., genes = NULL) {
+  check_no_dots(...)
   need_package("ggplot2", "x", "which draws the plots")
   if (!nrow(x)) canal_abort("empty", "x", "importances of at least one type", "none")
   layout <- panel_layout(attr(x, "cells")[unique(x$type)])

@@ -78,6 +78,7 @@ canal_pretrain <- function(x, vocabulary, config = canal_config("scbert"),
   if (is(vocabulary, "CanalModel") && missing(config)) config <- vocabulary@config
   check_config(config)
   check_flag(balance, "balance")
+  if (!is.null(min_genes)) check_number(min_genes, "min_genes", 0, .Machine$integer.max)
   check_flag(verbose, "verbose")
   check_optional_team(team)
   settings <- list(
@@ -85,7 +86,7 @@ canal_pretrain <- function(x, vocabulary, config = canal_config("scbert"),
     learning_rate = learning_rate, clip_norm = clip_norm, patience = patience,
     validation = validation, masked = masked, replaced = replaced, zeros = zeros,
     redraw_interval = redraw_interval, balance = balance,
-    seed = from_rank_0(team, resolve_seed(seed))
+    seed = from_rank_0(team, checkpoint_seed(seed, checkpoint, "pretraining"))
   )
   check_pretraining(settings, sys.call())
   settings <- c(settings, list(num_threads = num_threads, team = team,
@@ -105,10 +106,12 @@ canal_pretrain <- function(x, vocabulary, config = canal_config("scbert"),
 #' @export
 canal_pretraining <- function(model) {
   check_model(model)
-  if (is.null(model@provenance$pretraining)) {
-    canal_abort("stages", "model", "a model of canal_pretrain()", "another one")
+  losses <- as.data.frame(model@provenance$pretraining$losses)
+  if (!nrow(losses)) {
+    canal_abort("stages", "model", "a model of canal_pretrain()", "another one",
+                "A file of canal_export() does not keep the record; canal_save() does.")
   }
-  as.data.frame(model@provenance$pretraining$losses)
+  losses
 }
 
 # Bounds as the configuration has them for the training of stages.
@@ -143,7 +146,8 @@ run_pretraining <- function(model, cells, settings, checkpoint) {
   kept <- training_checkpoint(
     checkpoint, "pretraining",
     list(model@provenance$id, cells$digest(), model@provenance$positions,
-         deciding_settings(settings, model@config, pretraining_settings)), settings$team
+         deciding_settings(settings, model@config, pretraining_settings)),
+    settings$seed, settings$team
   )
   progress <- epoch_progress("Pre-training", cells$count, pretraining_text, settings, every = 1)
   on.exit(progress$close(), add = TRUE)
@@ -271,6 +275,8 @@ interrupted <- function() structure(class = c("interrupt", "condition"), list())
 added <- function(sums, part) if (is.null(sums)) part else Map(`+`, sums, part)
 
 end_pretraining <- function(model, run, cells, settings, seconds) {
+  # Nothing was learned: there is a warning that says why, and the network is what it was.
+  if (!nrow(run$losses)) return(model)
   model <- with_weights(model, run$weights)
   model@provenance$pretrained <- TRUE
   model@provenance$pretraining <- list(

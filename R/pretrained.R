@@ -4,8 +4,8 @@
 #' laptop trains on within seconds. Others are files: a path, or the name of one in the cache.
 #' Nothing is ever downloaded unless `url` is given.
 #'
-#' @param name `"compact"`; the path of a file that [canal_save()] wrote; or the name under which a
-#'   model was put into the cache.
+#' @param name `"compact"`; the name under which a model was put into the cache; or the path of a
+#'   file that [canal_save()] wrote.
 #' @param url Where to get the model from if the cache does not have `name` yet: an `https://`,
 #'   `http://` or `file://` address. `NULL` downloads nothing.
 #' @param sha256 The SHA-256 checksum (64 hexadecimal digits) of the file at `url`; a file with
@@ -37,16 +37,40 @@ canal_pretrained <- function(name = "compact", url = NULL, sha256 = NULL,
     if (identical(name, "compact")) {
       return(canal_load(system.file("pretrained", "compact.h5", package = "canalR")))
     }
-    if (file.exists(path.expand(name))) return(about_argument("name", "a model", canal_load(name)))
+  }
+  check_sha256(sha256)
+  # A plain name means the cache before it means a file, which "./name" does always.
+  cached <- is_cache_name(name) && file.exists(cached_model(name, cache))
+  if (is.null(url) && !cached && file.exists(path.expand(name))) {
+    return(load_named(path.expand(name)))
   }
   file <- cached_model(name, cache)
   if (!file.exists(file)) download_model(name, url, sha256, file, verbose)
   check_cached(file, sha256)
-  about_argument("name", "a model", canal_load(file))
+  load_named(file)
+}
+
+# Errors of loading are about what the user called it, which was a name.
+load_named <- function(file, argument = "name", call = sys.call(-1)) {
+  tryCatch(canal_load(file), canalR_error = function(error) {
+    canal_abort("file", argument, "a model that canal_save() wrote",
+                sprintf("%s, which is none or damaged: %s", file, conditionMessage(error)),
+                call = call)
+  })
+}
+
+is_cache_name <- function(name) grepl("^[A-Za-z0-9][A-Za-z0-9._-]*$", name)
+
+check_sha256 <- function(sha256, call = sys.call(-1)) {
+  if (is.null(sha256)) return(invisible())
+  if (!is.character(sha256) || length(sha256) != 1 || !grepl("^[0-9a-fA-F]{64}$", sha256)) {
+    canal_abort("argument", "sha256", "the 64 hexadecimal digits of the file's SHA-256",
+                describe_value(sha256), "Whoever offers the file should say it.", call = call)
+  }
 }
 
 cached_model <- function(name, cache) {
-  if (!grepl("^[A-Za-z0-9][A-Za-z0-9._-]*$", name)) {
+  if (!is_cache_name(name)) {
     canal_abort("file", "name", "a file that is there, or a name of letters, digits, - and _",
                 sprintf("\"%s\"", name), call = sys.call(-1))
   }
@@ -63,9 +87,9 @@ download_model <- function(name, url, sha256, file, verbose, call = sys.call(-1)
                 "With `url` it is downloaded once.", call = call)
   }
   check_path(url, "url", call = call)
-  if (!is.character(sha256) || length(sha256) != 1 || !grepl("^[0-9a-fA-F]{64}$", sha256)) {
-    canal_abort("argument", "sha256", "the 64 hexadecimal digits of the file's SHA-256",
-                describe_value(sha256), "Whoever offers the file should say it.", call = call)
+  if (is.null(sha256)) {
+    canal_abort("argument", "sha256", "the SHA-256 checksum of the file at `url`", "NULL",
+                "Whoever offers the file should say it.", call = call)
   }
   dir.create(dirname(file), showWarnings = FALSE, recursive = TRUE)
   part <- paste0(file, ".part")
@@ -77,7 +101,7 @@ download_model <- function(name, url, sha256, file, verbose, call = sys.call(-1)
     canal_abort("file", "sha256", sprintf("a file with the checksum %s", tolower(sha256)),
                 sprintf("one with %s", found), "It was not kept.", call = call)
   }
-  about_argument("url", "a model that canal_save() wrote", canal_load(part), call = call)
+  load_named(part, "url", call)
   writeLines(found, paste0(file, ".sha256"))
   file.rename(part, file)
 }

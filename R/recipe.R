@@ -114,17 +114,21 @@ as_recipe <- function(recipe, call) {
     return(structure(recipe, name = if (is.null(name)) "custom" else name,
                      class = "canal_recipe"))
   }
-  if (is.character(recipe) && length(recipe) == 1) return(canal_recipe(recipe))
+  if (is.character(recipe) && length(recipe) == 1 && recipe %in% names(published_recipes())) {
+    return(canal_recipe(recipe))
+  }
   canal_abort("argument", "recipe",
-              "a canal_recipe(), its name, a list of settings by name, or NULL",
+              sprintf("a canal_recipe(), its name (%s), a list of settings by name, or NULL",
+                      paste(names(published_recipes()), collapse = ", ")),
               describe_value(recipe), call = call)
 }
 
-# The encoder is there already, and a head too after the first stage.
+# The encoder is there already, and a head too after the first stage. Pre-training is over.
 check_recipe <- function(recipe, model, call) {
   encoder <- c("dim", "depth", "heads", "head_width", "features", "ff_mult", "token_sd",
                "position_sd", "n_bins", "target_sum")
-  known <- setdiff(c(names(model@config), names(recipe_choices)), encoder)
+  before <- c("masked", "replaced", "zeros", grep("^pretrain_", names(model@config), value = TRUE))
+  known <- setdiff(c(names(model@config), names(recipe_choices)), c(encoder, before))
   unknown <- setdiff(names(recipe), known)
   if (length(unknown)) {
     canal_abort("argument", "recipe", "settings of a training", some_of(unknown),

@@ -10,8 +10,12 @@
 stage_genes <- function(counts, model, new_genes, min_genes, threads) {
   vocabulary <- model@vocabulary$genes
   ranked <- ranked_genes(counts, model@vocabulary, min_genes, model@config$target_sum, threads)
-  genes <- if (has_genes(model)) later_genes(ranked, model, new_genes)
-           else first_genes(ranked, vocabulary, model@config$n_genes, new_genes)
+  genes <- if (has_genes(model)) {
+    later_genes(ranked, model, new_genes)
+  } else {
+    first_genes(ranked, vocabulary, model@config$n_genes,
+                new_genes %||% outside_genes(ranked, model))
+  }
   genes$outside <- setdiff(genes$joined, vocabulary)
   genes$spare <- utils::head(setdiff(ranked, genes$sequence), model@config$kept_genes)
   genes
@@ -37,18 +41,28 @@ ranked_genes <- function(counts, whole, min_genes, target_sum, threads) {
               "Give cells of several types.", call = NULL)
 }
 
-# A vocabulary that is no longer than `n_genes` is taken whole; of the genes it lacks at most
-# `new_genes` come in. Those of the vocabulary keep its order, the others follow.
+# A vocabulary that is no longer than `n_genes` is taken whole, with the `new_genes` most variable
+# genes that it lacks. Of a longer one the most variable genes are chosen, at most `new_genes` of them
+# from outside. Those of the vocabulary keep its order, the others follow.
 first_genes <- function(ranked, vocabulary, n_genes, new_genes) {
   outside <- setdiff(ranked, vocabulary)
-  allowed <- setdiff(ranked, utils::tail(outside, max(0, length(outside) - new_genes)))
   if (length(vocabulary) <= n_genes) {
-    joined <- utils::head(setdiff(allowed, vocabulary), n_genes - length(vocabulary))
+    joined <- utils::head(outside, new_genes)
     return(list(sequence = c(vocabulary, joined), joined = joined))
   }
+  allowed <- setdiff(ranked, utils::tail(outside, max(0, length(outside) - new_genes)))
   chosen <- utils::head(allowed, n_genes)
   joined <- setdiff(chosen, vocabulary)
   list(sequence = c(vocabulary[vocabulary %in% chosen], joined), joined = joined)
+}
+
+# How many genes from outside may join a pre-trained vocabulary: those that fill the sequence where the
+# vocabulary has too few genes that vary in these cells, and `outside_genes` in any case. None an
+# untrained one, which was chosen for the cells.
+outside_genes <- function(ranked, model) {
+  if (is.null(model@provenance$pretraining)) return(0)
+  inside <- sum(ranked %in% model@vocabulary$genes)
+  max(model@config$outside_genes, model@config$n_genes - inside)
 }
 
 # Of the stage's own most variable genes, as many as the model has, those that it lacks.
@@ -135,8 +149,21 @@ join_spare <- function(a, b) {
 
 no_spare <- function(cells) matrix(raw(), 0, cells, dimnames = list(character(), NULL))
 
+# Vectors made up from neighbours are no knowledge: a pre-trained start is then worth less than one
+# of the cells' own genes.
+warn_foreign_vocabulary <- function(genes, model) {
+  joined <- length(genes$joined)
+  if (has_genes(model) || 2 * joined <= length(genes$sequence)) return(invisible())
+  canal_warn("overlap", "model", "a vocabulary that has most of the cells' variable genes",
+             sprintf("%s of %s from outside it", thousands(joined),
+                     thousands(length(genes$sequence))),
+             "canal_model(config, rownames(x)) starts from the cells' own genes, without pre-training.",
+             call = NULL)
+}
+
 tell_joined <- function(genes, model, verbose) {
   if (!length(genes$joined)) return(invisible())
+  warn_foreign_vocabulary(genes, model)
   without <- learning_positions(genes$joined, model)
   canal_inform("joined", sprintf("%d genes join the sequence: %s.%s", length(genes$joined),
                                  some_of(genes$joined, 6),

@@ -129,17 +129,19 @@ out_of_patience <- function(run, stage, settings) {
   nrow(run$losses) - run$patience_from >= settings$patience && has_validation(stage)
 }
 
+# What the state of the stage that comes next is called.
+stage_state <- function(model) sprintf("stage-%d", length(model@history) + 1L)
+
 # Where the state of a stage is kept. Cells, labels, the model it starts from and what decides the
 # result make it this one; the most epochs do not, so that a run can be made longer.
 stage_checkpoint <- function(stage, settings) {
-  number <- length(stage$model@history) + 1L
   training_checkpoint(
-    settings$checkpoint, sprintf("stage-%d", number),
+    settings$checkpoint, stage_state(stage$model),
     list(stage$model@provenance$id, stage$labels, stage$train$types, stage$validate$types,
          cpp_digest(stage$train$tokens), cpp_digest(stage$validate$tokens),
          learns_positions(stage$model), deciding_settings(settings, stage$model@config,
                                                           setdiff(stage_settings, "epochs"))),
-    settings$team
+    settings$seed, settings$team
   )
 }
 

@@ -19,7 +19,7 @@
 #' @param ... For later versions; must be empty.
 #'
 #' @details In this order, for every gene:
-#' 1. Of an Ensembl id the version is dropped (`ENSG00000254647.7`).
+#' 1. Of an Ensembl id the version is dropped (`ENSG00000254647.7`, `ENSG00000002586.20_PAR_Y`).
 #' 2. With `orthologs`, its human symbol is looked up.
 #' 3. A symbol that is current stays, even if it is also an alias of another gene.
 #' 4. A name with one current symbol gets it. A name with several is *ambiguous*: nothing is
@@ -58,6 +58,7 @@ canal_update_symbols <- function(x, table = NULL, orthologs = NULL, ...,
   if (missing(unmatched)) unmatched <- unmatched[1]
   check_choice(unmatched, c("keep", "drop"), "unmatched")
   check_flag(verbose, "verbose")
+  check_no_path(x)
   genes <- check_gene_names(gene_names(x))
   if (!is.null(orthologs)) orthologs <- name_table(orthologs, "orthologs")
   table <- alias_table(table, genes, orthologs)
@@ -148,8 +149,16 @@ human_genes <- function(wanted) {
        source = paste("org.Hs.eg.db", version))
 }
 
+# A path would pass for a gene.
+check_no_path <- function(x, call = sys.call(-1)) {
+  if (is.character(x) && length(x) == 1 && !is.na(x) && file.exists(path.expand(x))) {
+    canal_abort("class", "x", "cells or symbols", sprintf("the path of a file, \"%s\"", x),
+                "canal_read_h5ad() reads it.", call = call)
+  }
+}
+
 # ENSG00000254647.7 and ENSMUSG00000000001.4 without what follows the point.
-without_version <- function(names) sub("^(ENS[A-Z]*G[0-9]+)[.][0-9]+$", "\\1", names)
+without_version <- function(names) sub("^(ENS[A-Z]*G[0-9]+)[.][0-9]+(_PAR_Y)?$", "\\1", names)
 
 symbol_report <- function(genes, table, orthologs, unmatched) {
   names <- without_version(genes)

@@ -23,10 +23,12 @@
 #'   it off.
 #' @param bank_size Cells in the example bank, of all types together. 0 turns it off.
 #' @param new_genes The most genes that may join the sequence in this stage: of the stage's own most
-#'   variable genes (as many as the model has) those that the model lacks. 0 fixes the genes with
-#'   the first stage, as the published program does. `NULL`: `new_genes` of the configuration; in
-#'   the first stage of a model of [canal_pretrain()] its `outside_genes`, of any other none, as its
-#'   vocabulary was chosen for it. See Details.
+#'   variable genes (as many as the model has) those that the model lacks; in the first stage, of
+#'   those that the vocabulary lacks. 0 fixes the genes, as the published program does. `NULL`: at
+#'   a later stage `new_genes` of the configuration; in the first stage of a model of
+#'   [canal_pretrain()] its `outside_genes`, or more where the vocabulary has fewer than `n_genes`
+#'   genes that vary in these cells; of any other model none, as its vocabulary was chosen for it.
+#'   See Details.
 #' @param patience Stop after so many validations in a row without a better accuracy.
 #' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is
 #'   trained on and not validated. With 0 every epoch is run and the last one kept.
@@ -59,7 +61,8 @@
 #'   the run was stopped, in whatever way, it goes on after the last whole epoch and ends with the
 #'   model of a run that was never stopped, to the last bit on the same machine. So a script of
 #'   several stages that uses one folder can simply be run again. The folder may be removed when
-#'   the model is saved. A state of other cells, labels or settings, or a damaged one, is refused.
+#'   the model is saved. A state of other cells, labels or settings, or a damaged one, is refused. With
+#'   `seed = NULL` the call goes on with the seed of the state that is there.
 #'   More `epochs` are no other training; with fewer than it has behind it, it ends at once.
 #' @param team `NULL`, or a team of processes (see [canal_team()]) that train together: each makes
 #'   this same call with the same cells, computes its share of every step, and adds up gradients of
@@ -85,7 +88,8 @@
 #' `kept_genes` next most variable ones (see [canal_config()]); a gene that was not among them is
 #' silent (0) in those old cells. Cells of all stages are scaled to their total over the genes of
 #' the vocabulary before any joined. In the first stage, genes that the vocabulary lacks join in the
-#' same way, as far as they are among the `n_genes` most variable ones. Where a joining gene has no
+#' same way, as far as they are among the `n_genes` most variable ones (beside the whole vocabulary
+#' where that has no more than `n_genes`). Where a joining gene has no
 #' vector of its own and not everything is trained, gradients have to pass the frozen layers too:
 #' nothing is kept in `cache` and an epoch takes longer.
 #'
@@ -96,6 +100,9 @@
 #' Held-out cells never enter the bank: they stay in the model (at most `history_size` per stage) so
 #' that [canal_stream()] can tell what later stages do to them. They choose the best epoch, so their
 #' accuracy is a little kinder than that on cells never seen.
+#'
+#' Where more than half of the sequence comes from outside a pre-trained vocabulary, a warning
+#' (`canalR_warning_overlap`) says so: an untrained model of the cells' own genes mostly does better.
 #'
 #' @return A new [CanalModel-class]; `model` is not changed.
 #' @section Errors: `canalR_error_labels` (wrong length, missing, one single type),
@@ -140,7 +147,7 @@ canal_train <- function(x, labels, model,
     learning_rate = learning_rate, clip_norm = clip_norm, lambda = lambda, bank_size = bank_size,
     new_genes = new_genes, oversample = oversample, patience = patience, validation = validation,
     label_smoothing = label_smoothing, trainable = trainable, redraw_interval = redraw_interval,
-    seed = from_rank_0(team, resolve_seed(seed)), num_threads = num_threads,
+    seed = from_rank_0(team, checkpoint_seed(seed, checkpoint, stage_state(model))), num_threads = num_threads,
     compute = compute_on(device, precision), cache = cache_options(cache), checkpoint = checkpoint,
     team = team, verbose = verbose && is_rank_0(team)
   )
@@ -163,7 +170,9 @@ training_settings <- function(model, ...) {
     usual <- if (isTRUE(model@provenance$pretrained)) "stage" else "all"
     settings["trainable"] <- recipe_entry(model, "trainable", usual)
   }
-  if (is.null(settings$new_genes)) settings["new_genes"] <- usual_new_genes(model)
+  if (is.null(settings$new_genes) && has_genes(model)) {
+    settings["new_genes"] <- model@config$new_genes
+  }
   if (is.null(settings$oversample)) {
     settings["oversample"] <- as.logical(recipe_entry(model, "oversample", FALSE))
   }
@@ -174,17 +183,11 @@ training_settings <- function(model, ...) {
                                    else 0
   }
   for (name in intersect(names(settings), names(config_entries()))) {
+    if (name == "new_genes" && is.null(settings$new_genes)) next
     entry <- config_entries()[[name]]
     check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = sys.call(-1))
   }
   settings
-}
-
-# A vocabulary that pre-training fixed must not cost its users the genes that tell their cells
-# apart.
-usual_new_genes <- function(model) {
-  if (has_genes(model)) return(model@config$new_genes)
-  if (is.null(model@provenance$pretraining)) 0 else model@config$outside_genes
 }
 
 # Where the frozen layers' output is kept: memory in bytes, and a folder for what is more. "auto" is
@@ -205,7 +208,7 @@ stage_cells <- function(x, labels, model, settings, assay.type, min_genes) {
   verbose <- settings$verbose
   if (is(x, "CanalTokens")) {
     tokens <- x
-    check_prepared(min_genes)
+    check_prepared(min_genes, settings)
     check_token_genes(tokens, model)
     types <- labels_of(x, labels, "labels")
     genes <- list(sequence = tokens@genes, joined = character(), outside = character())
@@ -243,7 +246,11 @@ stage_spare <- function(x, model, vocabulary, genes, cells, settings) {
 
 unname_cells <- function(tokens) `colnames<-`(tokens, NULL)
 
-check_prepared <- function(min_genes) {
+check_prepared <- function(min_genes, settings) {
+  if (isTRUE(settings$new_genes > 0)) {
+    canal_abort("argument", "new_genes", "0, as `x` is CanalTokens, whose genes are fixed",
+                format(settings$new_genes), "Give the counts instead.", call = sys.call(-2))
+  }
   if (!is.null(min_genes)) {
     canal_abort("argument", "min_genes", "NULL, as `x` is CanalTokens", describe_value(min_genes),
                 "Give it to canal_prepare().", call = sys.call(-2))

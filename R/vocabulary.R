@@ -85,8 +85,10 @@ read_positions <- function(path) {
     canal_abort("file", "positions", "the path of an .npy or word2vec text file",
                 paste0("\"", path, "\", which does not exist"))
   }
-  if (grepl("\\.npy$", path, ignore.case = TRUE)) return(unname(cpp_read_npy(path)))
-  vectors <- cpp_read_word2vec(path)
+  if (grepl("\\.npy$", path, ignore.case = TRUE)) {
+    return(unname(about_argument("positions", "a NumPy file of vectors", cpp_read_npy(path))))
+  }
+  vectors <- about_argument("positions", "a word2vec text file of vectors", cpp_read_word2vec(path))
   matrix(vectors$table, nrow(vectors$table), dimnames = list(vectors$words, NULL))
 }
 

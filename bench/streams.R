@@ -5,6 +5,7 @@
 #   Rscript bench/streams.R --compare genes     new_genes 0, 100, 300 with 300 genes at first
 #   Rscript bench/streams.R --compare models --models a.h5,b.h5
 #   Rscript bench/streams.R --compare dropped     shares of dropped tokens
+#   Rscript bench/streams.R --compare outside     data most of whose genes the vocabulary lacks
 #   Rscript bench/streams.R --compare baselines
 #
 # DATA has pbmc_facs.h5ad and pbmc3k.h5ad; without it, pancreas alone. `--cells`: of each blood
@@ -77,6 +78,18 @@ report <- function(what, name, runs) {
   if (nzchar(asked$output)) cat(line, "\n", sep = "", file = asked$output, append = TRUE)
 }
 
+# The stream with other names for all genes but so many: a vocabulary that does not know them.
+renamed <- function(stream, known) {
+  set.seed(known)
+  other <- setdiff(stream$genes, sample(stream$genes, known))
+  rename <- function(x) {
+    rownames(x)[rownames(x) %in% other] <- paste0("x", intersect(rownames(x), other))
+    x
+  }
+  list(genes = rownames(rename(stream$stages[[1]])), stages = lapply(stream$stages, rename),
+       tests = lapply(stream$tests, rename))
+}
+
 # start(seed, stream): the model that a stream begins with.
 each_seed <- function(what, name, stream_of, start, ...) {
   report(what, name, sapply(seq_len(asked$seeds), function(seed) {
@@ -131,7 +144,14 @@ for (name in names(streams)) {
         model
       })
     },
+    outside = if (name == "pancreas") for (known in c(50, 200)) {
+      of_seed <- function(seed) renamed(stream(seed), known)
+      what <- sprintf("%d of its genes in the vocabulary", known)
+      each_seed(paste("untrained,", what), name, of_seed, untrained())
+      each_seed(paste("compact,", what), name, of_seed,
+                function(seed, stream) canal_pretrained("compact"))
+    },
     baselines = baselines(name, stream),
-    stop("--compare: start, genes, models, dropped or baselines")
+    stop("--compare: start, genes, models, dropped, outside or baselines")
   )
 }

@@ -113,23 +113,26 @@ killed_until_done <- function(inputs, call) {
   saveRDS(inputs, file("inputs.rds"))
   code <- c(sprintf("inputs <- readRDS(%s); kept <- %s", deparse(file("inputs.rds")),
                     deparse(folder)),
+            sprintf("file.create(%s)", deparse(file("began"))),
             sprintf("model <- %s", call),
             sprintf("saveRDS(model@weights, %s)", deparse(file("part.rds"))),
             sprintf("file.rename(%s, %s)", deparse(file("part.rds")), deparse(file("result.rds"))))
   kills <- 0
   for (attempt in 1:60) {
     pid <- run_in_background(code, file("log"))
-    # Long enough to get past R's start, and another moment every time; in the end it may finish.
-    deadline <- Sys.time() + 1.2 + 0.37 * (attempt %% 5)
+    # Past R's start, and another moment every time; in the end it may finish.
+    while (is_running(pid) && !file.exists(file("began"))) Sys.sleep(0.02)
+    deadline <- Sys.time() + 0.3 + 0.37 * (attempt %% 5)
     while (is_running(pid) && (Sys.time() < deadline || attempt > 6)) Sys.sleep(0.02)
     if (file.exists(file("result.rds"))) break
+    unlink(file("began"))
     if (is_running(pid)) {
       tools::pskill(pid, tools::SIGKILL)
       kills <- kills + 1
     }
     while (is_running(pid)) Sys.sleep(0.02)
   }
-  list(weights = readRDS(file("result.rds")), kills = kills)
+  list(weights = readRDS(file("result.rds")), kills = kills, log = readLines(file("log")))
 }
 
 test_that("killed at random moments, a run ends with the weights of one that was never stopped", {
@@ -138,14 +141,41 @@ test_that("killed at random moments, a run ends with the weights of one that was
   inputs <- list(counts = counts, types = types_for_checkpoint,
                  model = canal_model(small_config(), rownames(counts), seed = 3))
   train <- paste("canal_train(inputs$counts, inputs$types, inputs$model, epochs = 200,",
-                 "patience = 200, seed = 4, verbose = FALSE, checkpoint = kept)")
+                 "patience = 200, seed = 4, checkpoint = kept)")
   stage <- killed_until_done(inputs, train)
   expect_gt(stage$kills, 0)
+  expect_match(stage$log, "Going on after epoch", all = FALSE)
   expect_identical(stage$weights, train_kept(NULL, epochs = 200, patience = 200)@weights)
   pretrain <- paste("canal_pretrain(inputs$counts, inputs$model, epochs = 200, seed = 4,",
-                    "redraw_interval = 4, verbose = FALSE, checkpoint = kept)")
+                    "redraw_interval = 4, checkpoint = kept)")
   pretrained <- killed_until_done(inputs, pretrain)
   expect_gt(pretrained$kills, 0)
+  expect_match(pretrained$log, "Going on after epoch", all = FALSE)
   kept <- NULL
-  expect_identical(pretrained$weights, eval(parse(text = pretrain))@weights)
+  expect_identical(pretrained$weights, suppressMessages(eval(parse(text = pretrain)))@weights)
+})
+
+test_that("without a seed, the same call goes on with the seed of the state", {
+  folder <- new_folder()
+  call <- function() {
+    canal_train(counts_for_checkpoint(), types_for_checkpoint,
+                canal_model(small_config(), rownames(counts_for_checkpoint()), seed = 3),
+                epochs = 3, checkpoint = folder)
+  }
+  set.seed(1)
+  first <- suppressMessages(call())
+  set.seed(2)
+  expect_message(again <- call(), "Going on after epoch 3", class = "canalR_message_resume")
+  expect_identical(again@weights, first@weights)
+})
+
+test_that("a state that cannot be written is warned of once and costs nothing", {
+  folder <- new_folder()
+  kept <- training_checkpoint(folder, "stage-1", list(1), seed = 1)
+  unlink(folder, recursive = TRUE)
+  run <- list(losses = data.frame(epoch = 1))
+  expect_warning(kept$save(run, function() list(a = 1)), class = "canalR_warning_checkpoint")
+  expect_silent(kept$save(run, function() list(a = 1)))
+  expect_error(training_checkpoint(file.path("/proc", "self"), "stage-1", list(1), seed = 1),
+               class = "canalR_error_file")
 })

@@ -110,3 +110,20 @@ test_that("what does not fit is refused", {
   rownames(other) <- paste0("X", seq_len(nrow(other)))
   expect_refused(compared(other, train$types[[1]]), "overlap", "x")
 })
+
+test_that("a misspelt argument is an error, not a method that could not run", {
+  cells <- stage_one_cells()
+  expect_error(canal_compare(cells$counts, cells$types, cells$counts, cells$types,
+                             model = stage_one(), methods = "logistic", minimum = 3,
+                             verbose = FALSE), "minimum", class = "canalR_error_argument")
+  expect_error(canal_compare(cells$counts, cells$types, list(), methods = "logistic",
+                             verbose = FALSE), "train", class = "canalR_error_empty")
+})
+
+test_that("logistic regression labels a single cell", {
+  skip_if_not_installed("glmnet")
+  cells <- stage_one_cells()
+  one <- canal_compare(cells$counts[, 1, drop = FALSE], cells$types[1], cells$counts,
+                       list(cells$types), methods = "logistic", seed = 1, verbose = FALSE)
+  expect_identical(as.data.frame(one, what = "labels")$logistic, cells$types[1])
+})

@@ -227,3 +227,12 @@ test_that("what cannot be cross-validated is refused", {
   expect_error(validated(list(counts = log1p(cells$counts), types = cells$types)),
                class = "canalR_error_transformed")
 })
+
+test_that("a recipe's novelty leaves no cell of a known type without its label", {
+  recipe <- canal_recipe("transanno")
+  recipe[c("n_genes", "epochs", "fc1", "fc2")] <- list(40, 2, 16, 8)
+  expect_identical(recipe$novelty, "threshold")
+  cv <- validated(recipe = recipe)
+  labels <- as.data.frame(cv, what = "labels")
+  expect_false(any(labels$predicted %in% "Unassigned"))
+})

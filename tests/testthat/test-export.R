@@ -162,3 +162,28 @@ test_that("PyTorch loads the file into a network of the published names", {
     unlink(c(path, safe, facts, bytes))
   }
 })
+
+test_that("cells are scaled and labelled alike after a round trip, also where genes have joined", {
+  cells <- stage_one_cells()
+  later <- stage_two_cells()
+  start <- canal_model(small_config(), rownames(cells$counts)[1:120], seed = 1)
+  model <- train_quietly(cells, start, new_genes = 10)
+  model <- train_quietly(later, model, new_genes = 10)
+  expect_lt(scaling_genes(model@vocabulary), length(model@vocabulary$genes))
+  for (ending in c("pth", "safetensors")) {
+    again <- reimported(model, ending)
+    tokens <- function(m) canal_prepare(later$counts, m, verbose = FALSE)@tokens
+    expect_identical(tokens(again), tokens(model))
+    expect_identical(predict_quietly(later$counts, again)$canal_confidence,
+                     predict_quietly(later$counts, model)$canal_confidence)
+  }
+})
+
+test_that("vectors of genes outside the sequence are told to be left out", {
+  genes <- rownames(panc()$counts)
+  table <- matrix(rnorm(200 * 8), 200, dimnames = list(genes, NULL))
+  model <- canal_model(small_config(), canal_vocabulary(genes, table), seed = 1)
+  model <- train_quietly(stage_one_cells(), model)
+  expect_message(canal_export(model, tempfile(fileext = ".pth")),
+                 "the vectors of 160 genes outside the sequence", class = "canalR_message_export")
+})

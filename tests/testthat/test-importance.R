@@ -218,3 +218,15 @@ test_that("names in the picture find room, however many types there are", {
     expect_lte(widest, points / ceiling(sqrt(0.8 * n_types)) - 6)
   }
 })
+
+test_that("cells that are left out need no label", {
+  cells <- stage_one_cells()
+  counts <- cells$counts
+  counts[, 2] <- 0
+  counts <- Matrix::drop0(counts)
+  types <- replace(cells$types, 2, NA)
+  found <- canal_gene_importance(counts, stage_one(), by = types, verbose = FALSE)
+  expect_setequal(found$type, cells$types[-2])
+  expect_error(canal_gene_importance(counts, stage_one(), by = replace(types, 3, NA),
+                                     verbose = FALSE), class = "canalR_error_labels")
+})

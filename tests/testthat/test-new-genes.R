@@ -204,3 +204,29 @@ test_that("a pre-trained network keeps the vectors of genes that are not chosen 
   joined <- second@genes[-(1:20)]
   expect_identical(rows[21:28, ], unname(learned[joined, ]))
 })
+
+test_that("a vocabulary that is taken whole can be joined in the first stage too", {
+  genes <- stream_cells()$genes
+  model <- first_stage(stream_model(vocabulary = genes[1:12]), new_genes = 5)
+  expect_identical(model@genes[1:12], genes[1:12])
+  expect_length(model@genes, 17)
+  expect_length(first_stage(stream_model(vocabulary = genes[1:12]))@genes, 12)
+})
+
+test_that("a pre-trained vocabulary without the cells' genes is filled up from outside", {
+  genes <- stream_cells()$genes
+  model <- stream_model(vocabulary = c(genes[1:3], paste0("OTHER", 1:40)), outside_genes = 2)
+  model@provenance$pretraining <- list(losses = list(epoch = 1))
+  model@provenance$pretrained <- TRUE
+  expect_warning(trained <- first_stage(model, min_genes = 0), "from outside it",
+                 class = "canalR_warning_overlap")
+  expect_length(trained@genes, 20)
+  expect_gt(sum(trained@genes %in% genes[-(1:3)]), 10)
+})
+
+test_that("tokens, whose genes are fixed, take no new ones", {
+  cells <- stream_cells()
+  tokens <- canal_prepare(cells$first, stream_model(), verbose = FALSE)
+  expect_error(canal_train(tokens, cells$first_types, stream_model(), new_genes = 3, seed = 1,
+                           verbose = FALSE), class = "canalR_error_argument")
+})

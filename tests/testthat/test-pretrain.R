@@ -123,9 +123,11 @@ test_that("wrong arguments are refused by name", {
 })
 
 interrupted_code <- '
-large <- canal_config("compact", dim = 128, depth = 6, head_width = 64)
-tell("began")
-result <- canal_pretrain(value, rownames(value), large, epochs = 1e5, verbose = FALSE, seed = 1)
+large <- canal_config("compact", dim = 64, depth = 4)
+result <- withCallingHandlers(
+  canal_pretrain(value, rownames(value), large, epochs = 1e5, seed = 1),
+  canalR_message_epoch = function(message) tell("began")
+)
 result <- list(model = result, ended = as.numeric(Sys.time()))
 '
 
@@ -134,10 +136,24 @@ test_that("Ctrl-C gives the best network so far", {
   sent <- NULL
   result <- in_new_session(interrupted_code, panc()$counts, function(file) {
     if (!wait_for(file("began"))) return()
-    Sys.sleep(3)
+    Sys.sleep(1)
     tools::pskill(as.integer(readLines(file("pid"))), tools::SIGINT)
     sent <<- as.numeric(Sys.time())
   })
   expect_lt(result$ended - sent, 1)
   expect_identical(result$model@provenance$pretraining$stopped, "interrupt")
+  expect_true(result$model@provenance$pretrained)
+})
+
+test_that("a pre-training that learns nothing leaves the network as it was", {
+  counts <- panc()$counts[, 1:10]
+  counts@x[] <- 0
+  model <- canal_model(small_config(), rownames(counts), seed = 1)
+  expect_warning(same <- canal_pretrain(counts, model, epochs = 1, seed = 1, min_genes = 0,
+                                        verbose = FALSE), class = "canalR_warning_stopped")
+  expect_identical(same@weights, model@weights)
+  expect_false(same@provenance$pretrained)
+  expect_error(canal_pretraining(same), class = "canalR_error_stages")
+  expect_error(canal_pretrain(counts, model, min_genes = "a"), "min_genes",
+               class = "canalR_error_argument")
 })

@@ -50,3 +50,18 @@ test_that("names that are neither files nor in the cache are refused", {
   canal_save(untrained(), file)
   expect_identical(canal_pretrained(file)@weights, untrained()@weights)
 })
+
+test_that("a name of the cache is not shadowed by the working directory", {
+  cache <- tempfile()
+  dir.create(cache)
+  here <- tempfile()
+  dir.create(file.path(here, "mine"), recursive = TRUE)
+  source <- tempfile(fileext = ".h5")
+  canal_save(untrained(), source)
+  sum <- sha256_of(source)
+  suppressMessages(canal_pretrained("mine", paste0("file://", source), sum, cache = cache))
+  before <- setwd(here)
+  on.exit(setwd(before))
+  expect_identical(canal_pretrained("mine", cache = cache)@weights, untrained()@weights)
+  expect_error(canal_pretrained("./mine", cache = cache), "name", class = "canalR_error_file")
+})

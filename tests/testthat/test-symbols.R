@@ -206,3 +206,12 @@ test_that("arguments are checked", {
   expect_refused(canal_update_symbols("A", aliases, verbose = 2), "argument", "verbose")
   expect_refused(canal_symbol_report(c("A", "B")), "argument", "x")
 })
+
+test_that("ids of the Y's pseudoautosomal genes lose version and ending; a path is no gene", {
+  table <- data.frame(alias = "ENSG00000002586", symbol = "CD99")
+  found <- canal_update_symbols("ENSG00000002586.20_PAR_Y", table, verbose = FALSE)
+  expect_identical(as.vector(found), "CD99")
+  file <- tempfile()
+  file.create(file)
+  expect_error(canal_update_symbols(file, table), class = "canalR_error_class")
+})

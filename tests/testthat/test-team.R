@@ -112,11 +112,14 @@ test_that("the workers of a launch add up, and see what they were given", {
          attached = "package:canalR" %in% search())
   }
   logs <- tempfile("logs")
+  dir.create(logs)
+  writeLines("mine", file.path(logs, "rank-notes.log"))
   output <- capture.output({
     results <- canal_launch(3, add, list(c(0.1, 0.7)), num_threads = 1, logs = logs)
   })
   expect_length(results, 3)
   expect_identical(output, "rank 0 is here")
+  expect_identical(readLines(file.path(logs, "rank-notes.log")), "mine")
   expect_identical(readLines(file.path(logs, "rank-2.log")), "rank 2 is here")
   expect_identical(attr(results, "logs"), normalizePath(logs))
   for (rank in 0:2) {
