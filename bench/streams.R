@@ -135,7 +135,7 @@ for (name in names(streams)) {
                 new_genes = count)
     },
     models = for (file in strsplit(asked$models, ",")[[1]]) {
-      each_seed(basename(file), name, stream, function(seed, stream) canal_load(file))
+      each_seed(file, name, stream, function(seed, stream) canal_load(file))
     },
     dropped = for (share in c(0.3, 0.5, 0.7)) {
       each_seed(sprintf("dropped_tokens = %g", share), name, stream, function(seed, stream) {

@@ -49,6 +49,8 @@ model <- canal_pretrain(cells, vocabulary, config, seed = seed, checkpoint = out
 model@config$first_cycle <- canal_config("compact")$first_cycle
 model@config$warm_up <- canal_config("compact")$warm_up
 model@config$dropped_tokens <- 0.3
+# Types that come later have markers of their own, and a vocabulary this size has vectors for them.
+model@config$n_genes <- 2000
 model@provenance$pretraining$data <- basename(files)
 canal_save(model, file.path(output, "compact.h5"))
 
