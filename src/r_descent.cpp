@@ -6,17 +6,22 @@
 
 namespace glue {
 
-void descent_from_r(Rcpp::List list, canal::DescentOptions& options) {
+void steps_from_r(Rcpp::List list, canal::DescentOptions& options) {
   auto number = [&](const char* name) { return Rcpp::as<double>(list[name]); };
   options.batch_size = static_cast<int64_t>(number("batch_size"));
-  options.accumulation = static_cast<int64_t>(number("accumulation"));
   options.clip_norm = number("clip_norm");
   options.amsgrad = Rcpp::as<bool>(list["amsgrad"]);
   options.weight_decay = number("weight_decay");
-  options.redraw_interval = static_cast<int64_t>(number("redraw_interval"));
-  options.batch_stabiliser = Rcpp::as<bool>(list["batch_stabiliser"]);
   options.seed = static_cast<uint64_t>(number("seed"));
   options.num_threads = static_cast<int>(number("num_threads"));
+}
+
+void descent_from_r(Rcpp::List list, canal::DescentOptions& options) {
+  steps_from_r(list, options);
+  auto number = [&](const char* name) { return Rcpp::as<double>(list[name]); };
+  options.accumulation = static_cast<int64_t>(number("accumulation"));
+  options.redraw_interval = static_cast<int64_t>(number("redraw_interval"));
+  options.batch_stabiliser = Rcpp::as<bool>(list["batch_stabiliser"]);
   options.compute = compute_from_r(list["compute"]);
   if (list.containsElementNamed("team")) options.team = team_from_r(list["team"]);
 }

@@ -6,7 +6,9 @@
 
 namespace glue {
 
-// Fills the part of a trainer's options that every trainer has.
+// Fills the part of a trainer's options that every trainer has; and with it what those of the
+// Performer network have beside it.
+void steps_from_r(Rcpp::List list, canal::DescentOptions& options);
 void descent_from_r(Rcpp::List list, canal::DescentOptions& options);
 
 // A named list: plain numbers, raw vectors and lists of "canal_float32".

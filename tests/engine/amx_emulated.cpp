@@ -48,8 +48,10 @@ struct PlainTiles {
 }  // namespace
 
 std::vector<canal::Tier> emulated_tiers() {
-  return {{"amx_emulated", true, [] { return canal::avx512_bf16_tier().runs_here(); },
-           canal::make_encoder<canal::AmxBfloat16<PlainTiles>>}};
+  canal::Tier tier = canal::avx512_bf16_tier();
+  tier.name = "amx_emulated";
+  tier.make = canal::make_encoder<canal::AmxBfloat16<PlainTiles>>;
+  return {tier};
 }
 
 }  // namespace canal_test

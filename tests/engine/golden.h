@@ -26,6 +26,10 @@ inline canal::FloatArray floats(const canal::Tree& tree) {
   return {tree.shape, tree.float32};
 }
 
+inline double number(const canal::Tree& tree) {
+  return tree.kind == canal::Tree::Kind::float32 ? tree.float32.at(0) : tree.float64.at(0);
+}
+
 inline canal::Weights golden_weights(const std::string& name) {
   return canal::read_checkpoint(golden_path(name)).weights;
 }

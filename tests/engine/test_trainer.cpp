@@ -14,11 +14,8 @@ using canal_test::golden;
 using canal_test::golden_weights;
 using canal_test::GoldenTokens;
 using canal_test::largest_difference;
+using canal_test::number;
 using canal_test::relative_difference;
-
-double number(const canal::Tree& tree) {
-  return tree.kind == canal::Tree::Kind::float32 ? tree.float32.at(0) : tree.float64.at(0);
-}
 
 // The settings that the golden arrays were made with: all cells in one batch, in order, one key
 // stabiliser for the batch, no redraw.

@@ -86,12 +86,77 @@ class EncoderKernel {
   virtual void update(int64_t layer, const LayerView& view) = 0;
 };
 
+// Rows of a matrix that is zero but for some values.
+struct SparseRows {
+  const int64_t* starts;  // of each row's values; rows + 1
+  const int32_t* column;
+  const float* value;
+};
+
+// Row-major numbers, rows `stride` apart.
+template <class Number>
+struct StridedRows {
+  Number* data;
+  int64_t stride;
+};
+
+// Rows `first` to `last` - 1 of to (rows x width) = sparse rows times dense (columns x width),
+// always in float32 and in the order of the values. It goes through `dense` in strips of so many
+// columns; where that is large, it is faster to hand it over strip by strip, each packed.
+using SparseProduct = void (*)(const SparseRows& rows, int64_t first, int64_t last,
+                               const StridedRows<const float>& dense, int64_t width,
+                               const StridedRows<float>& to);
+constexpr int64_t sparse_strip_width = 64;
+
+// to (rows x columns) = a (rows x depth) times b (depth x columns), in float32, on one thread.
+// room: so many aligned numbers (buffer.h) as dense_product_room() says.
+struct DenseOperand {
+  const float* data;
+  int64_t row_stride, depth_stride;  // so a matrix can be read as its transpose
+};
+using DenseProduct = void (*)(const DenseOperand& a, int64_t rows,
+                              const StridedRows<const float>& b, int64_t depth, int64_t columns,
+                              const StridedRows<float>& to, float* room);
+constexpr int64_t dense_product_room(int64_t rows, int64_t depth, int64_t columns) {
+  return depth * (rows + columns + 32);  // both filled up to whole tiles, of at most 16
+}
+
+// Adam's step of one parameter (train/optimiser.h), all its operators in one pass.
+struct AdamArrays {
+  float* parameter;
+  const float* gradient;
+  float *first, *second;  // moments
+};
+struct AdamNumbers {
+  float beta1, rest1;  // and 1 - beta1
+  float beta2, rest2;
+  float eps, weight_decay;
+  float size;  // the rate over its own correction
+  float root;  // of the second moment's correction
+};
+using AdamStep = void (*)(const AdamArrays& arrays, int64_t count, const AdamNumbers& numbers);
+
+// The end of the way back through a norm and a linear layer (cellular/first_layer.h), for some of
+// the layer's inputs. Row-major, a row per input and a column per output.
+struct NormLinearRows {
+  const float* weight;
+  float* gradient;             // sum_i v_ij dy_i; becomes that of the weight
+  const float *shifted, *sum;  // sum_i m_i dy_i and sum_i dy_i, by output
+  const float *gain, *bias;    // the norm's, by input
+  float *gain_gradient, *bias_gradient;
+};
+using NormLinear = void (*)(const NormLinearRows& arrays, int64_t rows, int64_t width);
+
 // What a tier offers; `make` packs (copies) the layers.
 struct Tier {
   const char* name;
   bool reduced;  // products of bfloat16 numbers, summed in float32
   bool (*runs_here)();
   std::unique_ptr<EncoderKernel> (*make)(const LayerSizes&, const std::vector<LayerView>&, Keep);
+  SparseProduct sparse;
+  DenseProduct dense;
+  AdamStep adam;
+  NormLinear norm_linear;
 };
 
 // All tiers of this build, the fastest first.

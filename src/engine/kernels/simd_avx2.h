@@ -10,6 +10,9 @@ struct Avx2 {
 
   CANAL_KERNEL static Vec load(const float* from) { return _mm256_load_ps(from); }
   static void store(float* to, Vec a) { _mm256_store_ps(to, a); }
+  // From and to any place.
+  CANAL_KERNEL static Vec load_any(const float* from) { return _mm256_loadu_ps(from); }
+  CANAL_KERNEL static void store_any(float* to, Vec a) { _mm256_storeu_ps(to, a); }
   CANAL_KERNEL static Vec broadcast(float a) { return _mm256_set1_ps(a); }
   CANAL_KERNEL static Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }  // a b + c
   CANAL_KERNEL static Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }

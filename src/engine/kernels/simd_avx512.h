@@ -10,6 +10,9 @@ struct Avx512 {
 
   CANAL_KERNEL static Vec load(const float* from) { return _mm512_load_ps(from); }
   static void store(float* to, Vec a) { _mm512_store_ps(to, a); }
+  // From and to any place.
+  CANAL_KERNEL static Vec load_any(const float* from) { return _mm512_loadu_ps(from); }
+  CANAL_KERNEL static void store_any(float* to, Vec a) { _mm512_storeu_ps(to, a); }
   CANAL_KERNEL static Vec broadcast(float a) { return _mm512_set1_ps(a); }
   CANAL_KERNEL static Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }  // a b + c
   CANAL_KERNEL static Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }

@@ -11,6 +11,9 @@ struct Neon {
 
   CANAL_KERNEL static Vec load(const float* from) { return vld1q_f32(from); }
   static void store(float* to, Vec a) { vst1q_f32(to, a); }
+  // From and to any place.
+  CANAL_KERNEL static Vec load_any(const float* from) { return vld1q_f32(from); }
+  CANAL_KERNEL static void store_any(float* to, Vec a) { vst1q_f32(to, a); }
   CANAL_KERNEL static Vec broadcast(float a) { return vdupq_n_f32(a); }
   CANAL_KERNEL static Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }  // a b + c
   CANAL_KERNEL static Vec max(Vec a, Vec b) { return vmaxq_f32(a, b); }

@@ -100,7 +100,14 @@ CANAL_TARGET_END
 // Outside the region: this runs on every CPU.
 namespace canal {
 
-Tier amx_tier() { return {"amx", true, has_amx, make_encoder<AmxBfloat16<AmxTiles>>}; }
+Tier amx_tier() {
+  Tier tier = avx512_tier();  // what is float32 in all tiers
+  tier.name = "amx";
+  tier.reduced = true;
+  tier.runs_here = has_amx;
+  tier.make = make_encoder<AmxBfloat16<AmxTiles>>;
+  return tier;
+}
 
 }  // namespace canal
 #endif

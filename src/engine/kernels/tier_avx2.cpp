@@ -10,6 +10,14 @@ CANAL_TARGET_BEGIN("avx2,fma")
 #include "engine/kernels/templates.h"
 
 namespace canal {
+template void adam_step<Float32<Avx2>>(const AdamArrays&, int64_t, const AdamNumbers&);
+template void norm_linear_rows<Float32<Avx2>>(const NormLinearRows&, int64_t, int64_t);
+template void dense_product<Float32<Avx2>>(const DenseOperand&, int64_t,
+                                           const StridedRows<const float>&, int64_t, int64_t,
+                                           const StridedRows<float>&, float*);
+template void sparse_product<Float32<Avx2>>(const SparseRows&, int64_t, int64_t,
+                                            const StridedRows<const float>&, int64_t,
+                                            const StridedRows<float>&);
 template std::unique_ptr<EncoderKernel> make_encoder<Float32<Avx2>>(const LayerSizes&,
                                                                     const std::vector<LayerView>&,
                                                                     Keep);
@@ -20,9 +28,14 @@ CANAL_TARGET_END
 namespace canal {
 
 Tier avx2_tier() {
-  return {"avx2", false,
+  return {"avx2",
+          false,
           [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
-          make_encoder<Float32<Avx2>>};
+          make_encoder<Float32<Avx2>>,
+          sparse_product<Float32<Avx2>>,
+          dense_product<Float32<Avx2>>,
+          adam_step<Float32<Avx2>>,
+          norm_linear_rows<Float32<Avx2>>};
 }
 
 }  // namespace canal

@@ -21,13 +21,12 @@ CANAL_TARGET_END
 namespace canal {
 
 Tier avx512_bf16_tier() {
-  return {"avx512_bf16", true,
-          [] {
-            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                   __builtin_cpu_supports("avx512bf16");
-          },
-          make_encoder<Bfloat16>};
+  Tier tier = avx512_tier();  // what is float32 in all tiers
+  tier.name = "avx512_bf16";
+  tier.reduced = true;
+  tier.runs_here = [] { return avx512_tier().runs_here() && __builtin_cpu_supports("avx512bf16"); };
+  tier.make = make_encoder<Bfloat16>;
+  return tier;
 }
 
 }  // namespace canal

@@ -9,7 +9,14 @@
 namespace canal {
 
 Tier neon_tier() {
-  return {"neon", false, [] { return true; }, make_encoder<Float32<Neon>>};
+  return {"neon",
+          false,
+          [] { return true; },
+          make_encoder<Float32<Neon>>,
+          sparse_product<Float32<Neon>>,
+          dense_product<Float32<Neon>>,
+          adam_step<Float32<Neon>>,
+          norm_linear_rows<Float32<Neon>>};
 }
 
 }  // namespace canal

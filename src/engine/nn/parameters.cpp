@@ -30,19 +30,41 @@ FloatArray to_array(const at::Tensor& tensor) {
   return {flat.sizes().vec(), std::vector<float>(first, first + flat.numel())};
 }
 
+namespace {
+
+const FloatArray& weight_of(const Weights& weights, const std::string& name) {
+  const FloatArray* array = find(weights, name);
+  if (array == nullptr) throw Error(ErrorKind::sizes, "The weights lack `" + name + "`.");
+  return *array;
+}
+
+}  // namespace
+
+const FloatArray& weight_of(const Weights& weights, const std::string& name, const Shape& shape) {
+  const FloatArray& array = weight_of(weights, name);
+  if (array.shape != shape)
+    throw Error(ErrorKind::sizes, "`" + name + "`: expected " + shape_text(shape) + ", got " +
+                                      shape_text(array.shape) + ".");
+  return array;
+}
+
+Shape matrix_shape(const Weights& weights, const std::string& name) {
+  const Shape& shape = weight_of(weights, name).shape;
+  if (shape.size() != 2)
+    throw Error(ErrorKind::sizes,
+                "`" + name + "`: expected a matrix, got " + shape_text(shape) + ".");
+  return shape;
+}
+
 Parameters to_parameters(Weights weights, const NetworkSizes& sizes, const std::string& device) {
   Parameters parameters;
   parameters.layers.resize(sizes.depth);
-  visit_parameters(
-      parameters, sizes, [&](const std::string& name, at::Tensor& tensor, const Shape& shape) {
-        FloatArray* array = const_cast<FloatArray*>(find(weights, name));
-        if (array == nullptr) throw Error(ErrorKind::sizes, "The weights lack `" + name + "`.");
-        if (array->shape != shape)
-          throw Error(ErrorKind::sizes, "`" + name + "`: expected " + shape_text(shape) + ", got " +
-                                            shape_text(array->shape) + ".");
-        tensor = to_tensor(*array).to(at::Device(device));
-        array->values = {};
-      });
+  visit_parameters(parameters, sizes,
+                   [&](const std::string& name, at::Tensor& tensor, const Shape& shape) {
+                     const FloatArray& array = weight_of(weights, name, shape);
+                     tensor = to_tensor(array).to(at::Device(device));
+                     const_cast<FloatArray&>(array).values = {};
+                   });
   return parameters;
 }
 

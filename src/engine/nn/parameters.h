@@ -99,6 +99,11 @@ void visit_parameters(Params& p, const NetworkSizes& s, Visit&& visit) {
 Parameters to_parameters(Weights weights, const NetworkSizes& sizes, const std::string& device);
 Weights to_weights(const Parameters& parameters, const NetworkSizes& sizes);
 
+// A weight of a known shape, and the shape of one that is a matrix. They throw ErrorKind::sizes
+// where it is missing or otherwise.
+const FloatArray& weight_of(const Weights& weights, const std::string& name, const Shape& shape);
+Shape matrix_shape(const Weights& weights, const std::string& name);
+
 at::Tensor to_tensor(const FloatArray& array);
 FloatArray to_array(const at::Tensor& tensor);
 

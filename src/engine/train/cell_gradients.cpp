@@ -7,7 +7,6 @@
 
 #include "engine/nn/operators.h"
 #include "engine/runtime/for_each_cell.h"
-#include "engine/train/gradients.h"
 
 namespace canal {
 
@@ -94,14 +93,6 @@ void prepend(GradientList& to, const GradientList& more) {
 }
 
 }  // namespace
-
-void add_to(GradientList& total, GradientList part) {
-  if (total.empty()) {
-    total = std::move(part);
-    return;
-  }
-  for (size_t g = 0; g < total.size(); ++g) total[g].add_(part[g]);
-}
 
 GradientList gradients_by_operators(const TrainedNetwork& network, const at::Tensor& x,
                                     const LossOf& loss, const Control& control) {

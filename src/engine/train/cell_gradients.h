@@ -6,17 +6,13 @@
 #include <vector>
 
 #include "engine/control.h"
+#include "engine/train/gradients.h"
 #include "engine/train/trained_network.h"
 
 namespace canal {
 
-// In the order of TrainedNetwork::trainable().
-using GradientList = std::vector<at::Tensor>;
-
 // A scalar from what leaves the layers, B x N x D; recorded for gradients.
 using LossOf = std::function<at::Tensor(const at::Tensor&)>;
-
-void add_to(GradientList& total, GradientList part);
 
 // By LibTorch's operators. x: B x N x D, from TrainedNetwork::enter().
 GradientList gradients_by_operators(const TrainedNetwork& network, const at::Tensor& x,

@@ -9,6 +9,7 @@
 
 #include "engine/errors.h"
 #include "engine/nn/operators.h"
+#include "engine/nn/parameters.h"
 #include "engine/nn/random.h"
 #include "engine/runtime/for_each_cell.h"
 
@@ -29,9 +30,9 @@ const DescentOptions& checked(const DescentOptions& options) {
   return options;
 }
 
-std::vector<at::Tensor> learned(const TrainedNetwork& network) {
+std::vector<at::Tensor> learned(const Learner& learner) {
   std::vector<at::Tensor> tensors;
-  for (const auto& [name, tensor] : network.trainable()) tensors.push_back(tensor);
+  for (const auto& [name, tensor] : learner.trainable()) tensors.push_back(tensor);
   return tensors;
 }
 
@@ -48,20 +49,13 @@ void clip(GradientList& gradients, double longest) {
   for (at::Tensor& gradient : gradients) gradient.mul_(scale);
 }
 
-Weights named(const TrainedNetwork& network, const std::vector<at::Tensor>& values) {
-  Weights arrays;
-  for (size_t i = 0; i < values.size(); ++i)
-    arrays.emplace_back(network.trainable()[i].first, to_array(values[i]));
-  return arrays;
-}
-
-std::vector<at::Tensor> tensors_of(const TrainedNetwork& network, const Weights& arrays) {
+std::vector<at::Tensor> tensors_of(const Learner& learner, const Weights& arrays) {
   std::vector<at::Tensor> tensors;
-  for (const auto& [name, parameter] : network.trainable()) {
+  for (const auto& [name, parameter] : learner.trainable()) {
     const FloatArray* array = find(arrays, name);
     if (array == nullptr || array->shape != parameter.sizes().vec())
       throw Error(ErrorKind::sizes, "The state to go on from does not fit `" + name + "`.");
-    tensors.push_back(to_tensor(*array).to(network.device()));
+    tensors.push_back(to_tensor(*array).to(parameter.device()));
   }
   return tensors;
 }
@@ -76,18 +70,18 @@ std::vector<Cells> split(const Cells& cells, int64_t size) {
   return pieces;
 }
 
-Descent::Descent(const Weights& weights, const Learning& learning, const DescentOptions& options)
+Descent::Descent(Learner& learner, const DescentOptions& options, AdamStep fused)
     : options_(checked(options)),
-      network_(weights, learning, options),
-      optimiser_(learned(network_), options.amsgrad, options.weight_decay),
+      learner_(learner),
+      optimiser_(learned(learner), options.amsgrad, options.weight_decay, fused),
       generator_(make_generator(options.seed)),
-      best_(network_.weights()) {}
+      best_(learner_.weights()) {}
 
 bool Descent::redraw_if_due(int64_t mini_batches) {
   if (options_.redraw_interval < 1) return false;
   const bool due = passes_since_redraw_ >= options_.redraw_interval;
   if (due) {
-    network_.redraw(generator_);
+    learner_.redraw(generator_);
     passes_since_redraw_ = 0;
   }
   passes_since_redraw_ += mini_batches;
@@ -125,7 +119,7 @@ GradientList Descent::sum_of(int64_t cells, const CellWork& work, const Control&
 GradientList Descent::summed_over_team(GradientList own, const Control& control) const {
   const c10::NoGradGuard no_grad;
   if (own.empty())  // a step of fewer cells than workers
-    for (const auto& [name, parameter] : network_.trainable())
+    for (const auto& [name, parameter] : learner_.trainable())
       own.push_back(at::zeros_like(parameter).detach());
   std::vector<float> values;
   for (const at::Tensor& gradient : own) {
@@ -138,27 +132,27 @@ GradientList Descent::summed_over_team(GradientList own, const Control& control)
     at::Tensor sum = at::empty(gradient.sizes(), at::kFloat);
     std::copy(from, from + sum.numel(), sum.data_ptr<float>());
     from += sum.numel();
-    gradient = sum.to(network_.device());
+    gradient = sum.to(gradient.device());
   }
   return own;
 }
 
 void Descent::step(GradientList gradients, double learning_rate) {
   const c10::NoGradGuard no_grad;
-  network_.mask_gradients(gradients);
+  learner_.mask_gradients(gradients);
   if (options_.clip_norm > 0) clip(gradients, options_.clip_norm);
   optimiser_.step(gradients, learning_rate);
-  network_.update_kernels();
+  learner_.after_step();
 }
 
 TrainingState Descent::state() const {
   TrainingState state;
-  state.weights = network_.weights();
+  state.weights = learner_.weights();
   state.best = best_;
   const Moments& moments = optimiser_.moments();
-  state.first_moments = named(network_, moments.first);
-  state.second_moments = named(network_, moments.second);
-  state.largest_moments = named(network_, moments.largest);
+  state.first_moments = named(learner_, moments.first);
+  state.second_moments = named(learner_, moments.second);
+  state.largest_moments = named(learner_, moments.largest);
   state.steps = moments.steps;
   state.passes_since_redraw = passes_since_redraw_;
   const at::Tensor bytes = generator_.get_state().contiguous();
@@ -168,17 +162,17 @@ TrainingState Descent::state() const {
 
 void Descent::restore(const TrainingState& state) {
   Moments moments;
-  moments.first = tensors_of(network_, state.first_moments);
-  moments.second = tensors_of(network_, state.second_moments);
-  if (options_.amsgrad) moments.largest = tensors_of(network_, state.largest_moments);
+  moments.first = tensors_of(learner_, state.first_moments);
+  moments.second = tensors_of(learner_, state.second_moments);
+  if (options_.amsgrad) moments.largest = tensors_of(learner_, state.largest_moments);
   moments.steps = state.steps;
   if (state.generator.size() != static_cast<size_t>(generator_.get_state().numel()))
     throw Error(ErrorKind::sizes, "The state of the random numbers to go on from does not fit.");
   at::Tensor bytes = at::empty({static_cast<int64_t>(state.generator.size())}, at::kByte);
   std::copy(state.generator.begin(), state.generator.end(), bytes.data_ptr<uint8_t>());
-  network_.set_weights(state.weights);
+  learner_.set_weights(state.weights);
   best_ = state.best;
-  optimiser_.restore(std::move(moments));
+  optimiser_.restore(moments);
   generator_.set_state(bytes);
   passes_since_redraw_ = state.passes_since_redraw;
 }

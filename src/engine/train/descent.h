@@ -1,14 +1,14 @@
-// How weights move, whatever they are trained towards: the network, its optimiser, its random
-// numbers and the best weights so far.
+// How weights move, whatever they are of and trained towards: the optimiser, the random numbers and
+// the best weights so far.
 #pragma once
 #include <ATen/core/Generator.h>
 
 #include <functional>
 
+#include "engine/control.h"
 #include "engine/descent.h"
-#include "engine/train/cell_gradients.h"
+#include "engine/train/learner.h"
 #include "engine/train/optimiser.h"
-#include "engine/train/trained_network.h"
 
 namespace canal {
 
@@ -19,14 +19,14 @@ std::vector<Cells> split(const Cells& cells, int64_t size);
 
 class Descent {
  public:
-  Descent(const Weights& weights, const Learning& learning, const DescentOptions& options);
+  // `learner` must outlive this. fused: as Optimiser has it.
+  Descent(Learner& learner, const DescentOptions& options, AdamStep fused = nullptr);
 
-  const TrainedNetwork& network() const { return network_; }
   const DescentOptions& options() const { return options_; }
   at::Generator& generator() { return generator_; }
 
-  // To be called before a step of so many mini-batches: draws the random features anew where that
-  // is due, and says so.
+  // To be called before a step of so many mini-batches: draws what is random anew where that is
+  // due, and says so.
   bool redraw_if_due(int64_t mini_batches);
   // Those of `cells` that are this worker's: first, and behind the last. All without a team.
   struct Share {
@@ -43,7 +43,7 @@ class Descent {
   GradientList sum_of(int64_t cells, const CellWork& work, const Control& control) const;
   void step(GradientList gradients, double learning_rate);
 
-  void keep_best() { best_ = network_.weights(); }
+  void keep_best() { best_ = learner_.weights(); }
   const Weights& best() const { return best_; }
 
   TrainingState state() const;
@@ -53,7 +53,7 @@ class Descent {
   GradientList summed_over_team(GradientList own, const Control& control) const;
 
   DescentOptions options_;
-  TrainedNetwork network_;
+  Learner& learner_;
   Optimiser optimiser_;
   at::Generator generator_;
   int64_t passes_since_redraw_ = 0;

@@ -6,6 +6,14 @@
 
 namespace canal {
 
+void add_to(GradientList& total, GradientList part) {
+  if (total.empty()) {
+    total = std::move(part);
+    return;
+  }
+  for (size_t g = 0; g < total.size(); ++g) total[g].add_(part[g]);
+}
+
 std::vector<at::Tensor> gradients_of(const at::Tensor& loss,
                                      const std::vector<at::Tensor>& parameters) {
   std::vector<at::Tensor> gradients =

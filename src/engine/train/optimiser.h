@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "engine/kernels/kernel.h"
+
 namespace canal {
 
 struct Moments {
@@ -14,18 +16,22 @@ struct Moments {
 
 class Optimiser {
  public:
-  Optimiser(std::vector<at::Tensor> parameters, bool amsgrad, double weight_decay);
+  // fused: a tier's kernel for large parameters without amsgrad; null: LibTorch's operators, which
+  // round elsewhere.
+  Optimiser(std::vector<at::Tensor> parameters, bool amsgrad, double weight_decay,
+            AdamStep fused = nullptr);
 
   // One step along these gradients, one per parameter.
   void step(const std::vector<at::Tensor>& gradients, double learning_rate);
 
   const Moments& moments() const { return moments_; }
-  void restore(Moments moments) { moments_ = std::move(moments); }
+  void restore(const Moments& moments);
 
  private:
   std::vector<at::Tensor> parameters_;
   bool amsgrad_;
   double weight_decay_;
+  AdamStep fused_;
   Moments moments_;
 };
 

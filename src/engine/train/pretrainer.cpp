@@ -14,6 +14,7 @@
 #include "engine/nn/random.h"
 #include "engine/runtime/for_each_cell.h"
 #include "engine/runtime/thread_scope.h"
+#include "engine/train/cell_gradients.h"
 #include "engine/train/descent.h"
 #include "engine/train/mask.h"
 
@@ -81,8 +82,8 @@ MaskedSums over_team(const Descent& descent, const MaskedSums& own, size_t kinds
 struct Pretrainer::Impl {
   Impl(const Weights& weights, const PretrainerOptions& opts)
       : options(checked(opts)),
-        descent(weights, {Trainable::all, opts.learn_positions, 0, true}, opts),
-        network(descent.network()) {
+        network(weights, {Trainable::all, opts.learn_positions, 0, true}, opts),
+        descent(network, opts) {
     const size_t kinds = static_cast<size_t>(network.sizes().tokens);
     if (options.token_weights.empty()) options.token_weights.assign(kinds, 1.0);
     if (options.token_weights.size() != kinds)
@@ -99,8 +100,8 @@ struct Pretrainer::Impl {
                              const Control& control) const;
 
   PretrainerOptions options;
+  TrainedNetwork network;
   Descent descent;
-  const TrainedNetwork& network;
 };
 
 // Drawn cell by cell before anything is computed, so that threads cannot change a mask.
@@ -226,10 +227,7 @@ Weights Pretrainer::gradients(const TokenView& view) {
   const GradientList first = self.differentiate(
       self.masked(view, cell_range(0, self.options.batch_size, view.cells), generator), sums,
       control);
-  Weights gradients;
-  for (size_t i = 0; i < first.size(); ++i)
-    gradients.emplace_back(self.network.trainable()[i].first, to_array(first[i]));
-  return gradients;
+  return named(self.network, first);
 }
 
 void Pretrainer::keep_best() { impl_->descent.keep_best(); }

@@ -14,6 +14,7 @@
 #include "engine/nn/random.h"
 #include "engine/runtime/for_each_cell.h"
 #include "engine/runtime/thread_scope.h"
+#include "engine/train/cell_gradients.h"
 #include "engine/train/descent.h"
 #include "engine/train/frozen_cache.h"
 #include "engine/train/losses.h"
@@ -89,8 +90,8 @@ void add(Losses& sums, const Losses& more) {
 struct StageTrainer::Impl {
   Impl(const Weights& weights, const StageData& training, const TrainerOptions& opts)
       : options(checked(opts)),
-        descent(weights, {opts.trainable, opts.learn_positions, opts.new_positions, false}, opts),
-        network(descent.network()),
+        network(weights, {opts.trainable, opts.learn_positions, opts.new_positions, false}, opts),
+        descent(network, opts),
         token_bytes(training.tokens.data,
                     training.tokens.data + training.tokens.cells * training.tokens.length),
         labels(training.labels),
@@ -119,8 +120,8 @@ struct StageTrainer::Impl {
                              const Control& control) const;
 
   TrainerOptions options;
+  TrainedNetwork network;
   Descent descent;
-  const TrainedNetwork& network;
   std::vector<uint8_t> token_bytes;  // cells x length
   std::vector<int32_t> labels;
   TokenView view;
@@ -358,10 +359,7 @@ Weights StageTrainer::gradients() {
   Losses sums{0, 0, 0};
   const GradientList first =
       self.differentiate(batch, self.tokens_of(self.view, batch), sums, control);
-  Weights gradients;
-  for (size_t i = 0; i < first.size(); ++i)
-    gradients.emplace_back(self.network.trainable()[i].first, to_array(first[i]));
-  return gradients;
+  return named(self.network, first);
 }
 
 void StageTrainer::keep_best() { impl_->descent.keep_best(); }

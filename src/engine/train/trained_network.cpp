@@ -99,7 +99,7 @@ void TrainedNetwork::choose_trainable() {
                    });
 }
 
-void TrainedNetwork::mask_gradients(std::vector<at::Tensor>& gradients) const {
+void TrainedNetwork::mask_gradients(GradientList& gradients) const {
   if (learning_.new_positions == 0) return;
   if (learning_.trainable == Trainable::all && learning_.positions) return;
   const int64_t last = sizes_.positions - 1;
@@ -159,8 +159,7 @@ at::Tensor TrainedNetwork::pass_through(const at::Tensor& x, const Control& cont
 
 namespace {
 
-std::vector<at::Tensor> tensors(const std::vector<std::pair<std::string, at::Tensor>>& named,
-                                size_t first, size_t last) {
+std::vector<at::Tensor> tensors(const NamedTensors& named, size_t first, size_t last) {
   std::vector<at::Tensor> some;
   for (size_t i = first; i < last; ++i) some.push_back(named[i].second);
   return some;
@@ -208,7 +207,7 @@ void TrainedNetwork::set_weights(const Weights& weights) {
   make_kernels(compute_);
 }
 
-void TrainedNetwork::update_kernels() {
+void TrainedNetwork::after_step() {
   if (!trained_kernels_) return;
   for (int64_t i = frozen_layers_; i < sizes_.depth; ++i)
     if (layer_learns_[i]) trained_kernels_->update(i - frozen_layers_, parameters_.layers[i]);

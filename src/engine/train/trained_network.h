@@ -14,6 +14,7 @@
 #include "engine/nn/heads.h"
 #include "engine/nn/layer_stack.h"
 #include "engine/nn/parameters.h"
+#include "engine/train/learner.h"
 #include "engine/trainer.h"
 
 namespace canal {
@@ -26,7 +27,7 @@ struct Learning {
   bool masked_tokens = false;  // towards the pre-training head instead of the classification head
 };
 
-class TrainedNetwork {
+class TrainedNetwork : public Learner {
  public:
   TrainedNetwork(const Weights& weights, const Learning& learning, const DescentOptions& options);
 
@@ -51,24 +52,20 @@ class TrainedNetwork {
   int64_t frozen_layers() const { return frozen_layers_; }
   bool reduced() const { return reduced_; }  // products of bfloat16 numbers
 
-  // Everything that learns, in the order of the checkpoint: what lies before the layers, the
-  // layers, and what lies behind them.
-  const std::vector<std::pair<std::string, at::Tensor>>& trainable() const { return trainable_; }
+  // Of trainable(), what lies before the layers, and what lies behind them.
   std::vector<at::Tensor> trained_before() const;
   std::vector<at::Tensor> trained_behind() const;
   // Whether layer `layer` (of all) learns, and zeros shaped like its parameters.
   bool learns(int64_t layer) const { return layer_learns_.at(layer); }
   LayerParameters zero_gradients(int64_t layer) const;
 
-  Weights weights() const;
-  // Other numbers for all parameters, the random features included.
-  void set_weights(const Weights& weights);
-  // To be called after the trained parameters have changed.
-  void update_kernels();
+  // The random features included.
+  Weights weights() const override;
+  void set_weights(const Weights& weights) override;
+  void after_step() override;
   // Draws the random features of every layer anew.
-  void redraw(at::Generator& generator);
-  // Sets gradients to zero where a learning parameter has rows that do not learn.
-  void mask_gradients(std::vector<at::Tensor>& gradients) const;
+  void redraw(at::Generator& generator) override;
+  void mask_gradients(GradientList& gradients) const override;
 
  private:
   int64_t first_learning_layer() const;
@@ -83,7 +80,6 @@ class TrainedNetwork {
   bool reduced_ = false;
   int64_t frozen_layers_ = 0;  // layers below every trained parameter: no gradient goes there
   std::vector<bool> layer_learns_;
-  std::vector<std::pair<std::string, at::Tensor>> trainable_;
   size_t before_ = 0, behind_ = 0;  // of trainable_, in front of the layers and after them
   std::unique_ptr<LayerStack> frozen_kernels_, trained_kernels_;
   Compute compute_;
