@@ -11,6 +11,288 @@ Rcpp::Rostream<true>&  Rcpp::Rcout = Rcpp::Rcpp_cout_get();
 Rcpp::Rostream<false>& Rcpp::Rcerr = Rcpp::Rcpp_cerr_get();
 #endif
 
+// cpp_cellular_start
+Rcpp::List cpp_cellular_start(double genes, double first, double second, double latent, double temperature, double seed);
+RcppExport SEXP _canalR_cpp_cellular_start(SEXP genesSEXP, SEXP firstSEXP, SEXP secondSEXP, SEXP latentSEXP, SEXP temperatureSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< double >::type genes(genesSEXP);
+    Rcpp::traits::input_parameter< double >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< double >::type second(secondSEXP);
+    Rcpp::traits::input_parameter< double >::type latent(latentSEXP);
+    Rcpp::traits::input_parameter< double >::type temperature(temperatureSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_start(genes, first, second, latent, temperature, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_trainer
+Rcpp::XPtr<canal::CellularTrainer> cpp_cellular_trainer(Rcpp::List weights, Rcpp::NumericMatrix distances, Rcpp::IntegerVector types0, Rcpp::Nullable<Rcpp::IntegerVector> batches0, Rcpp::List options);
+RcppExport SEXP _canalR_cpp_cellular_trainer(SEXP weightsSEXP, SEXP distancesSEXP, SEXP types0SEXP, SEXP batches0SEXP, SEXP optionsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type weights(weightsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type distances(distancesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type types0(types0SEXP);
+    Rcpp::traits::input_parameter< Rcpp::Nullable<Rcpp::IntegerVector> >::type batches0(batches0SEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type options(optionsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_trainer(weights, distances, types0, batches0, options));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_train
+SEXP cpp_cellular_train(Rcpp::XPtr<canal::CellularTrainer> trainer, Rcpp::S4 values, Rcpp::Nullable<Rcpp::IntegerVector> order0, double learning_rate, SEXP progress);
+RcppExport SEXP _canalR_cpp_cellular_train(SEXP trainerSEXP, SEXP valuesSEXP, SEXP order0SEXP, SEXP learning_rateSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularTrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::S4 >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Nullable<Rcpp::IntegerVector> >::type order0(order0SEXP);
+    Rcpp::traits::input_parameter< double >::type learning_rate(learning_rateSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_train(trainer, values, order0, learning_rate, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_validate
+SEXP cpp_cellular_validate(Rcpp::XPtr<canal::CellularTrainer> trainer, Rcpp::S4 values, Rcpp::IntegerVector types0, Rcpp::Nullable<Rcpp::IntegerVector> batches0, SEXP progress);
+RcppExport SEXP _canalR_cpp_cellular_validate(SEXP trainerSEXP, SEXP valuesSEXP, SEXP types0SEXP, SEXP batches0SEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularTrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::S4 >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type types0(types0SEXP);
+    Rcpp::traits::input_parameter< Rcpp::Nullable<Rcpp::IntegerVector> >::type batches0(batches0SEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_validate(trainer, values, types0, batches0, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_gradients
+Rcpp::List cpp_cellular_gradients(Rcpp::XPtr<canal::CellularTrainer> trainer, Rcpp::S4 values);
+RcppExport SEXP _canalR_cpp_cellular_gradients(SEXP trainerSEXP, SEXP valuesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularTrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::S4 >::type values(valuesSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_gradients(trainer, values));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_weights
+Rcpp::List cpp_cellular_weights(Rcpp::XPtr<canal::CellularTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cellular_weights(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularTrainer> >::type trainer(trainerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_weights(trainer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_keep_best
+void cpp_cellular_keep_best(Rcpp::XPtr<canal::CellularTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cellular_keep_best(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularTrainer> >::type trainer(trainerSEXP);
+    cpp_cellular_keep_best(trainer);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_cellular_best
+Rcpp::List cpp_cellular_best(Rcpp::XPtr<canal::CellularTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cellular_best(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularTrainer> >::type trainer(trainerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_best(trainer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_state
+Rcpp::List cpp_cellular_state(Rcpp::XPtr<canal::CellularTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cellular_state(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularTrainer> >::type trainer(trainerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_state(trainer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_restore
+void cpp_cellular_restore(Rcpp::XPtr<canal::CellularTrainer> trainer, Rcpp::List state);
+RcppExport SEXP _canalR_cpp_cellular_restore(SEXP trainerSEXP, SEXP stateSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularTrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type state(stateSEXP);
+    cpp_cellular_restore(trainer, state);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_cellular_release
+void cpp_cellular_release(Rcpp::XPtr<canal::CellularTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cellular_release(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularTrainer> >::type trainer(trainerSEXP);
+    cpp_cellular_release(trainer);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_cellular_encoder
+Rcpp::XPtr<canal::CellularEncoder> cpp_cellular_encoder(Rcpp::List weights);
+RcppExport SEXP _canalR_cpp_cellular_encoder(SEXP weightsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type weights(weightsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_encoder(weights));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_embed
+SEXP cpp_cellular_embed(Rcpp::XPtr<canal::CellularEncoder> encoder, Rcpp::S4 values, int num_threads, SEXP progress);
+RcppExport SEXP _canalR_cpp_cellular_embed(SEXP encoderSEXP, SEXP valuesSEXP, SEXP num_threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularEncoder> >::type encoder(encoderSEXP);
+    Rcpp::traits::input_parameter< Rcpp::S4 >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_embed(encoder, values, num_threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_classifier_start
+Rcpp::List cpp_cellular_classifier_start(double latent, double first, double second, double types, double seed);
+RcppExport SEXP _canalR_cpp_cellular_classifier_start(SEXP latentSEXP, SEXP firstSEXP, SEXP secondSEXP, SEXP typesSEXP, SEXP seedSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< double >::type latent(latentSEXP);
+    Rcpp::traits::input_parameter< double >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< double >::type second(secondSEXP);
+    Rcpp::traits::input_parameter< double >::type types(typesSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier_start(latent, first, second, types, seed));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_classifier_trainer
+Rcpp::XPtr<canal::ClassifierTrainer> cpp_cellular_classifier_trainer(Rcpp::List weights, SEXP embedding, Rcpp::IntegerVector types0, Rcpp::List options);
+RcppExport SEXP _canalR_cpp_cellular_classifier_trainer(SEXP weightsSEXP, SEXP embeddingSEXP, SEXP types0SEXP, SEXP optionsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type weights(weightsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type embedding(embeddingSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type types0(types0SEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type options(optionsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier_trainer(weights, embedding, types0, options));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_classifier_train
+SEXP cpp_cellular_classifier_train(Rcpp::XPtr<canal::ClassifierTrainer> trainer, Rcpp::Nullable<Rcpp::IntegerVector> order0, double learning_rate, SEXP progress);
+RcppExport SEXP _canalR_cpp_cellular_classifier_train(SEXP trainerSEXP, SEXP order0SEXP, SEXP learning_rateSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Nullable<Rcpp::IntegerVector> >::type order0(order0SEXP);
+    Rcpp::traits::input_parameter< double >::type learning_rate(learning_rateSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier_train(trainer, order0, learning_rate, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_classifier_validate
+SEXP cpp_cellular_classifier_validate(Rcpp::XPtr<canal::ClassifierTrainer> trainer, SEXP embedding, Rcpp::IntegerVector types0);
+RcppExport SEXP _canalR_cpp_cellular_classifier_validate(SEXP trainerSEXP, SEXP embeddingSEXP, SEXP types0SEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type embedding(embeddingSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type types0(types0SEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier_validate(trainer, embedding, types0));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_classifier_weights
+Rcpp::List cpp_cellular_classifier_weights(Rcpp::XPtr<canal::ClassifierTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cellular_classifier_weights(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier_weights(trainer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_classifier_keep_best
+void cpp_cellular_classifier_keep_best(Rcpp::XPtr<canal::ClassifierTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cellular_classifier_keep_best(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
+    cpp_cellular_classifier_keep_best(trainer);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_cellular_classifier_best
+Rcpp::List cpp_cellular_classifier_best(Rcpp::XPtr<canal::ClassifierTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cellular_classifier_best(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier_best(trainer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_classifier_state
+Rcpp::List cpp_cellular_classifier_state(Rcpp::XPtr<canal::ClassifierTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cellular_classifier_state(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier_state(trainer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_classifier_restore
+void cpp_cellular_classifier_restore(Rcpp::XPtr<canal::ClassifierTrainer> trainer, Rcpp::List state);
+RcppExport SEXP _canalR_cpp_cellular_classifier_restore(SEXP trainerSEXP, SEXP stateSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type state(stateSEXP);
+    cpp_cellular_classifier_restore(trainer, state);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_cellular_classifier_release
+void cpp_cellular_classifier_release(Rcpp::XPtr<canal::ClassifierTrainer> trainer);
+RcppExport SEXP _canalR_cpp_cellular_classifier_release(SEXP trainerSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
+    cpp_cellular_classifier_release(trainer);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_cellular_classifier
+Rcpp::XPtr<canal::CellularClassifier> cpp_cellular_classifier(Rcpp::List weights);
+RcppExport SEXP _canalR_cpp_cellular_classifier(SEXP weightsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type weights(weightsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier(weights));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cellular_probabilities
+SEXP cpp_cellular_probabilities(Rcpp::XPtr<canal::CellularClassifier> classifier, SEXP embedding, int num_threads, SEXP progress);
+RcppExport SEXP _canalR_cpp_cellular_probabilities(SEXP classifierSEXP, SEXP embeddingSEXP, SEXP num_threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularClassifier> >::type classifier(classifierSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type embedding(embeddingSEXP);
+    Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cellular_probabilities(classifier, embedding, num_threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_prototype_ranks
 Rcpp::IntegerVector cpp_prototype_ranks(Rcpp::NumericMatrix embedding, Rcpp::NumericMatrix prototypes, std::vector<int> type0);
 RcppExport SEXP _canalR_cpp_prototype_ranks(SEXP embeddingSEXP, SEXP prototypesSEXP, SEXP type0SEXP) {
@@ -382,9 +664,22 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_library_sizes
+Rcpp::NumericVector cpp_library_sizes(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, int num_threads);
+RcppExport SEXP _canalR_cpp_library_sizes(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP num_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::S4 >::type counts(countsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type place(placeSEXP);
+    Rcpp::traits::input_parameter< int >::type vocabulary_size(vocabulary_sizeSEXP);
+    Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_library_sizes(counts, place, vocabulary_size, num_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_gene_statistics
-Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, int scaling_genes, Rcpp::IntegerVector kept, double target_sum, int num_threads);
-RcppExport SEXP _canalR_cpp_gene_statistics(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP scaling_genesSEXP, SEXP keptSEXP, SEXP target_sumSEXP, SEXP num_threadsSEXP) {
+Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, int scaling_genes, Rcpp::IntegerVector kept, double target_sum, int num_threads, std::string flavour);
+RcppExport SEXP _canalR_cpp_gene_statistics(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP scaling_genesSEXP, SEXP keptSEXP, SEXP target_sumSEXP, SEXP num_threadsSEXP, SEXP flavourSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< Rcpp::S4 >::type counts(countsSEXP);
@@ -394,7 +689,8 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type kept(keptSEXP);
     Rcpp::traits::input_parameter< double >::type target_sum(target_sumSEXP);
     Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_gene_statistics(counts, place, vocabulary_size, scaling_genes, kept, target_sum, num_threads));
+    Rcpp::traits::input_parameter< std::string >::type flavour(flavourSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_gene_statistics(counts, place, vocabulary_size, scaling_genes, kept, target_sum, num_threads, flavour));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -754,6 +1050,31 @@ END_RCPP
 }
 
 static const R_CallMethodDef CallEntries[] = {
+    {"_canalR_cpp_cellular_start", (DL_FUNC) &_canalR_cpp_cellular_start, 6},
+    {"_canalR_cpp_cellular_trainer", (DL_FUNC) &_canalR_cpp_cellular_trainer, 5},
+    {"_canalR_cpp_cellular_train", (DL_FUNC) &_canalR_cpp_cellular_train, 5},
+    {"_canalR_cpp_cellular_validate", (DL_FUNC) &_canalR_cpp_cellular_validate, 5},
+    {"_canalR_cpp_cellular_gradients", (DL_FUNC) &_canalR_cpp_cellular_gradients, 2},
+    {"_canalR_cpp_cellular_weights", (DL_FUNC) &_canalR_cpp_cellular_weights, 1},
+    {"_canalR_cpp_cellular_keep_best", (DL_FUNC) &_canalR_cpp_cellular_keep_best, 1},
+    {"_canalR_cpp_cellular_best", (DL_FUNC) &_canalR_cpp_cellular_best, 1},
+    {"_canalR_cpp_cellular_state", (DL_FUNC) &_canalR_cpp_cellular_state, 1},
+    {"_canalR_cpp_cellular_restore", (DL_FUNC) &_canalR_cpp_cellular_restore, 2},
+    {"_canalR_cpp_cellular_release", (DL_FUNC) &_canalR_cpp_cellular_release, 1},
+    {"_canalR_cpp_cellular_encoder", (DL_FUNC) &_canalR_cpp_cellular_encoder, 1},
+    {"_canalR_cpp_cellular_embed", (DL_FUNC) &_canalR_cpp_cellular_embed, 4},
+    {"_canalR_cpp_cellular_classifier_start", (DL_FUNC) &_canalR_cpp_cellular_classifier_start, 5},
+    {"_canalR_cpp_cellular_classifier_trainer", (DL_FUNC) &_canalR_cpp_cellular_classifier_trainer, 4},
+    {"_canalR_cpp_cellular_classifier_train", (DL_FUNC) &_canalR_cpp_cellular_classifier_train, 4},
+    {"_canalR_cpp_cellular_classifier_validate", (DL_FUNC) &_canalR_cpp_cellular_classifier_validate, 3},
+    {"_canalR_cpp_cellular_classifier_weights", (DL_FUNC) &_canalR_cpp_cellular_classifier_weights, 1},
+    {"_canalR_cpp_cellular_classifier_keep_best", (DL_FUNC) &_canalR_cpp_cellular_classifier_keep_best, 1},
+    {"_canalR_cpp_cellular_classifier_best", (DL_FUNC) &_canalR_cpp_cellular_classifier_best, 1},
+    {"_canalR_cpp_cellular_classifier_state", (DL_FUNC) &_canalR_cpp_cellular_classifier_state, 1},
+    {"_canalR_cpp_cellular_classifier_restore", (DL_FUNC) &_canalR_cpp_cellular_classifier_restore, 2},
+    {"_canalR_cpp_cellular_classifier_release", (DL_FUNC) &_canalR_cpp_cellular_classifier_release, 1},
+    {"_canalR_cpp_cellular_classifier", (DL_FUNC) &_canalR_cpp_cellular_classifier, 1},
+    {"_canalR_cpp_cellular_probabilities", (DL_FUNC) &_canalR_cpp_cellular_probabilities, 4},
     {"_canalR_cpp_prototype_ranks", (DL_FUNC) &_canalR_cpp_prototype_ranks, 3},
     {"_canalR_cpp_trim_bank", (DL_FUNC) &_canalR_cpp_trim_bank, 5},
     {"_canalR_cpp_draw_mixing", (DL_FUNC) &_canalR_cpp_draw_mixing, 3},
@@ -786,7 +1107,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_forward", (DL_FUNC) &_canalR_cpp_forward, 5},
     {"_canalR_cpp_value_facts", (DL_FUNC) &_canalR_cpp_value_facts, 2},
     {"_canalR_cpp_detected_genes", (DL_FUNC) &_canalR_cpp_detected_genes, 4},
-    {"_canalR_cpp_gene_statistics", (DL_FUNC) &_canalR_cpp_gene_statistics, 7},
+    {"_canalR_cpp_library_sizes", (DL_FUNC) &_canalR_cpp_library_sizes, 4},
+    {"_canalR_cpp_gene_statistics", (DL_FUNC) &_canalR_cpp_gene_statistics, 8},
     {"_canalR_cpp_variable_genes", (DL_FUNC) &_canalR_cpp_variable_genes, 2},
     {"_canalR_cpp_tokens", (DL_FUNC) &_canalR_cpp_tokens, 9},
     {"_canalR_cpp_normalised", (DL_FUNC) &_canalR_cpp_normalised, 5},

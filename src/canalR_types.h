@@ -1,5 +1,6 @@
 // The types that R's external pointers hold; Rcpp's generated code includes this file.
 #pragma once
+#include "engine/cellular.h"
 #include "engine/h5ad.h"
 #include "engine/importance.h"
 #include "engine/network.h"

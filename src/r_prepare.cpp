@@ -4,27 +4,9 @@
 
 #include "engine/prepare.h"
 #include "r_glue.h"
+#include "r_sparse.h"
 
 namespace {
-
-// Keeps the matrix's slots protected for as long as the engine looks at them.
-class Counts {
- public:
-  explicit Counts(const Rcpp::S4& matrix)
-      : gene_(matrix.slot("i")),
-        starts_(matrix.slot("p")),
-        value_(matrix.slot("x")),
-        dim_(matrix.slot("Dim")) {}
-  canal::SparseCells view() const {
-    return {dim_[1], dim_[0], starts_.begin(), gene_.begin(), value_.begin()};
-  }
-
- private:
-  Rcpp::IntegerVector gene_;
-  Rcpp::IntegerVector starts_;
-  Rcpp::NumericVector value_;
-  Rcpp::IntegerVector dim_;
-};
 
 // R's indices from 1; NA becomes -1.
 std::vector<int64_t> from_zero(const Rcpp::IntegerVector& indices) {
@@ -37,6 +19,13 @@ std::vector<int64_t> from_zero(const Rcpp::IntegerVector& indices) {
 canal::Alignment alignment_of(const Rcpp::IntegerVector& place, int vocabulary_size,
                               int scaling_genes = -1) {
   return {from_zero(place), vocabulary_size, scaling_genes};
+}
+
+canal::Flavour flavour_named(const std::string& name) {
+  if (name == "seurat") return canal::Flavour::seurat;
+  if (name == "cell_ranger") return canal::Flavour::cell_ranger;
+  if (name == "cell_ranger_counts") return canal::Flavour::cell_ranger_counts;
+  throw canal::Error(canal::ErrorKind::input, "There is no flavour \"" + name + "\".");
 }
 
 // Ctrl-C during preparation leaves nothing worth keeping, so it becomes R's own interrupt.
@@ -70,7 +59,7 @@ Rcpp::List cpp_value_facts(Rcpp::NumericVector values, int num_threads) {
 // [[Rcpp::export(rng = false)]]
 Rcpp::NumericVector cpp_detected_genes(Rcpp::S4 counts, Rcpp::IntegerVector place,
                                        int vocabulary_size, int num_threads) {
-  const Counts input(counts);
+  const glue::SparseMatrix input(counts);
   const canal::Alignment alignment = alignment_of(place, vocabulary_size);
   canal::Control control;
   std::vector<int64_t> detected;
@@ -80,17 +69,31 @@ Rcpp::NumericVector cpp_detected_genes(Rcpp::S4 counts, Rcpp::IntegerVector plac
 }
 
 // [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_library_sizes(Rcpp::S4 counts, Rcpp::IntegerVector place,
+                                      int vocabulary_size, int num_threads) {
+  const glue::SparseMatrix input(counts);
+  const canal::Alignment alignment = alignment_of(place, vocabulary_size);
+  canal::Control control;
+  std::vector<double> sizes;
+  run(control,
+      [&] { sizes = canal::library_sizes(input.view(), alignment, num_threads, control); });
+  return Rcpp::NumericVector(sizes.begin(), sizes.end());
+}
+
+// flavour: "seurat", "cell_ranger" or "cell_ranger_counts".
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
                                int scaling_genes, Rcpp::IntegerVector kept, double target_sum,
-                               int num_threads) {
-  const Counts input(counts);
+                               int num_threads, std::string flavour = "seurat") {
+  const glue::SparseMatrix input(counts);
   const canal::Alignment alignment = alignment_of(place, vocabulary_size, scaling_genes);
   const std::vector<int64_t> cells = from_zero(kept);
   canal::Control control;
   canal::GeneStatistics result;
+  const canal::Flavour how = glue::guarded([&] { return flavour_named(flavour); });
   run(control, [&] {
-    result =
-        canal::gene_statistics(input.view(), alignment, cells, target_sum, num_threads, control);
+    result = canal::gene_statistics(input.view(), alignment, cells, target_sum, num_threads,
+                                    control, how);
   });
   return Rcpp::List::create(Rcpp::Named("mean") = result.mean,
                             Rcpp::Named("dispersion") = result.dispersion,
@@ -113,7 +116,7 @@ Rcpp::IntegerVector cpp_variable_genes(Rcpp::List statistics, double n_genes) {
 Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
                            int scaling_genes, Rcpp::IntegerVector kept, Rcpp::IntegerVector chosen,
                            double target_sum, int n_bins, int num_threads) {
-  const Counts input(counts);
+  const glue::SparseMatrix input(counts);
   const canal::Alignment alignment = alignment_of(place, vocabulary_size, scaling_genes);
   const std::vector<int64_t> cells = from_zero(kept);
   const std::vector<int64_t> genes = from_zero(chosen);
@@ -131,7 +134,7 @@ Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocab
 // [[Rcpp::export(rng = false)]]
 Rcpp::NumericMatrix cpp_normalised(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
                                    Rcpp::IntegerVector kept, double target_sum) {
-  const Counts input(counts);
+  const glue::SparseMatrix input(counts);
   const auto values = glue::guarded([&] {
     return canal::normalised(input.view(), alignment_of(place, vocabulary_size), from_zero(kept),
                              target_sum);

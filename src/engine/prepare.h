@@ -37,11 +37,21 @@ struct TokenOptions {
   int n_bins;         // the highest token, 1 to 254: one more is left for the mask token
 };
 
-// Mean and dispersion per vocabulary gene, scanpy's `seurat` flavour.
+// How variable genes are found (scanpy's names).
+enum class Flavour {
+  seurat,             // moments of the scaled counts; their logarithms within bins of equal width
+  cell_ranger,        // moments of log(1 + scaled count), as scanpy; within bins of as many genes
+  cell_ranger_counts  // the same of the scaled counts
+};
+
+// Mean m and dispersion v / m per vocabulary gene, with m = 1e-12 where the mean is 0.
 struct GeneStatistics {
-  std::vector<double> mean;             // log(1 + m), with m = 1e-12 where the mean is 0
-  std::vector<double> dispersion;       // log(v / m), NaN where v is 0
-  std::vector<double> dispersion_norm;  // standardised within its bin of means, NaN where missing
+  std::vector<double> mean;        // seurat: log(1 + m)
+  std::vector<double> dispersion;  // seurat: log(v / m), NaN where v is 0
+  // By how much it lies above its bin's, in the bin's spread; NaN where missing. seurat: mean and
+  // standard deviation; cell_ranger: median and median absolute deviation, infinite where that is
+  // 0.
+  std::vector<double> dispersion_norm;
 };
 
 // What stored values are like, before anything is computed from them.
@@ -69,7 +79,11 @@ std::vector<float> normalised(const SparseCells& counts, const Alignment& alignm
 
 GeneStatistics gene_statistics(const SparseCells& counts, const Alignment& alignment,
                                const std::vector<int64_t>& kept, double target_sum, int num_threads,
-                               Control& control);
+                               Control& control, Flavour flavour = Flavour::seurat);
+
+// Every cell's total over the genes that make it: whose mean is the target of CELLULAR.
+std::vector<double> library_sizes(const SparseCells& counts, const Alignment& alignment,
+                                  int num_threads, Control& control);
 
 // The `n_genes` most variable genes in vocabulary order, counted from 0; among equal ones the first
 // of that order. Genes without a standardised dispersion are never chosen, so fewer may come back.

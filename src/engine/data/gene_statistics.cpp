@@ -1,6 +1,6 @@
-// Mean and dispersion per gene as scanpy's `seurat` flavour has them (Satija et al. 2015,
-// doi:10.1038/nbt.3192). That flavour undoes the logarithm first; y = 2^x - 1 is the scaled count c
-// itself, so no logarithm is taken here.
+// Mean and dispersion per gene as scanpy's flavours have them: `seurat` (Satija et al. 2015,
+// doi:10.1038/nbt.3192) undoes the logarithm first; y = 2^x - 1 is the scaled count c itself, so no
+// logarithm is taken for it. `cell_ranger` takes the moments of the logarithms.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/data/aligned_cells.h"
+#include "engine/data/median_bins.h"
 #include "engine/prepare.h"
 #include "engine/runtime.h"
 #include "engine/runtime/chunks.h"
@@ -69,12 +70,17 @@ struct ColumnRange {
   int64_t last;
 };
 
+// Of a scaled count, what moments are of.
+double moment_value(double scaled, Flavour flavour) {
+  return flavour == Flavour::cell_ranger ? std::log1p(scaled) : scaled;
+}
+
 // Moments of a range of columns, one after the other. Cells are added in their order, and all of a
 // gene's on one thread: sharing out cells instead would add them up in other groups, so the last
 // bits would depend on the number of threads.
 std::vector<Moments> moments_of_range(const SparseCells& counts, const std::vector<int64_t>& kept,
                                       const std::vector<double>& totals, double target_sum,
-                                      ColumnRange range, Control& control) {
+                                      Flavour flavour, ColumnRange range, Control& control) {
   std::vector<Moments> moments(range.last - range.first);
   for (size_t n = 0; n < kept.size(); ++n) {
     control.check();
@@ -83,7 +89,8 @@ std::vector<Moments> moments_of_range(const SparseCells& counts, const std::vect
     const double* value = counts.value + (gene - counts.gene);
     for (; gene != end && *gene < range.last; ++gene, ++value) {
       if (*value <= 0) continue;
-      moments[*gene - range.first].add(data::scaled_count(*value, totals[n], target_sum));
+      moments[*gene - range.first].add(
+          moment_value(data::scaled_count(*value, totals[n], target_sum), flavour));
     }
     ++control.done;
   }
@@ -92,7 +99,7 @@ std::vector<Moments> moments_of_range(const SparseCells& counts, const std::vect
 
 std::vector<Moments> moments_of_genes(const SparseCells& counts, const Alignment& alignment,
                                       const std::vector<int64_t>& kept, double target_sum,
-                                      int num_threads, Control& control) {
+                                      Flavour flavour, int num_threads, Control& control) {
   // More ranges than threads, as some hold more values than others.
   const int threads = usable_threads(num_threads);
   const int64_t ranges = threads == 1 ? 1 : std::min<int64_t>(counts.genes, 8 * threads);
@@ -101,7 +108,7 @@ std::vector<Moments> moments_of_genes(const SparseCells& counts, const Alignment
   std::vector<Moments> moments(alignment.vocabulary_size);
   for_each_chunk(ranges, num_threads, [&](int64_t n) {
     const ColumnRange range{counts.genes * n / ranges, counts.genes * (n + 1) / ranges};
-    const auto found = moments_of_range(counts, kept, totals, target_sum, range, control);
+    const auto found = moments_of_range(counts, kept, totals, target_sum, flavour, range, control);
     for (int64_t column = range.first; column < range.last; ++column) {
       const int64_t place = alignment.place[column];
       if (place >= 0) moments[place] = found[column - range.first];
@@ -165,7 +172,7 @@ std::vector<double> standardised(const std::vector<double>& dispersion,
 
 GeneStatistics gene_statistics(const SparseCells& counts, const Alignment& alignment,
                                const std::vector<int64_t>& kept, double target_sum, int num_threads,
-                               Control& control) {
+                               Control& control, Flavour flavour) {
   data::check_alignment(counts, alignment);
   data::check_indices(kept, counts.cells, "kept");
   data::check_target_sum(target_sum);
@@ -174,13 +181,19 @@ GeneStatistics gene_statistics(const SparseCells& counts, const Alignment& align
   }
   GeneStatistics statistics;
   for (const Moments& gene :
-       moments_of_genes(counts, alignment, kept, target_sum, num_threads, control)) {
+       moments_of_genes(counts, alignment, kept, target_sum, flavour, num_threads, control)) {
     const double mean = gene.mean == 0 ? smallest_mean : gene.mean;
     const double dispersion = gene.variance() / mean;
-    statistics.mean.push_back(std::log1p(mean));
-    statistics.dispersion.push_back(dispersion > 0 ? std::log(dispersion) : missing);
+    const bool logs = flavour == Flavour::seurat;
+    statistics.mean.push_back(logs ? std::log1p(mean) : mean);
+    statistics.dispersion.push_back(!logs            ? dispersion
+                                    : dispersion > 0 ? std::log(dispersion)
+                                                     : missing);
   }
-  statistics.dispersion_norm = standardised(statistics.dispersion, bins_of_means(statistics.mean));
+  statistics.dispersion_norm =
+      flavour == Flavour::seurat
+          ? standardised(statistics.dispersion, bins_of_means(statistics.mean))
+          : data::above_median_of_bin(statistics.mean, statistics.dispersion);
   return statistics;
 }
 
