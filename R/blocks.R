@@ -35,7 +35,7 @@ check_query <- function(verbose, min_genes, call = sys.call(-2)) {
 # tokens (raw, genes x cells) of some cells of a block by their number in it.
 open_query <- function(x, model, assay.type, min_genes, num_threads, verbose) {
   threads <- thread_count(num_threads)
-  source <- cell_source(x, assay.type)
+  source <- told(cell_source(x, assay.type), verbose)
   aligned <- survey_cells(source, model@vocabulary, threads)
   kept <- keep_cells(aligned$detected, aligned, min_genes, need_some = FALSE)
   chosen <- wanted_genes(model@genes, aligned)
@@ -58,7 +58,7 @@ query_rows <- function(query) {
 # read(block), the counts of one; ahead(block) starts to read one that will be asked for next, so
 # that the network need not wait for it, and finish() waits for what was started.
 cell_source <- function(x, assay.type) {
-  if (is.character(x)) {
+  if (is.character(x) && !is_folder(x)) {
     layer <- h5ad_layer(x, assay.type)
     header <- about_h5ad(cpp_h5ad_header(path.expand(x), layer))
     if (header$by_cells) return(file_source(path.expand(x), layer, header))

@@ -1,11 +1,15 @@
-# Paths of AnnData files (`.h5ad`). What comes back for a path is a table of results: the file
-# itself is never written to.
+# Paths: of AnnData files (`.h5ad`), and of 10x folders, which cells-10x.R reads. What comes back
+# for a path is a table of results: the file itself is never written to.
 
 # The generics are in cells.R, where the linter does not look for them.
 # nolint start: object_name_linter.
 
 #' @exportS3Method
 cells_of.character <- function(x, assay.type = "counts") {
+  if (is_folder(x)) cells_in_folder(x, assay.type) else cells_in_h5ad(x, assay.type)
+}
+
+cells_in_h5ad <- function(x, assay.type) {
   layer <- h5ad_layer(x, assay.type)
   data <- about_h5ad(cpp_read_h5ad(path.expand(x), layer))
   cells_result(h5ad_counts(data$counts, data$genes, data$cells),
@@ -52,6 +56,7 @@ cell_columns.character <- function(x) cell_columns(any_cells(x))
 
 # Names and columns of cells do not depend on the matrix, so any that is there will do.
 any_cells <- function(x) {
+  if (is_folder(x)) return(barcodes_alone(x))
   check_h5ad_path(x)
   matrices <- h5ad_matrices(path.expand(x))
   cells_of(x, if (length(matrices)) matrices[1] else "X")
@@ -76,8 +81,12 @@ check_h5ad_path <- function(x) {
   if (length(x) != 1 || is.na(x)) {
     canal_abort("class", "x", "one path of an .h5ad file", sprintf("%d strings", length(x)))
   }
-  if (!file.exists(path.expand(x)) || dir.exists(path.expand(x))) {
-    canal_abort("file", "x", "the path of an .h5ad file",
+  if (is_folder(x)) {
+    canal_abort("file", "x", "the path of an .h5ad file", sprintf("\"%s\", which is a folder", x),
+                "canal_read_10x() reads the folders of Cell Ranger.")
+  }
+  if (!file.exists(path.expand(x))) {
+    canal_abort("file", "x", "the path of an .h5ad file or a 10x folder",
                 sprintf("\"%s\", which is no file", x),
                 sprintf("Paths start from the working directory, %s.", getwd()))
   }

@@ -1,6 +1,7 @@
 # What the rest of canalR asks of a user's object, whatever its class: counts, cell names, columns
 # of cells, a place for results and for the record of how they came about. One file per family of
-# classes (cells-matrix.R, cells-sce.R, cells-seurat.R, cells-h5ad.R) holds the methods.
+# classes (cells-matrix.R, cells-sce.R, cells-seurat.R; paths: cells-h5ad.R, cells-10x.R) holds the
+# methods.
 
 # The counts of an object: list(counts, obs) of class `canal_cells`; `counts` is a dgCMatrix
 # (genes x cells, with dimnames), `obs` the columns of cells as a data.frame or DataFrame, or NULL.
@@ -60,12 +61,12 @@ with_cell_results.default <- function(x, results, embedding = NULL, record = NUL
   abort_class(x)
 }
 
-abort_class <- function(x) {
+abort_class <- function(x, call = sys.call(-1)) {
   hint <- if (is.data.frame(x)) "as.matrix() makes a matrix of a data frame of counts."
   canal_abort("class", "x", paste(
     "a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or Matrix",
-    "(genes x cells), or the path of an .h5ad file"
-  ), paste("an object of class", class(x)[1]), hint)
+    "(genes x cells), or the path of an .h5ad file or a 10x folder"
+  ), paste("an object of class", class(x)[1]), hint, call = call)
 }
 
 abort_assay <- function(wanted, found, what, hint = NULL) {
@@ -109,8 +110,9 @@ merged_record <- function(earlier, record, results) {
 
 # Columns of an earlier prediction that new labels leave without meaning: another model's types.
 stale_columns <- function(columns, results) {
-  if (!"canal_label" %in% names(results)) return(character())
-  setdiff(grep("^canal_prob_", columns, value = TRUE), names(results))
+  by <- sub("_label$", "", grep("_label$", names(results), value = TRUE))
+  old <- lapply(by, function(method) grep(sprintf("^%s_prob_", method), columns, value = TRUE))
+  setdiff(as.character(unlist(old)), names(results))
 }
 
 check_results <- function(results, embedding, n_cells) {

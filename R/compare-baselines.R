@@ -1,13 +1,6 @@
 # The methods that canal_compare() runs: each takes what comparison_data() makes and returns labels
 # for all cells of the query, with a note where there is something to say.
 
-# log(1 + 10,000 count / total), sparse.
-log_normalise <- function(counts, total = 1e4) {
-  sums <- pmax(Matrix::colSums(counts), .Machine$double.xmin)
-  counts@x <- log1p(counts@x * rep(total / sums, diff(counts@p)))
-  counts
-}
-
 # scikit-learn minimises |w|^2 / 2 + C sum(loss), glmnet lambda |w|^2 / 2 + mean(loss): the same for
 # lambda = 1 / (C n).
 ridge_lambda <- function(cells, C = 0.1) 1 / (C * cells)

@@ -22,7 +22,8 @@
 #' what there is to reach.
 #'
 #' @param x Cells to annotate: a SingleCellExperiment, SummarizedExperiment or Seurat object, a
-#'   matrix or `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad`.
+#'   matrix or `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad` or a
+#'   10x folder.
 #' @param truth The cells' true types: the name of a column of `x`, or a vector with one per cell.
 #' @param train Labelled cells to train on: one object of the same kinds, or a list of them (the
 #'   stages).
@@ -73,7 +74,8 @@ canal_compare <- function(x, truth, train, train_labels = truth, methods = NULL,
                 sprintf("%d arguments", ...length()))
   }
   seed <- resolve_seed(seed)
-  data <- comparison_data(x, truth, train, train_labels, assay.type, thread_count(num_threads))
+  data <- comparison_data(x, truth, train, train_labels, assay.type, thread_count(num_threads),
+                          verbose)
   own <- if (!is.null(model)) list(canalR = function() {
     list(note = "annotation alone: the model came trained",
          labels = predicted_labels(own_labels(x, model, seed, num_threads, assay.type, ...)))
@@ -118,15 +120,15 @@ check_methods <- function(methods) {
 
 # What every baseline gets: `train` and `query` (dgCMatrices of raw counts, the same genes), `types`
 # of the training cells; `truth` and `cells` of the query; `threads`.
-comparison_data <- function(x, truth, train, train_labels, assay.type, threads) {
+comparison_data <- function(x, truth, train, train_labels, assay.type, threads, verbose) {
   call <- sys.call(-1)
-  query <- cells_of(x, assay.type)
+  query <- told(cells_of(x, assay.type), verbose)
   check_counts(query$counts, threads)
   truth <- labels_of(query, truth, "truth")
   if (is.list(train) && !length(train)) {
     canal_abort("empty", "train", "at least one training set", "an empty list", call = call)
   }
-  stages <- lapply(as_sources(train), cells_of, assay.type)
+  stages <- told(lapply(as_sources(train), cells_of, assay.type), verbose)
   for (stage in stages) check_counts(stage$counts, threads)
   types <- Map(labels_of, stages, labels_by_source(train_labels, length(stages), call),
                "train_labels")

@@ -14,6 +14,13 @@ canal_inform <- function(kind, text, verbose = TRUE) {
   if (verbose) message(canal_condition("message", kind, paste0(text, "\n"), NULL))
 }
 
+# Runs code that has no `verbose` of its own: its messages are silenced where that is FALSE.
+told <- function(code, verbose) {
+  withCallingHandlers(code, canalR_message = function(said) {
+    if (!verbose) invokeRestart("muffleMessage")
+  })
+}
+
 problem_text <- function(argument, expected, got, hint) {
   text <- sprintf("`%s`: expected %s; got %s.", argument, expected, got)
   if (is.null(hint)) text else paste0(text, "\n", hint)

@@ -13,9 +13,9 @@
 #' which a model can mistake for a property of that source; `"intersection"` avoids that.
 #'
 #' @param x A list of sources: SingleCellExperiment, SummarizedExperiment or Seurat objects,
-#'   matrices or dgCMatrices (genes x cells, raw counts), paths of `.h5ad` files; or a character
-#'   vector of paths. Its names are the sources' names; without, a path's file name or `source1`,
-#'   `source2`, ...
+#'   matrices or dgCMatrices (genes x cells, raw counts), paths of `.h5ad` files or 10x folders; or
+#'   a character vector of paths. Its names are the sources' names; without, a path's file name or
+#'   `source1`, `source2`, ...
 #' @param genes `"union"`: every gene of any source, zero where a source lacks it, in the order in
 #'   which they first come. `"intersection"`: the genes that all sources have, in the order of the
 #'   first.
@@ -54,7 +54,7 @@ canal_merge <- function(x, genes = c("union", "intersection"), source = "source"
   if (!is.character(source) || length(source) != 1 || is.na(source) || !nzchar(source)) {
     canal_abort("argument", "source", "the name of a column", describe_value(source))
   }
-  parts <- read_sources(x, assay.type)
+  parts <- read_sources(x, assay.type, verbose)
   merged_genes <- joined_genes(parts, genes)
   names <- unique_cell_names(parts)
   counts <- bind_cells(lapply(parts, `[[`, "counts"), merged_genes)
@@ -69,7 +69,7 @@ canal_merge <- function(x, genes = c("union", "intersection"), source = "source"
 }
 
 # A named list of canal_cells.
-read_sources <- function(x, assay.type, call = sys.call(-1)) {
+read_sources <- function(x, assay.type, verbose, call = sys.call(-1)) {
   sources <- as_sources(x)
   if (!length(sources)) {
     canal_abort("empty", "x", "a list of at least one source", "an empty one", call = call)
@@ -78,7 +78,7 @@ read_sources <- function(x, assay.type, call = sys.call(-1)) {
     canal_abort("argument", "assay.type", sprintf("one name, or %d", length(sources)),
                 sprintf("%d of them", length(assay.type)), call = call)
   }
-  cells <- Map(cells_of, unname(sources), rep_len(assay.type, length(sources)))
+  cells <- told(Map(cells_of, unname(sources), rep_len(assay.type, length(sources))), verbose)
   for (part in cells) {
     check_table(dim(part$counts), rownames(part$counts), colnames(part$counts))
   }
@@ -161,12 +161,5 @@ join_column <- function(values, sizes) {
 
 merged_object <- function(counts, columns, as) {
   if (as == "list") return(list(counts = counts, cells = columns))
-  if (as == "Seurat") {
-    need_package("SeuratObject", "as", "which makes Seurat objects")
-    return(SeuratObject::CreateSeuratObject(counts, meta.data = columns))
-  }
-  need_package("SingleCellExperiment", "as", "which makes such objects")
-  SingleCellExperiment::SingleCellExperiment(
-    list(counts = counts), colData = S4Vectors::DataFrame(columns, check.names = FALSE)
-  )
+  object_of(counts, columns, as)
 }

@@ -5,7 +5,8 @@
 #'
 #' @inheritParams canal_train
 #' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or
-#'   `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad`.
+#'   `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad` or a 10x folder
+#'   (see [canal_read_10x()]).
 #' @param model A trained [CanalModel-class].
 #' @param novelty How cells of unknown types are found: `"none"`; `"canal"`, the energy score of
 #'   CANAL with a threshold learned from mixtures of the cells at hand; `"threshold"`, scBERT's:

@@ -13,7 +13,7 @@
 #'
 #' @param x Cells with raw counts (whole numbers or not): a SingleCellExperiment or
 #'   SummarizedExperiment, a Seurat object, a matrix or dgCMatrix (genes x cells), or the path of an
-#'   `.h5ad` file.
+#'   `.h5ad` file or a 10x folder (see [canal_read_10x()]).
 #' @param vocabulary A [canal_vocabulary()], a character vector of gene symbols, or a
 #'   [CanalModel][CanalModel-class]: then its vocabulary is used, the genes it was trained on (or,
 #'   before its first stage, its configuration's `n_genes`) and its `n_bins`, unless they are given
@@ -74,7 +74,7 @@ canal_prepare <- function(x, vocabulary, n_genes = 1000, genes = NULL, min_genes
   vocabulary <- whole$genes
   check_prepare_arguments(n_genes, min_genes, target_sum, n_bins)
   check_wanted_genes(genes, vocabulary)
-  counts <- cells_of(x, assay.type)$counts
+  counts <- told(cells_of(x, assay.type), verbose)$counts
   check_counts(counts, threads)
   aligned <- align_genes(rownames(counts), colnames(counts), whole)
   detected <- cpp_detected_genes(counts, aligned$place, length(vocabulary), threads)

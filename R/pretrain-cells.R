@@ -36,7 +36,7 @@ as_inputs <- function(x) {
 # `tokens()`.
 pretraining_source <- function(x, model, assay.type, min_genes, threads, verbose) {
   vocabulary <- model@vocabulary$genes
-  source <- cell_source(x, assay.type)
+  source <- told(cell_source(x, assay.type), verbose)
   on.exit(source$finish())
   aligned <- survey_cells(source, model@vocabulary, threads)
   kept <- keep_cells(aligned$detected, aligned, min_genes, need_some = TRUE)

@@ -6,10 +6,12 @@
 #' mitochondrial share mostly damaged.
 #'
 #' @param x Genes x cells, raw counts: a SingleCellExperiment, SummarizedExperiment or Seurat object
-#'   (its default assay), a matrix or Matrix such as a `dgCMatrix`.
+#'   (its default assay), a matrix or Matrix such as a `dgCMatrix`; or the path of an `.h5ad` or of
+#'   a 10x folder (see [canal_read_10x()]), which is read as a SingleCellExperiment.
 #' @param nmads A cell farther than so many median absolute deviations (MAD) from the median is left
 #'   out; a number from 0, `Inf` for no limit. As R's [stats::mad()] has it, the MAD is scaled by
-#'   1.4826 to a standard deviation; 5 without that scale (scipy's) are 3.37 with it.
+#'   1.4826 to a standard deviation; 5 without that scale (scipy's, [cellular_qc()]'s) are 3.37 with
+#'   it.
 #' @param min_cells Genes that are detected in fewer of the cells kept are left out. 0 keeps all.
 #' @param top The share of so many genes, the highest of each cell, is one of the measures.
 #' @param mito A regular expression for names of mitochondrial genes, or `NULL` not to look at them.
@@ -33,15 +35,17 @@
 #' out; other assays keep theirs. Filter what is trained on and what is annotated each by itself:
 #' cells of one tell nothing of the other.
 #'
-#' @return An object of the class of `x` without those cells and genes, with a report in its
-#'   metadata (`metadata(x)$canal$quality`, `x@@misc$canal$quality`), or as the attribute
-#'   `canal_quality` of matrices, which subsetting loses.
-#' @section Errors: `canalR_error_class` (another `x`; a file is read with [canal_read_h5ad()]),
-#'   `canalR_error_package` (scuttle is needed), `canalR_error_empty` (no cell or no gene would be
-#'   left), `canalR_error_labels` (`batch`), `canalR_error_argument`, `canalR_error_assay`,
-#'   `canalR_error_names`, and those of values that are no raw counts as in [canal_prepare()].
-#' @source Measures and limits as CELLULAR prepares its data; scuttle computes them (McCarthy et al.
-#'   2017, *Bioinformatics* 33:1179).
+#' @return An object of the class of `x` (of a path, a SingleCellExperiment) without those cells and
+#'   genes, with a report in its metadata (`metadata(x)$canal$quality`, `x@@misc$canal$quality`), or
+#'   as the attribute `canal_quality` of matrices, which subsetting loses.
+#' @section Errors: `canalR_error_class` (another `x`), `canalR_error_package` (scuttle is needed,
+#'   and SingleCellExperiment for a path), `canalR_error_file` (a path that cannot be read),
+#'   `canalR_error_empty` (no cell or no gene would be left), `canalR_error_labels` (`batch`),
+#'   `canalR_error_argument`, `canalR_error_assay`, `canalR_error_names`, and those of values that
+#'   are no raw counts as in [canal_prepare()].
+#' @seealso [cellular_qc()], the filter that CELLULAR was published with.
+#' @source Measures much as CELLULAR prepares its data; scuttle computes them (McCarthy et al. 2017,
+#'   *Bioinformatics* 33:1179).
 #' @examplesIf requireNamespace("scuttle", quietly = TRUE)
 #' set.seed(1)
 #' counts <- matrix(rpois(50 * 40, 5), 50, dimnames = list(
@@ -57,20 +61,32 @@
 canal_quality_filter <- function(x, nmads = 5, min_cells = 20, top = 20, mito = "^(MT|mt)-",
                                  batch = NULL, ..., assay.type = "counts", verbose = TRUE) {
   check_no_dots(...)
-  check_filtered_class(x)
-  check_number(nmads, "nmads", from = 0)
-  check_number(min_cells, "min_cells", from = 0, whole = TRUE)
   check_number(top, "top", from = 1, to = .Machine$integer.max, whole = TRUE)
-  check_flag(verbose, "verbose")
+  rule <- list(measures = judged_measures, top = top, mito = mito, mad_scale = 1)
+  filter_by_quality(x, rule, nmads, min_cells, batch, assay.type, verbose)
+}
+
+# What both filters do. rule: a list of `measures` (see judged_measures), `top`, `mito`, and
+# `mad_scale`, how many of the MADs that `nmads` counts are one of scuttle's, which has the 1.4826.
+filter_by_quality <- function(x, rule, nmads, min_cells, batch, assay.type, verbose,
+                              call = sys.call(-1)) {
+  check_filtered_class(x, call)
+  check_number(nmads, "nmads", from = 0, call = call)
+  check_number(min_cells, "min_cells", from = 0, whole = TRUE, call = call)
+  check_flag(verbose, "verbose", call = call)
   need_package("scuttle", "x", "which computes measures of quality")
+  if (is.character(x)) {
+    x <- told(experiment_at(x, assay.type), verbose)
+    assay.type <- "counts"
+  }
   cells <- cells_of(x, assay.type)
   check_judged(cells$counts)
   batch <- if (!is.null(batch)) labels_of(cells, batch, "batch")
-  measures <- cell_measures(cells$counts, top, mito)
-  judged <- judge_cells(measures, nmads, batch)
+  measures <- cell_measures(cells$counts, rule$top, rule$mito, call)
+  judged <- judge_cells(measures, rule$measures, nmads / rule$mad_scale, batch)
   genes <- judge_genes(cells$counts, judged$cells$kept, min_cells)
   report <- list(cells = judged$cells, genes = genes)
-  check_left(report, min_cells)
+  check_left(report, min_cells, call)
   tell_quality(report, judged$not_judged, nmads, min_cells, verbose)
   with_chosen(x, genes$kept, judged$cells$kept, report)
 }
@@ -89,20 +105,15 @@ canal_quality_report <- function(x, what = c("cells", "genes")) {
   report <- attr(x, "canal_quality")
   if (is.null(report)) report <- cell_record(x)$quality
   if (is.null(report)) {
-    canal_abort("argument", "x", "something that canal_quality_filter() returned",
+    canal_abort("argument", "x", "something that canal_quality_filter() or cellular_qc() returned",
                 describe_value(x), "Subsetting a matrix loses the report.")
   }
   report[[what]]
 }
 
-check_filtered_class <- function(x) {
-  classes <- c("matrix", "Matrix", "SummarizedExperiment", "Seurat")
-  if (any(vapply(classes, function(class) methods::is(x, class), NA))) return(invisible())
-  canal_abort("class", "x", paste(
-    "a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or Matrix",
-    "(genes x cells)"
-  ), paste("an object of class", class(x)[1]),
-  if (is.character(x)) "canal_read_h5ad() reads a file.", call = sys.call(-1))
+check_filtered_class <- function(x, call) {
+  classes <- c("matrix", "Matrix", "SummarizedExperiment", "Seurat", "character")
+  if (!any(vapply(classes, function(class) methods::is(x, class), NA))) abort_class(x, call)
 }
 
 # As check_counts(), but rows of one name are all counted and cells are found by their place.
@@ -114,8 +125,8 @@ check_judged <- function(counts) {
 }
 
 # A row per cell; NA where a cell has nothing to be measured.
-cell_measures <- function(counts, top, mito) {
-  mitochondrial <- mito_genes(rownames(counts), mito)
+cell_measures <- function(counts, top, mito, call) {
+  mitochondrial <- mito_genes(rownames(counts), mito, call)
   found <- scuttle::perCellQCMetrics(counts, subsets = list(mito = mitochondrial),
                                      percent.top = top)
   share <- function(column) ifelse(found$sum > 0, found[[column]] / 100, NA_real_)
@@ -129,7 +140,7 @@ cell_measures <- function(counts, top, mito) {
 }
 
 # Which genes are mitochondrial.
-mito_genes <- function(genes, pattern, call = sys.call(-2)) {
+mito_genes <- function(genes, pattern, call) {
   if (is.null(pattern)) return(logical(length(genes)))
   abort <- function(got) {
     canal_abort("argument", "mito", "one regular expression, or NULL", got, call = call)
@@ -141,20 +152,22 @@ mito_genes <- function(genes, pattern, call = sys.call(-2)) {
            error = function(error) abort(conditionMessage(error)))
 }
 
-# What is judged: by its logarithm?, on which sides, and the words for them.
+# What is judged, by columns of cell_measures(): after which transformation, on which side ("both"
+# or "higher"), and the words for it.
 judged_measures <- list(
-  counts = list(log = TRUE, type = "both", what = "counts", low = "few counts",
+  counts = list(transform = log2, side = "both", what = "counts", low = "few counts",
                 high = "many counts"),
-  genes = list(log = TRUE, type = "both", what = "detected genes", low = "few genes",
+  genes = list(transform = log2, side = "both", what = "detected genes", low = "few genes",
                high = "many genes"),
-  top_share = list(log = FALSE, type = "both", what = "share of the top genes",
+  top_share = list(transform = identity, side = "both", what = "share of the top genes",
                    low = "low share of the top genes", high = "high share of the top genes"),
-  mito_share = list(log = FALSE, type = "higher", what = "mitochondrial share",
-                    high = "high mitochondrial share")
+  mito_share = list(transform = identity, side = "higher", what = "mitochondrial share",
+                    low = "low mitochondrial share", high = "high mitochondrial share")
 )
 
 # list(cells: the measures with `kept` and `reason`; not_judged: what was left out, in words).
-judge_cells <- function(measures, nmads, batch) {
+# judged: as judged_measures. nmads: of scuttle's MADs.
+judge_cells <- function(measures, judged, nmads, batch) {
   full <- measures$counts > 0
   batches <- if (is.null(batch)) list(which(full)) else split(which(full), batch[full])
   batches <- batches[lengths(batches) > 0]
@@ -163,12 +176,13 @@ judge_cells <- function(measures, nmads, batch) {
     "mitochondrial share (no gene has such a name)"
   }
   attr(measures, "no_mito") <- NULL
-  for (name in names(judged_measures)) {
+  for (name in names(judged)) {
     if (anyNA(measures[[name]][full])) next
-    one <- judged_measures[[name]]
-    even <- !vapply(batches, function(rows) has_spread(measures[[name]][rows], one$log), NA)
+    one <- judged[[name]]
+    values <- one$transform(measures[[name]])
+    even <- !vapply(batches, function(rows) has_spread(values[rows]), NA)
     for (rows in batches[!even]) {
-      found <- outlier_words(measures[[name]][rows], one, nmads)
+      found <- outlier_words(values[rows], one, nmads)
       reason[rows] <- paste0(reason[rows], ifelse(nzchar(reason[rows]) & nzchar(found), ", ", ""),
                              found)
     }
@@ -180,14 +194,13 @@ judge_cells <- function(measures, nmads, batch) {
 }
 
 # Is there any median absolute deviation, but for rounding?
-has_spread <- function(values, log) {
-  if (log) values <- log2(values)
+has_spread <- function(values) {
   stats::mad(values) > 1e-9 * max(1, abs(stats::median(values)))
 }
 
+# values: transformed.
 outlier_words <- function(values, measure, nmads) {
-  out <- as.vector(scuttle::isOutlier(values, nmads = nmads, type = measure$type,
-                                      log = measure$log))
+  out <- as.vector(scuttle::isOutlier(values, nmads = nmads, type = measure$side))
   words <- character(length(values))
   high <- values > stats::median(values)
   words[out & high] <- measure$high
@@ -207,7 +220,7 @@ judge_genes <- function(counts, kept, min_cells) {
              kept = as.vector(cells >= min_cells), stringsAsFactors = FALSE)
 }
 
-check_left <- function(report, min_cells, call = sys.call(-1)) {
+check_left <- function(report, min_cells, call) {
   if (!any(report$cells$kept)) {
     canal_abort("empty", "x", "cells of which some have the quality asked for",
                 sprintf("%s cells, none of them (%s)", thousands(nrow(report$cells)),

@@ -1,7 +1,7 @@
 #' Read an AnnData file
 #'
 #' Brings an `.h5ad` into R as an object to work on. [canal_train()] and [canal_predict()] take the
-#' path itself, too.
+#' path itself, too. [canal_read_10x()] reads Cell Ranger's folders.
 #'
 #' @param path An `.h5ad` file.
 #' @param as `"SingleCellExperiment"` or `"Seurat"`; the package of that name is needed.
@@ -23,19 +23,27 @@ canal_read_h5ad <- function(path, as = c("SingleCellExperiment", "Seurat"),
                             assay.type = "counts") {
   if (missing(as)) as <- as[1]
   check_choice(as, c("SingleCellExperiment", "Seurat"), "as")
-  cells <- cells_of(check_path(path), assay.type)
+  cells <- cells_in_h5ad(check_path(path), assay.type)
+  object_of(cells$counts, cells$obs, as)
+}
+
+# counts: dgCMatrix, genes x cells. columns: a data frame with a row per cell in their order, or
+# NULL. as: "SingleCellExperiment" or "Seurat"; `argument` is what it was chosen with.
+object_of <- function(counts, columns, as, argument = "as") {
   if (as == "Seurat") {
-    need_package("SeuratObject", "as", "which makes Seurat objects")
-    return(SeuratObject::CreateSeuratObject(cells$counts, meta.data = obs_by_cell(cells)))
+    need_package("SeuratObject", argument, "which makes Seurat objects")
+    # By their names Seurat finds the cells.
+    if (!is.null(columns)) columns <- `rownames<-`(as.data.frame(columns), colnames(counts))
+    return(SeuratObject::CreateSeuratObject(counts, meta.data = columns))
   }
-  need_package("SingleCellExperiment", "as", "which makes such objects")
-  object <- SingleCellExperiment::SingleCellExperiment(list(counts = cells$counts))
-  SummarizedExperiment::colData(object)[names(cells$obs)] <- cells$obs
+  need_package("SingleCellExperiment", argument, "which makes such objects")
+  object <- SingleCellExperiment::SingleCellExperiment(list(counts = counts))
+  SummarizedExperiment::colData(object)[names(columns)] <- columns
   object
 }
 
-# The columns of cells under the cells' names, by which Seurat finds them; NULL without any.
-obs_by_cell <- function(cells) {
-  if (is.null(cells$obs)) return(NULL)
-  `rownames<-`(as.data.frame(cells$obs), colnames(cells$counts))
+# A path as an object that can be changed; its counts are in assay "counts".
+experiment_at <- function(path, assay.type) {
+  cells <- cells_of(path, assay.type)
+  object_of(cells$counts, cells$obs, "SingleCellExperiment", "x")
 }

@@ -6,7 +6,8 @@
 #' types that are new.
 #'
 #' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or
-#'   `dgCMatrix` (genes x cells, raw counts), the path of an `.h5ad`, or [CanalTokens-class].
+#'   `dgCMatrix` (genes x cells, raw counts), the path of an `.h5ad` or a 10x folder (see
+#'   [canal_read_10x()]), or [CanalTokens-class].
 #' @param labels The cells' types: the name of a column of `x`, or a vector with one per cell.
 #' @param model A [CanalModel-class]: [canal_model()] or [canal_import()] for stage 1, then the
 #'   model that the stage before returned.
@@ -214,7 +215,7 @@ stage_cells <- function(x, labels, model, settings, assay.type, min_genes) {
     genes <- list(sequence = tokens@genes, joined = character(), outside = character())
     spare <- no_spare(nrow(tokens))
   } else {
-    x <- cells_of(x, assay.type)
+    x <- told(cells_of(x, assay.type), verbose)
     types <- labels_of(x, labels, "labels")
     genes <- stage_genes(x$counts, model, settings$new_genes, min_genes,
                          thread_count(settings$num_threads))

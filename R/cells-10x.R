@@ -1,0 +1,197 @@
+# Folders as Cell Ranger writes them: a Matrix Market file of counts (genes x cells), a table of its
+# rows and one of its columns. Version 2 has matrix.mtx, genes.tsv and barcodes.tsv, version 3
+# features.tsv for the genes and all three compressed; STARsolo and others write either.
+
+#' Read a 10x folder
+#'
+#' Brings a folder of Cell Ranger's (`filtered_feature_bc_matrix`, `filtered_gene_bc_matrices/...`)
+#' into R as an object to work on. Wherever the path of an `.h5ad` is taken, by [canal_train()] and
+#' [canal_predict()] say, that of such a folder is too.
+#'
+#' @param path A folder with `matrix.mtx`, `barcodes.tsv` and `features.tsv` (Cell Ranger 3 and
+#'   later) or `genes.tsv` (2), each plain or compressed (`.gz`).
+#' @param as `"SingleCellExperiment"` or `"Seurat"`; the package of that name is needed.
+#'
+#' @details
+#' Genes are named by their symbols, the second column of `features.tsv` or `genes.tsv`, or the
+#' first where there is no second; cells by their barcodes as they are, `-1` included. Symbols that
+#' come more than once stay so in a SingleCellExperiment, and what looks genes up takes the first
+#' row, with a warning; Seurat makes them unique. Features of another type than "Gene Expression"
+#' (the third column of `features.tsv`: antibodies, guides) are left out, which is told
+#' (`canalR_message_features`).
+#'
+#' The matrix is text, read by [Matrix::readMM()]: while it is, about 40 bytes per count that is not
+#' 0 are in memory, then 12. The folder is never written to.
+#'
+#' @return The object, its counts (genes x cells) in assay `"counts"` or Seurat assay `"RNA"`.
+#' @section Errors: `canalR_error_file` for a folder without one of the files, or with two of a
+#'   kind, for a matrix that is no Matrix Market file or not whole, and for tables with another
+#'   number of lines than it has rows or columns; `canalR_error_empty` for a folder without gene
+#'   expression; `canalR_error_package` where the class's package is missing.
+#' @examples
+#' folder <- tempfile()
+#' dir.create(folder)
+#' counts <- Matrix::sparseMatrix(i = c(1, 3, 2), j = c(1, 1, 2), x = c(4, 1, 7))
+#' invisible(Matrix::writeMM(counts, file.path(folder, "matrix.mtx")))
+#' writeLines(c("E1\tINS", "E2\tGCG", "E3\tSST"), file.path(folder, "genes.tsv"))
+#' writeLines(c("AAAC-1", "AAAG-1"), file.path(folder, "barcodes.tsv"))
+#' if (requireNamespace("SingleCellExperiment", quietly = TRUE)) {
+#'   canal_read_10x(folder)
+#' }
+#' @export
+canal_read_10x <- function(path, as = c("SingleCellExperiment", "Seurat")) {
+  if (missing(as)) as <- as[1]
+  check_choice(as, c("SingleCellExperiment", "Seurat"), "as")
+  path <- check_path(path)
+  if (!dir.exists(path)) {
+    canal_abort("file", "path", "a folder", sprintf("\"%s\", which is none", path),
+                if (file.exists(path)) "canal_read_h5ad() reads .h5ad files.")
+  }
+  object_of(cells_in_10x(path, "path")$counts, NULL, as)
+}
+
+# Folders that are given for `x` ------------------------------------------------------------------
+
+is_folder <- function(x) {
+  is.character(x) && length(x) == 1 && !is.na(x) && dir.exists(path.expand(x))
+}
+
+cells_in_folder <- function(x, assay.type) {
+  check_assay_type(assay.type)
+  if (assay.type != "counts") abort_assay(assay.type, "counts", "a matrix")
+  cells_in_10x(path.expand(x), "x")
+}
+
+# The names of the cells, which need no counts to be read: a matrix without rows.
+barcodes_alone <- function(x) {
+  barcodes <- first_field(read_lines(files_10x(path.expand(x), "x")$barcodes, "x"))
+  cells_result(methods::new("dgCMatrix", p = integer(length(barcodes) + 1),
+                            Dim = c(0L, length(barcodes)),
+                            Dimnames = list(character(), barcodes)), NULL)
+}
+
+# Reading -----------------------------------------------------------------------------------------
+
+# argument: what the user named the folder with.
+cells_in_10x <- function(folder, argument) {
+  files <- files_10x(folder, argument)
+  features <- read_features(files$features, argument)
+  barcodes <- first_field(read_lines(files$barcodes, argument))
+  counts <- read_matrix_market(files$matrix, argument)
+  check_lines(nrow(features), files$features, nrow(counts), "rows", argument)
+  check_lines(length(barcodes), files$barcodes, ncol(counts), "columns", argument)
+  dimnames(counts) <- list(features$symbol, barcodes)
+  cells_result(gene_expression(counts, features$type, argument), NULL)
+}
+
+parts_10x <- list(matrix = "matrix.mtx", features = c("features.tsv", "genes.tsv"),
+                  barcodes = "barcodes.tsv")
+
+# Paths of the three files, by the names of parts_10x.
+files_10x <- function(folder, argument) {
+  abort <- function(got, hint) {
+    canal_abort("file", argument, paste(
+      "a folder with matrix.mtx, features.tsv or genes.tsv, and barcodes.tsv, each once, plain or",
+      "as .gz"
+    ), sprintf("\"%s\", which has %s", folder, got), hint, call = NULL)
+  }
+  lapply(parts_10x, function(names) {
+    names <- c(names, paste0(names, ".gz"))
+    there <- names[file.exists(file.path(folder, names))]
+    if (!length(there)) {
+      abort(paste("no", names[1]), paste("Cell Ranger's lie in filtered_feature_bc_matrix or",
+                                         "filtered_gene_bc_matrices/<genome>."))
+    }
+    # They could be of different runs or versions.
+    if (length(there) > 1) abort(paste(there, collapse = " and "), "Keep the one that is meant.")
+    file.path(folder, there)
+  })
+}
+
+# Whatever goes wrong while a file is read, and what only draws a warning.
+abort_unread <- function(path, problem, argument) {
+  canal_abort("file", argument, sprintf("a whole %s", basename(path)),
+              sprintf("%s: %s", path, problem),
+              "Was it copied or downloaded to its end?", call = NULL)
+}
+
+reading <- function(path, argument, code) {
+  abort <- function(problem) abort_unread(path, conditionMessage(problem), argument)
+  tryCatch(code, error = abort, warning = abort)
+}
+
+read_lines <- function(path, argument, most = -1L) {
+  reading(path, argument, {
+    connection <- file(path, "rt")
+    on.exit(close(connection))
+    readLines(connection, most, warn = FALSE, encoding = "UTF-8")
+  })
+}
+
+first_field <- function(lines) sub("\t.*", "", lines)
+
+# A row per feature: `symbol`, and `type`, NA where none is told.
+read_features <- function(path, argument) {
+  fields <- strsplit(read_lines(path, argument), "\t", fixed = TRUE)
+  field <- function(n) vapply(fields, `[`, "", n)
+  symbol <- field(2)
+  unnamed <- is.na(symbol) | !nzchar(symbol)
+  symbol[unnamed] <- field(1)[unnamed]
+  # In genes.tsv a third column would be somebody's own.
+  typed <- startsWith(basename(path), "features")
+  data.frame(symbol = symbol, type = if (typed) field(3) else rep(NA_character_, length(symbol)),
+             stringsAsFactors = FALSE)
+}
+
+# A dgCMatrix without names. R opens compressed files as they are.
+read_matrix_market <- function(path, argument) {
+  header <- read_lines(path, argument, 1)
+  if (!length(header) || !startsWith(header, "%%MatrixMarket")) {
+    abort_unread(path, "no Matrix Market file", argument)
+  }
+  reading(path, argument, {
+    connection <- file(path, "rt")
+    on.exit(close(connection))
+    counts <- sparse_counts(Matrix::readMM(connection))
+    # Where a line is cut off, scan(), by which readMM() reads, fills it up.
+    if (anyNA(counts@x)) stop("values are missing")
+    if (length(scan(connection, "", nmax = 1, quiet = TRUE))) {
+      stop("more values than its header tells")
+    }
+    # A count may have lost digits.
+    if (!ends_a_line(path)) stop("its last line is cut off")
+    counts
+  })
+}
+
+# gzfile() reads what is not compressed, too.
+ends_a_line <- function(path, chunk = 2^24) {
+  connection <- gzfile(path, "rb")
+  on.exit(close(connection))
+  last <- raw()
+  while (length(bytes <- readBin(connection, "raw", chunk))) last <- bytes[length(bytes)]
+  identical(last, charToRaw("\n"))
+}
+
+check_lines <- function(lines, path, expected, of_what, argument) {
+  if (lines == expected) return(invisible())
+  canal_abort("file", argument,
+              sprintf("a line in %s for each of the %s %s of the matrix", basename(path),
+                      thousands(expected), of_what),
+              paste(thousands(lines), "lines"), "Are the files of one run?", call = NULL)
+}
+
+# The rows that are genes.
+gene_expression <- function(counts, type, argument) {
+  other <- !is.na(type) & type != "Gene Expression"
+  if (!any(other)) return(counts)
+  types <- table(type[other])
+  words <- paste(thousands(as.integer(types)), names(types), collapse = ", ")
+  if (all(other)) {
+    canal_abort("empty", argument, "features of the type Gene Expression", paste("only", words),
+                call = NULL)
+  }
+  canal_inform("features", sprintf("Features of other types than Gene Expression left out: %s.",
+                                   words))
+  counts[!other, , drop = FALSE]
+}

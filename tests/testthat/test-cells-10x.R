@@ -1,0 +1,216 @@
+counts_10x <- function() {
+  counts <- sparse(toy_counts(30, 12))
+  colnames(counts) <- paste0("ACGT", 1:12, "-1")
+  counts
+}
+
+typed_features <- function(counts, type) {
+  paste0("E", seq_len(nrow(counts)), "\t", rownames(counts), "\t", type)
+}
+
+gene_lines <- function(counts) typed_features(counts, "Gene Expression")
+
+# Lines of a file of a folder, changed.
+change_lines <- function(folder, name, change) {
+  path <- file.path(folder, name)
+  writeLines(change(readLines(path)), path)
+}
+
+test_that("both layouts hold the same cells", {
+  counts <- counts_10x()
+  old <- write_10x(counts)
+  new <- write_10x(counts, gene_lines(counts), version = 3)
+  on.exit(unlink(c(old, new), recursive = TRUE))
+  expect_setequal(list.files(old), c("matrix.mtx", "genes.tsv", "barcodes.tsv"))
+  expect_setequal(list.files(new), c("matrix.mtx.gz", "features.tsv.gz", "barcodes.tsv.gz"))
+  for (folder in c(old, new, paste0(old, "/"))) {
+    cells <- cells_of(folder)
+    expect_s4_class(cells$counts, "dgCMatrix")
+    expect_identical(cells$counts, counts)
+    expect_null(cells$obs)
+    expect_identical(cell_names(folder), colnames(counts))
+    expect_null(cell_columns(folder))
+  }
+  # Compressed or not, each file by itself.
+  compress(file.path(old, "barcodes.tsv"))
+  expect_identical(cells_of(old)$counts, counts)
+})
+
+test_that("whole numbers, comments and Windows' line ends are read", {
+  counts <- counts_10x()
+  folder <- write_10x(counts)
+  on.exit(unlink(folder, recursive = TRUE))
+  change_lines(folder, "matrix.mtx", function(lines) {
+    c("%%MatrixMarket matrix coordinate integer general",
+      "%metadata_json: {\"software_version\": \"3.0.0, don't\", 7 7}", "% 9 9 9", lines[-1])
+  })
+  for (name in list.files(folder)) {
+    change_lines(folder, name, function(lines) paste0(lines, "\r"))
+  }
+  expect_identical(cells_of(folder)$counts, counts)
+})
+
+test_that("genes are named by their symbols, or by the only column", {
+  counts <- counts_10x()
+  features <- gene_lines(counts)
+  features[1:4] <- c("E1", "E2\t\tGene Expression", "E3\tNKX6-1\tGene Expression\tchr4\t1",
+                     "E4\t5' \"IL#2\"")
+  folder <- write_10x(counts, features, version = 3)
+  on.exit(unlink(folder, recursive = TRUE))
+  expect_identical(rownames(cells_of(folder)$counts)[1:5],
+                   c("E1", "E2", "NKX6-1", "5' \"IL#2\"", "GENE5"))
+  alone <- write_10x(counts, rownames(counts))
+  on.exit(unlink(alone, recursive = TRUE), add = TRUE)
+  expect_identical(cells_of(alone)$counts, counts)
+})
+
+test_that("other features than genes are left out, and told once", {
+  counts <- counts_10x()
+  type <- rep("Gene Expression", 30)
+  type[c(3, 20, 30)] <- c("Antibody Capture", "CRISPR Guide Capture", "Antibody Capture")
+  folder <- write_10x(counts, typed_features(counts, type), version = 3)
+  on.exit(unlink(folder, recursive = TRUE))
+  expect_message(cells <- cells_of(folder), "2 Antibody Capture, 1 CRISPR Guide Capture",
+                 class = "canalR_message_features")
+  expect_identical(cells$counts, counts[type == "Gene Expression", ])
+  vocabulary <- rownames(counts)
+  told <- capture_messages(canal_prepare(folder, vocabulary, n_genes = 5, min_genes = 1))
+  expect_identical(sum(grepl("other types", told)), 1L)
+  expect_silent(tokens <- canal_prepare(folder, vocabulary, n_genes = 5, min_genes = 1,
+                                        verbose = FALSE))
+  expect_identical(tokens, canal_prepare(counts[type == "Gene Expression", ], vocabulary,
+                                         n_genes = 5, min_genes = 1, verbose = FALSE))
+  # In genes.tsv a third column is somebody's own.
+  own <- write_10x(counts, typed_features(counts, type))
+  on.exit(unlink(own, recursive = TRUE), add = TRUE)
+  expect_identical(cells_of(own)$counts, counts)
+  tags <- write_10x(counts, typed_features(counts, "Antibody Capture"), version = 3)
+  on.exit(unlink(tags, recursive = TRUE), add = TRUE)
+  expect_error(cells_of(tags), "only 30 Antibody Capture", class = "canalR_error_empty")
+})
+
+test_that("a symbol that comes twice draws a warning where genes are looked up", {
+  counts <- counts_10x()
+  rownames(counts)[9] <- "GENE2"
+  folder <- write_10x(counts)
+  on.exit(unlink(folder, recursive = TRUE))
+  prepare <- function(x) {
+    canal_prepare(x, unique(rownames(counts)), n_genes = NULL, min_genes = 1, verbose = FALSE)
+  }
+  expect_warning(tokens <- prepare(folder), "GENE2", class = "canalR_warning_duplicates")
+  first <- prepare(counts[-9, ])
+  expect_identical(as.matrix(tokens)[, "GENE2"], as.matrix(first)[, "GENE2"])
+})
+
+test_that("a folder is annotated, trained on, merged and pre-trained on as its matrix is", {
+  query <- panc_cells("celseq2")
+  folder <- write_10x(query$counts)
+  on.exit(unlink(folder, recursive = TRUE))
+  expect_identical(predict_quietly(folder, stage_one(), seed = 1),
+                   predict_quietly(query$counts, stage_one(), seed = 1))
+  one <- stage_one_cells()
+  trained <- write_10x(one$counts)
+  on.exit(unlink(trained, recursive = TRUE), add = TRUE)
+  weights <- function(x) {
+    canal_train(x, one$types, untrained(), epochs = 1, seed = 1, verbose = FALSE)@weights
+  }
+  expect_identical(weights(trained), weights(one$counts))
+  merged <- canal_merge(list(a = folder, b = one$counts), as = "list", verbose = FALSE)
+  expect_identical(merged, canal_merge(list(a = query$counts, b = one$counts), as = "list",
+                                       verbose = FALSE))
+})
+
+test_that("labels of a folder's cells are a vector, and its barcodes are enough for that", {
+  counts <- counts_10x()
+  folder <- write_10x(counts)
+  on.exit(unlink(folder, recursive = TRUE))
+  writeLines("not read", file.path(folder, "matrix.mtx"))
+  types <- rep(c("a", "b"), 6)
+  expect_identical(labels_of(folder, types), types)
+  expect_identical(labels_of(folder, rev(stats::setNames(types, colnames(counts)))), types)
+  expect_error(labels_of(folder, "celltype"), "no columns", class = "canalR_error_labels")
+  results <- data.frame(canal_label = types)
+  expect_identical(rownames(with_cell_results(folder, results)), colnames(counts))
+  expect_error(cells_of(folder), class = "canalR_error_file")
+})
+
+test_that("canal_read_10x() makes the objects that canal_read_h5ad() makes", {
+  skip_if_not_installed("SingleCellExperiment")
+  counts <- counts_10x()
+  folder <- write_10x(counts, gene_lines(counts), version = 3)
+  file <- write_h5ad(counts)
+  on.exit(unlink(c(folder, file), recursive = TRUE))
+  object <- canal_read_10x(folder)
+  expect_s4_class(object, "SingleCellExperiment")
+  expect_identical(SummarizedExperiment::assay(object, "counts"), counts)
+  expect_equal(object, canal_read_h5ad(file))
+  skip_if_not_installed("SeuratObject")
+  seurat <- canal_read_10x(folder, "Seurat")
+  expect_s4_class(seurat, "Seurat")
+  expect_identical(cells_of(seurat)$counts, counts)
+})
+
+test_that("missing, doubled and foreign files are told", {
+  folder <- write_10x(counts_10x())
+  on.exit(unlink(folder, recursive = TRUE))
+  expect_refused(canal_read_10x(file.path(folder, "genes.tsv")), "file", "path")
+  expect_refused(canal_read_10x(tempfile()), "file", "path")
+  expect_refused(canal_read_10x(1), "argument", "path")
+  expect_refused(canal_read_10x(folder, "loom"), "argument", "as")
+  expect_error(canal_read_h5ad(folder), "canal_read_10x", class = "canalR_error_file")
+  expect_refused(cells_of(folder, "spliced"), "assay", "assay.type")
+  for (name in list.files(folder)) {
+    copy <- tempfile()
+    dir.create(copy)
+    file.copy(list.files(folder, full.names = TRUE), copy)
+    unlink(file.path(copy, name))
+    missing <- if (name == "genes.tsv") "features.tsv" else name
+    expect_error(cells_of(copy), paste("has no", missing), class = "canalR_error_file")
+    expect_refused(canal_read_10x(copy), "file", "path")
+    unlink(copy, recursive = TRUE)
+  }
+  file.copy(file.path(folder, "genes.tsv"), file.path(folder, "features.tsv"))
+  expect_error(cells_of(folder), "features.tsv and genes.tsv", class = "canalR_error_file")
+})
+
+test_that("tables with another number of lines than the matrix has rows or columns are told", {
+  for (name in c("genes.tsv", "barcodes.tsv")) {
+    for (change in list(function(lines) lines[-1], function(lines) c(lines, "one\tmore"))) {
+      folder <- write_10x(counts_10x())
+      change_lines(folder, name, change)
+      expect_error(cells_of(folder), paste("a line in", name), class = "canalR_error_file")
+      unlink(folder, recursive = TRUE)
+    }
+  }
+})
+
+test_that("a matrix that is cut off anywhere, or is none, is told", {
+  counts <- counts_10x()
+  counts@x[length(counts@x)] <- 1234
+  folder <- write_10x(counts)
+  on.exit(unlink(folder, recursive = TRUE))
+  path <- file.path(folder, "matrix.mtx")
+  whole <- readBin(path, "raw", file.size(path))
+  refused <- function(bytes) {
+    writeBin(bytes, path)
+    expect_error(cells_of(folder), "matrix.mtx", class = "canalR_error_file")
+  }
+  # Anywhere, and within the last line, where "1234" may become "12".
+  n <- length(whole)
+  for (cut in unique(c(0, 1, 20, 60, 200, round(n / 2), n - (1:12)))) refused(whole[seq_len(cut)])
+  refused(c(whole, charToRaw("1 1 4\n")))
+  refused(charToRaw("gene,cell,count\n1,1,4\n"))
+  refused(as.raw(0:255))
+  text <- function(...) charToRaw(paste0(..., collapse = ""))
+  refused(text("%%MatrixMarket matrix coordinate integer general\n30 12 1\n31 1 4\n"))
+  refused(text("%%MatrixMarket matrix coordinate integer general\n30 12 1\n1 1 four\n"))
+  refused(text("%%MatrixMarket matrix coordinate integer general\n30 12 2\n1 1 4\n2 1\n"))
+  writeBin(whole, path)
+  expect_identical(cells_of(folder)$counts, counts)
+  compress(path)
+  packed <- readBin(paste0(path, ".gz"), "raw", 1e5)
+  for (cut in c(10, 40, length(packed) - c(100, 20, 4))) {
+    writeBin(packed[seq_len(cut)], paste0(path, ".gz"))
+    expect_error(cells_of(folder), "matrix.mtx.gz", class = "canalR_error_file")
+  }
+})
