@@ -12,6 +12,8 @@
 #' @param novel The cell types that the model did not know, by name. For their cells, and for cells
 #'   whose truth is "Unassigned", the label "Unassigned" is the right one, and no other. `NULL`:
 #'   none.
+#' @param predicted The column of predicted labels: `"cellular_label"` of [cellular_predict()], say,
+#'   or another method's.
 #'
 #' @details
 #' With C cells, all shares in 0..1:
@@ -38,7 +40,7 @@
 #'
 #' @section Errors:
 #' `canalR_error_labels` for a truth of another length, an unknown column or missing labels;
-#' `canalR_error_prediction` where `x` holds no `canal_label`; `canalR_error_class` for another kind
+#' `canalR_error_prediction` where `x` holds no such column; `canalR_error_class` for another kind
 #' of `x`; `canalR_error_argument` for a `novel` that is no character vector.
 #'
 #' @source Wan et al. (2024) Continually adapting pre-trained language model to universal annotation
@@ -60,14 +62,14 @@
 #' prediction <- canal_evaluate(prediction, "cell_type", novel = "ductal")
 #' canal_evaluation(prediction)$accuracy
 #' @export
-canal_evaluate <- function(x, truth, novel = NULL) {
+canal_evaluate <- function(x, truth, novel = NULL, predicted = "canal_label") {
   novel <- check_novel(novel)
   if (is_label_vector(x)) {
     truth <- labels_in_order(truth, names(x), length(x), "truth")
     return(evaluate_labels(as.character(x), truth, novel))
   }
   truth <- labels_of(x, truth, "truth")
-  evaluation <- evaluate_labels(predicted_labels(x), truth, novel)
+  evaluation <- evaluate_labels(predicted_labels(x, predicted), truth, novel)
   canal_inform("evaluation", headline(evaluation))
   with_cell_results(x, NULL, record = list(evaluation = evaluation))
 }
@@ -86,13 +88,15 @@ check_novel <- function(novel) {
   unique(novel)
 }
 
-predicted_labels <- function(x) {
-  columns <- cell_columns(x)
-  if (!is.null(columns) && "canal_label" %in% colnames(columns)) {
-    return(as.character(columns[["canal_label"]]))
+predicted_labels <- function(x, column) {
+  if (!is.character(column) || length(column) != 1 || is.na(column)) {
+    canal_abort("argument", "predicted", "the name of a column", describe_value(column),
+                call = sys.call(-1))
   }
-  canal_abort("prediction", "x", "cells with a column canal_label", describe_columns(columns),
-              "canal_predict() adds it.")
+  columns <- cell_columns(x)
+  if (!is.null(columns) && column %in% colnames(columns)) return(as.character(columns[[column]]))
+  canal_abort("prediction", "x", paste("cells with a column", column), describe_columns(columns),
+              if (column == "canal_label") "canal_predict() adds it.", call = sys.call(-1))
 }
 
 evaluate_labels <- function(predicted, truth, novel) {

@@ -3,7 +3,7 @@
 #' One HDF5 file holds the whole model. It is written whole or not at all: a file that was there
 #' before stays as it was until the new one is complete. Every later version of canalR reads it.
 #'
-#' @param model A [CanalModel-class].
+#' @param model A [CanalModel-class] or a [CellularModel-class].
 #' @param path The file. `canal_save()` replaces one that is there.
 #'
 #' @return `canal_save()`: the path, invisibly. `canal_load()`: the model.
@@ -16,10 +16,14 @@
 #' identical(canal_load(file)@weights, model@weights)
 #' @export
 canal_save <- function(model, path) {
-  check_model(model)
+  tree <- if (is(model, "CellularModel")) {
+    cellular_to_tree(model)
+  } else {
+    check_model(model)
+    model_to_tree(model)
+  }
   path <- check_path(path)
-  about_argument("path", "a file that can be written",
-                 cpp_write_tree(path, model_to_tree(model)))
+  about_argument("path", "a file that can be written", cpp_write_tree(path, tree))
   invisible(path)
 }
 
@@ -32,7 +36,8 @@ canal_load <- function(path) {
   check_format(tree, path)
   check_parts(tree)
   about_argument("path", "a whole model", check_weights(tree))
-  tryCatch(model_from_tree(tree), error = function(error) abort_damaged(conditionMessage(error)))
+  from_tree <- if (is_cellular_tree(tree)) cellular_from_tree else model_from_tree
+  tryCatch(from_tree(tree), error = function(error) abort_damaged(conditionMessage(error)))
 }
 
 # Raised by one whenever an older canalR could not read what this one writes.
@@ -58,14 +63,15 @@ model_parts <- c("config", "vocabulary", "genes", "labels", "weights", "history"
                  "pending", "provenance")
 
 check_parts <- function(tree) {
-  lacking <- setdiff(model_parts, names(tree))
+  lacking <- setdiff(if (is_cellular_tree(tree)) cellular_parts else model_parts, names(tree))
   if (length(lacking)) abort_parts(some_of(lacking))
 }
 
 # The id is a digest of the weights: other bytes, another id.
 check_weights <- function(tree) {
-  cpp_sizes(tree$weights)
-  if (!identical(weights_id(tree$weights), tree$provenance$id)) {
+  weights <- c(tree$weights, tree$classifier)
+  if (!is_cellular_tree(tree)) cpp_sizes(weights)
+  if (!identical(weights_id(weights), tree$provenance$id)) {
     abort_damaged("its weights are not those that were saved")
   }
 }

@@ -12,6 +12,7 @@
 # stage; every seed draws others. Prints a row per choice and stream: means over the seeds.
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
 source(file.path(here, "common.R"))
+source(file.path(here, "blood.R"))
 suppressPackageStartupMessages(library(SingleCellExperiment))
 asked <- parse_options(list(compare = "start", folder = "", seeds = 5, cells = 150, models = "",
                             output = ""))
@@ -25,16 +26,6 @@ pancreas_stream <- function() {
                      cells[, technology == "celseq2"]),
        tests = list(smartseq2 = cells[, technology == "smartseq2"],
                     fluidigmc1 = cells[, technology == "fluidigmc1"]))
-}
-
-# One name for a type in both; T cells are one type, as the two sets divide them differently.
-blood_data <- function(folder) {
-  facs <- canal_read_h5ad(file.path(folder, "pbmc_facs.h5ad"))
-  names <- c("B cell" = "B", "CD14+" = "CD14+ Mono", "NK cell" = "NK", "T cell" = "T")
-  facs$celltype <- ifelse(facs$celltype %in% names(names), names[facs$celltype], facs$celltype)
-  tenx <- canal_read_h5ad(file.path(folder, "pbmc3k.h5ad"))
-  tenx$celltype[tenx$celltype %in% c("CD8 T", "Memory CD4 T", "Naive CD4 T")] <- "T"
-  list(facs = facs, pbmc3k = tenx)
 }
 
 # Cells to train on, and 600 others to test on: few labelled cells vary much, so every seed has its

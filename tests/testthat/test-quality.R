@@ -180,7 +180,7 @@ test_that("a Seurat object keeps its other assays and loses loadings of rare gen
 test_that("what cannot be filtered is refused", {
   skip_if_not_installed("scuttle")
   counts <- quality_counts()
-  expect_refused(filter_quietly("cells.h5ad"), "class", "x")
+  expect_refused(filter_quietly("cells.h5ad"), "file", "x")
   expect_refused(filter_quietly(list(1)), "class", "x")
   expect_refused(filter_quietly(counts * 0), "empty", "x")
   expect_refused(filter_quietly(counts, min_cells = 80), "empty", "min_cells")

@@ -1,0 +1,80 @@
+# The way of a query's cells through CELLULAR's networks, in blocks of cells where they come from a
+# file. See run_query() in blocks.R for the other family of methods.
+
+# Runs the encoder and, for probabilities, the classifier. Returns `cells`, the names of all that
+# came in; `kept`, numbers of those with counts of the model's genes; `reason`, one per cell, NA for
+# kept ones; `out`, a list with the matrix of `output` ("embedding" or "probabilities").
+run_cellular <- function(x, model, output, max_missing, assay.type, num_threads, verbose,
+                         activity) {
+  check_flag(verbose, "verbose")
+  threads <- thread_count(num_threads)
+  source <- told(cell_source(x, assay.type), verbose)
+  on.exit(source$finish())
+  surveyed <- survey_cells(source, canal_vocabulary(model@genes), threads)
+  check_missing_genes(model@genes, source$genes, max_missing, verbose)
+  kept <- which(surveyed$detected > 0)
+  progress <- cell_progress(activity, length(kept), verbose)
+  run <- function(block, cells, done, following) {
+    counts <- source$read(block)
+    if (length(following)) source$ahead(following)
+    values <- cellular_values(counts, model@genes, model@target, cells - block[1] + 1)
+    stats::setNames(list(pass_cellular(values, model, output, threads,
+                                       shifted_progress(progress, done))), output)
+  }
+  out <- collected_outputs(source$blocks, kept, run)
+  reason <- rep(NA_character_, length(source$cells))
+  reason[surveyed$detected == 0] <- "no counts of the model's genes"
+  tell_without_counts(source$cells[!is.na(reason)], verbose)
+  list(cells = source$cells, kept = kept, dropped = data.frame(cell = source$cells[-kept]),
+       reason = reason, out = out)
+}
+
+# The `output` of cells' values (genes x cells): a matrix with a row per cell.
+pass_cellular <- function(values, model, output, threads, progress = NULL) {
+  embedding <- cpp_cellular_embed(native_cellular(model, "encoder"), values, threads, progress)
+  if (output == "embedding") return(embedding)
+  cpp_cellular_probabilities(native_cellular(model, "classifier"), embedding, threads, NULL)
+}
+
+# part: "encoder" or "classifier".
+native_cellular <- function(model, part) {
+  pointer <- model@cache[[part]]
+  if (is.null(pointer) || !cpp_is_live(pointer)) {
+    pointer <- if (part == "encoder") cpp_cellular_encoder(model@weights)
+               else cpp_cellular_classifier(model@classifier)
+    assign(part, pointer, envir = model@cache)
+  }
+  pointer
+}
+
+# Zeros for genes that a query lacks are a guess: some are harmless, many make cells look like none
+# that the network has seen.
+check_missing_genes <- function(genes, measured, max_missing, verbose, call = sys.call(-2)) {
+  check_number(max_missing, "max_missing", 0, 1, call = call)
+  missing <- setdiff(genes, measured)
+  share <- length(missing) / length(genes)
+  if (share > max_missing) {
+    canal_abort("overlap", "x", sprintf("at least %.0f %% of the model's %s genes",
+                                        100 * (1 - max_missing), thousands(length(genes))),
+                sprintf("%.0f %% missing, such as %s", 100 * share, some_of(missing)),
+                "Missing genes count as zeros; a higher `max_missing` accepts more of them.",
+                call = call)
+  }
+  if (length(missing)) {
+    canal_inform("genes", sprintf("%s of the model's %s genes are missing and count as zeros.",
+                                  thousands(length(missing)), thousands(length(genes))), verbose)
+  }
+}
+
+tell_without_counts <- function(cells, verbose) {
+  if (!length(cells)) return(invisible())
+  canal_inform("prepare", sprintf("%s cells without counts of the model's genes: %s.",
+                                  thousands(length(cells)), some_of(cells)), verbose)
+}
+
+# Embeddings (cells x latent) of counts that are in memory.
+embed_counts <- function(counts, model, max_missing, settings) {
+  check_missing_genes(model@genes, rownames(counts), max_missing, settings$verbose)
+  values <- cellular_values(counts, model@genes, model@target)
+  pass_cellular(values, model, "embedding", thread_count(settings$num_threads))
+}

@@ -1,0 +1,372 @@
+#' Train a CELLULAR embedding
+#'
+#' Trains an encoder (a small feed-forward network over variable genes) whose embedding brings cells
+#' of one type together whatever batch they come from, and keeps the types as far apart from one
+#' another as they are in the data. With `classifier = TRUE` a classifier is trained on top.
+#'
+#' @param x Cells with raw counts: a SingleCellExperiment, SummarizedExperiment or Seurat object, a
+#'   matrix or `dgCMatrix` (genes x cells), or the path of an `.h5ad`.
+#' @param labels The cells' types: the name of a column of `x`, or a vector with one per cell.
+#' @param batch The cells' batches in the same way. `NULL`: all are one.
+#' @param latent_dim Width of the embedding, and how many principal components the centroid loss
+#'   takes its distances from.
+#' @param n_genes How many variable genes the encoder reads: scanpy's `cell_ranger` flavour, on the
+#'   training cells.
+#' @param classifier Train the classifier too? See [cellular_classifier()].
+#' @param search Search for its widths, learning rate and dropout?
+#' @param epochs The most epochs.
+#' @param batch_size Cells of a mini-batch. All mini-batches of an epoch have about the same number,
+#'   so that none is a mere rest.
+#' @param learning_rate Highest learning rate: it rises for `warm_up` epochs from 0 on, and falls
+#'   along a cosine to 0 at `epochs`.
+#' @param warm_up Epochs.
+#' @param weight_decay Adam's.
+#' @param dropout Share of the first hidden layer's values that are dropped in training.
+#' @param type_weight,batch_weight,centroid_weight Weights of the three losses, see Details. With one
+#'   batch alone there is no batch loss, and its weight goes to the types'.
+#' @param temperature Where the temperature of the type loss starts. It is learned, within
+#'   `temperature_range`.
+#' @param temperature_range The lowest and the highest.
+#' @param batch_temperature Temperature of the batch loss.
+#' @param patience Stop after so many epochs in a row without a smaller validation loss.
+#' @param validation Share of each type's cells held out, 0 to 0.9. With 0 every epoch is run and the
+#'   last one kept.
+#' @param seed One whole number; `NULL` takes one from R's random numbers without using them up.
+#' @param num_threads Threads; `NULL` for every core this process may use.
+#' @param checkpoint A folder where the whole state of the training is kept after every epoch, as in
+#'   [canal_train()]. The classifier has none.
+#' @param verbose Show progress and say what was done.
+#' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
+#' @param ... Arguments of [cellular_classifier()], with `classifier = TRUE`. Those that both have in
+#'   common (`epochs`, `learning_rate`, ...) are the encoder's here; call [cellular_classifier()] for
+#'   others.
+#'
+#' @details Counts are scaled to the mean library size of the training cells and put through
+#' `log(1 + x)`. The loss of a mini-batch is
+#' `type_weight * T + batch_weight * B + centroid_weight * C`:
+#' * T, soft nearest neighbours: for a cell, `-log(P / (P + Q))`, P the sum of `exp(cosine /
+#'   temperature)` with the other cells of its type and Q with those of other types; averaged in a
+#'   type, types weighted by inverse frequency.
+#' * B: the same within a type, P with the cells of the same batch and Q with those of other
+#'   batches, of which the inverse is taken; averaged in a batch, batches weighted by inverse
+#'   frequency.
+#' * C: mean squared difference between the distances of the types' centroids in the embedding and
+#'   among the principal components of the data (mean over batches), each divided by the largest.
+#'
+#' A mini-batch without any pair that T needs (two cells of a type and one of another) makes no
+#' step; the record counts them (`skipped`).
+#'
+#' Ctrl-C stops within a second and returns the best model so far, with a warning.
+#'
+#' @return A [CellularModel-class].
+#' @section Errors and warnings: `canalR_error_labels` (`labels` or `batch`: wrong length, missing,
+#'   one single type, no type with two cells), `canalR_error_genes` (no variable ones),
+#'   `canalR_error_argument`, `canalR_error_checkpoint`, and those of counts as in
+#'   [canal_prepare()]. `canalR_warning_batch`: types that are in one batch only, whose batches the
+#'   loss cannot mix. Told, not warned of: one batch only, fewer variable genes than `n_genes`, fewer
+#'   cells than `batch_size`.
+#' @source CELLULAR (Andrekson and Mercado 2024), Methods.
+#' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
+#' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
+#' pancreas <- canal_read_h5ad(file)
+#' train <- pancreas[, pancreas$batch %in% c("indrop", "celseq")]
+#' model <- cellular_train(train, "celltype", "batch", latent_dim = 20, n_genes = 200, epochs = 3,
+#'                         seed = 1, verbose = FALSE)
+#' model
+#' @export
+cellular_train <- function(x, labels, batch = NULL, latent_dim = 100, n_genes = 2000,
+                           classifier = FALSE, search = FALSE, epochs = 50, batch_size = 256,
+                           learning_rate = 1e-3, warm_up = 4, weight_decay = 5e-5, dropout = 0.2,
+                           type_weight = 0.9, batch_weight = 0.1, centroid_weight = 1,
+                           temperature = 0.25, temperature_range = c(0.1, 2),
+                           batch_temperature = 0.5, patience = 20, validation = 0.2, seed = NULL,
+                           num_threads = NULL, checkpoint = NULL, verbose = TRUE,
+                           assay.type = "counts", ...) {
+  check_flag(verbose, "verbose")
+  check_flag(classifier, "classifier")
+  check_flag(search, "search")
+  check_classifier_arguments(classifier, search, list(...))
+  settings <- list(
+    latent_dim = latent_dim, n_genes = n_genes, epochs = epochs, batch_size = batch_size,
+    learning_rate = learning_rate, warm_up = warm_up, weight_decay = weight_decay,
+    dropout = dropout, type_weight = type_weight, batch_weight = batch_weight,
+    centroid_weight = centroid_weight, temperature = temperature,
+    temperature_range = temperature_range, batch_temperature = batch_temperature,
+    patience = patience, validation = validation,
+    seed = checkpoint_seed(seed, checkpoint, "cellular")
+  )
+  check_cellular_settings(settings)
+  settings <- c(settings, list(num_threads = num_threads, checkpoint = checkpoint,
+                               verbose = verbose))
+  started <- proc.time()[["elapsed"]]
+  cells <- labelled_cells(x, labels, batch, assay.type, num_threads, verbose)
+  data <- cellular_data(cells, settings)
+  model <- suspendInterrupts({
+    run <- run_encoder(data, settings)
+    end_encoder(data, run, settings, proc.time()[["elapsed"]] - started)
+  })
+  tell_encoder(model, verbose)
+  if (!classifier || model@history$encoder$stopped == "interrupt") return(model)
+  cellular_classifier(cells, cells$types, model, search = search, seed = settings$seed,
+                      num_threads = num_threads, verbose = verbose, ...)
+}
+
+# Lowest, highest, whole number or not. temperature_range is checked by itself.
+cellular_bounds <- list(
+  latent_dim = list(1, 65536, TRUE), n_genes = list(2, .Machine$integer.max, TRUE),
+  epochs = list(1, 1e6, TRUE), batch_size = list(2, 1e9, TRUE),
+  learning_rate = list(0, 1, FALSE), warm_up = list(0, 1e6, TRUE),
+  weight_decay = list(0, 1, FALSE), dropout = list(0, 0.99, FALSE),
+  type_weight = list(0, 1e6, FALSE), batch_weight = list(0, 1e6, FALSE),
+  centroid_weight = list(0, 1e6, FALSE), temperature = list(1e-6, 1e6, FALSE),
+  batch_temperature = list(1e-6, 1e6, FALSE), patience = list(1, Inf, TRUE),
+  validation = list(0, 0.9, FALSE)
+)
+
+check_cellular_settings <- function(settings, call = sys.call(-1)) {
+  for (name in intersect(names(settings), names(cellular_bounds))) {
+    bound <- cellular_bounds[[name]]
+    check_number(settings[[name]], name, bound[[1]], bound[[2]], bound[[3]], call = call)
+  }
+  range <- settings$temperature_range
+  if (is.null(range)) return(invisible())
+  if (!is.numeric(range) || length(range) != 2 || anyNA(range) || range[1] <= 0 ||
+        range[1] > range[2]) {
+    canal_abort("argument", "temperature_range", "two numbers above 0, the lower first",
+                describe_value(range), call = call)
+  }
+  check_number(settings$temperature, "temperature", range[1], range[2], call = call)
+}
+
+check_classifier_arguments <- function(classifier, search, given, call = sys.call(-1)) {
+  if (classifier) return(invisible())
+  if (search) {
+    canal_abort("argument", "search", "FALSE without a classifier", "TRUE",
+                "Set `classifier = TRUE` too.", call = call)
+  }
+  if (length(given)) {
+    names <- names(given)
+    canal_abort("argument", "...", "nothing without a classifier",
+                if (is.null(names)) sprintf("%d arguments", length(given)) else some_of(names),
+                "Arguments of cellular_classifier() go with `classifier = TRUE`.", call = call)
+  }
+}
+
+# Counts (genes x cells, dgCMatrix) with types and, unless there is one batch, batches, as text.
+labelled_cells <- function(x, labels, batch, assay.type, num_threads, verbose) {
+  cells <- told(cells_of(x, assay.type), verbose)
+  check_counts(cells$counts, thread_count(num_threads))
+  cells$types <- labels_of(cells, labels, "labels")
+  if (!is.null(batch)) cells$batches <- labels_of(cells, batch, "batch")
+  cells
+}
+
+# What the trainer is given: held-out and training cells' values (dgCMatrix, genes x cells), types
+# and batches (from 1), and the distances between the types' centroids.
+cellular_data <- function(cells, settings) {
+  totals <- Matrix::colSums(cells$counts)
+  used <- cells_with_counts(cells, totals, settings$verbose)
+  types <- cells$types[used]
+  check_cellular_types(types)
+  batches <- cellular_batches(cells$batches[used], types, settings$verbose)
+  labels <- sort(unique(types), method = "radix")
+  held <- hold_out(types, settings$validation, derive_seed(settings$seed, 1))
+  threads <- thread_count(settings$num_threads)
+  target <- mean_library_size(cells$counts[, used[!held], drop = FALSE])
+  genes <- cellular_genes(cells$counts, used[!held], settings$n_genes, target, threads,
+                          settings$verbose)
+  type <- match(types, labels)
+  place <- if (is.null(batches)) rep(1L, length(type)) else match(batches, unique(batches))
+  part <- function(chosen) {
+    list(values = cellular_values(cells$counts, genes, target, used[chosen]), types = type[chosen],
+         batches = place[chosen])
+  }
+  train <- part(!held)
+  list(genes = genes, labels = labels, batches = unique(batches), target = target, train = train,
+       held = part(held),
+       distances = centroid_distances(train$values, train$types, train$batches,
+                                      settings$latent_dim))
+}
+
+# Numbers of the cells that have anything to be scaled.
+cells_with_counts <- function(cells, totals, verbose) {
+  used <- which(totals > 0)
+  if (!length(used)) canal_abort("empty", "x", "cells with counts", "none", call = sys.call(-2))
+  if (length(used) < length(totals)) {
+    canal_inform("prepare", sprintf("%s cells without counts left out: %s.",
+                                    thousands(length(totals) - length(used)),
+                                    some_of(colnames(cells$counts)[totals <= 0])), verbose)
+  }
+  used
+}
+
+# The loss compares cells of one type with those of another.
+check_cellular_types <- function(types, call = sys.call(-2)) {
+  counts <- table(types)
+  if (any(names(counts) == unassigned_label)) {
+    canal_abort("labels", "labels", "names of cell types", "\"Unassigned\"",
+                "That name is kept for cells of no known type.", call = call)
+  }
+  if (length(counts) >= 2 && any(counts >= 2)) return(invisible())
+  got <- if (length(counts) < 2) paste("only", some_of(names(counts))) else "one cell of each type"
+  canal_abort("labels", "labels", "at least two types, and two cells of one of them", got,
+              call = call)
+}
+
+# NULL where there is one batch, and the batch loss has nothing to compare.
+cellular_batches <- function(batches, types, verbose, call = sys.call(-2)) {
+  if (length(unique(batches)) < 2) {
+    canal_inform("batch", "All cells are of one batch: the batch loss is left out.", verbose)
+    return(NULL)
+  }
+  cells <- table(types, batches)
+  alone <- rownames(cells)[rowSums(cells > 0) == 1]
+  if (length(alone)) {
+    canal_warn("batch", "batch", "cells of every type in two batches or more",
+               sprintf("one batch only for %s", some_of(alone)),
+               "The batch loss cannot mix batches of such a type.", call = call)
+  }
+  batches
+}
+
+# The size of mini-batches that are all about as large.
+even_batch_size <- function(cells, batch_size) ceiling(cells / ceiling(cells / batch_size))
+
+# Cosine with a linear warm-up, published as CosineWarmupScheduler: the rates of epochs 1, 2, ...
+warm_cosine_rates <- function(epochs, learning_rate, warm_up) {
+  epoch <- seq_len(epochs) - 1
+  rise <- if (warm_up > 0) pmin(epoch / warm_up, 1) else 1
+  learning_rate * (1 + cos(pi * epoch / epochs)) / 2 * rise
+}
+
+run_encoder <- function(data, settings) {
+  run <- list(losses = empty_encoder_losses(), stopped = "epochs", best_epoch = 0L,
+              best_loss = Inf)
+  cells <- length(data$train$types)
+  if (cells < settings$batch_size) {
+    canal_inform("batch_size", sprintf(
+      "%s training cells, fewer than a mini-batch of %g: they make one together.",
+      thousands(cells), settings$batch_size
+    ), settings$verbose)
+  }
+  genes <- length(data$genes)
+  start <- cpp_cellular_start(genes, max(1, genes %/% 2), max(1, genes %/% 4), settings$latent_dim,
+                              settings$temperature, derive_seed(settings$seed, 2))
+  trainer <- cpp_cellular_trainer(start, data$distances, data$train$types - 1L,
+                                  batches0(data, data$train), encoder_options(data, settings))
+  on.exit(cpp_cellular_release(trainer))
+  kept <- training_checkpoint(settings$checkpoint, "cellular", list(
+    cpp_digest(serialize(list(data$train, data$held, data$genes, data$labels), NULL)),
+    lapply(settings[encoder_settings], as.double)
+  ), settings$seed)
+  progress <- epoch_progress("Embedding", cells, encoder_text, settings)
+  on.exit(progress$close(), add = TRUE)
+  rates <- warm_cosine_rates(settings$epochs, settings$learning_rate, settings$warm_up)
+  run <- run_training(run, rates, encoder_training(trainer, data, settings, progress), kept,
+                      progress, settings)
+  run$weights <- cpp_cellular_best(trainer)
+  run
+}
+
+# What decides the result of a training.
+encoder_settings <- c("latent_dim", "n_genes", "epochs", "batch_size", "learning_rate", "warm_up",
+                      "weight_decay", "dropout", "type_weight", "batch_weight", "centroid_weight",
+                      "temperature", "temperature_range", "batch_temperature", "patience",
+                      "validation", "seed")
+
+encoder_options <- function(data, settings) {
+  c(settings[c("weight_decay", "dropout", "temperature", "batch_temperature", "batch_weight",
+               "centroid_weight")],
+    list(snn_weight = settings$type_weight, least_temperature = settings$temperature_range[1],
+         most_temperature = settings$temperature_range[2],
+         seed = derive_seed(settings$seed, 3)),
+    step_options(length(data$train$types), settings))
+}
+
+# What both trainers' steps have in common.
+step_options <- function(cells, settings) {
+  list(batch_size = even_batch_size(cells, settings$batch_size), clip_norm = 0, amsgrad = FALSE,
+       num_threads = thread_count(settings$num_threads))
+}
+
+# NULL where there is one batch.
+batches0 <- function(data, part) if (length(data$batches)) part$batches - 1L
+
+encoder_training <- function(trainer, data, settings, progress) {
+  range <- settings$temperature_range
+  list(
+    epoch = function(number, rate) encoder_epoch(trainer, data, number, rate, progress, range),
+    judge = function(run, row) judge_by_loss(run, row, function() cpp_cellular_keep_best(trainer)),
+    is_over = function(run) encoder_is_over(run, data, settings),
+    state = function() cpp_cellular_state(trainer),
+    restore = function(state) cpp_cellular_restore(trainer, state)
+  )
+}
+
+# Without held-out cells there is nothing that could get better.
+encoder_is_over <- function(run, data, settings) {
+  length(data$held$types) > 0 && nrow(run$losses) - run$best_epoch >= settings$patience
+}
+
+empty_encoder_losses <- function() {
+  data.frame(epoch = integer(), learning_rate = numeric(), loss = numeric(), types = numeric(),
+             batches = numeric(), centroids = numeric(), temperature = numeric(),
+             skipped = integer(), validation_loss = numeric())
+}
+
+encoder_epoch <- function(trainer, data, number, rate, progress, range) {
+  sums <- until_interrupt(cpp_cellular_train(trainer, data$train$values, NULL, rate,
+                                             progress$cells))
+  if (is.null(sums)) return(NULL)
+  if (sums$steps == 0) stop("no mini-batch has two cells of a type and one of another")
+  held <- until_interrupt(validate_encoder(trainer, data))
+  if (is.null(held)) return(NULL)
+  temperature <- cpp_weight_array(cpp_cellular_weights(trainer)[["temperature_target"]])
+  row <- data.frame(epoch = number, learning_rate = rate, loss = sums$total / sums$steps,
+                    types = mean_of(sums$snn, sums$with_snn),
+                    batches = mean_of(sums$batch, sums$with_batch),
+                    centroids = mean_of(sums$centroid, sums$with_centroid),
+                    temperature = min(max(temperature, range[1]), range[2]),
+                    skipped = sums$skipped, validation_loss = mean_of(held$total, held$steps))
+  list(row = row, finite = is.finite(sums$total) && !is.nan(held$total))
+}
+
+# No steps where no cells are held out, or none of them can be compared.
+validate_encoder <- function(trainer, data) {
+  held <- data$held
+  if (!length(held$types)) return(list(total = 0, steps = 0))
+  cpp_cellular_validate(trainer, held$values, held$types - 1L, batches0(data, held), NULL)
+}
+
+encoder_text <- function(run) {
+  last <- run$losses[nrow(run$losses), ]
+  sprintf("epoch %d: loss %.3f, held out %.3f", last$epoch, last$loss, last$validation_loss)
+}
+
+end_encoder <- function(data, run, settings, seconds) {
+  model <- new("CellularModel",
+    genes = data$genes, labels = data$labels, batches = as.character(data$batches),
+    target = data$target, weights = run$weights, classifier = list(),
+    history = list(encoder = list(
+      cells = length(data$train$types), held_out = length(data$held$types), losses = run$losses,
+      best_epoch = run$best_epoch, stopped = run$stopped, seconds = seconds,
+      settings = settings[encoder_settings]
+    )),
+    provenance = list(seed = settings$seed,
+                      created = format(Sys.time(), "%Y-%m-%d %H:%M:%S", tz = "UTC"),
+                      version = as.character(utils::packageVersion("canalR")))
+  )
+  with_cellular_weights(model)
+}
+
+tell_encoder <- function(model, verbose) {
+  record <- model@history$encoder
+  skipped <- sum(record$losses$skipped)
+  canal_inform("cellular", sprintf(
+    "Embedding of %s cells, %s genes; epochs: %d (%s); best: %d%s; %.1f s.",
+    thousands(record$cells), thousands(length(model@genes)), nrow(record$losses),
+    stop_reasons[[record$stopped]], record$best_epoch,
+    if (skipped) sprintf("; %d mini-batches had no pairs and made no step", skipped) else "",
+    record$seconds
+  ), verbose)
+}
