@@ -229,10 +229,6 @@ cpp_detected_genes <- function(counts, place, vocabulary_size, num_threads) {
     .Call(`_canalR_cpp_detected_genes`, counts, place, vocabulary_size, num_threads)
 }
 
-cpp_library_sizes <- function(counts, place, vocabulary_size, num_threads) {
-    .Call(`_canalR_cpp_library_sizes`, counts, place, vocabulary_size, num_threads)
-}
-
 cpp_gene_statistics <- function(counts, place, vocabulary_size, scaling_genes, kept, target_sum, num_threads, flavour = "seurat") {
     .Call(`_canalR_cpp_gene_statistics`, counts, place, vocabulary_size, scaling_genes, kept, target_sum, num_threads, flavour)
 }

@@ -14,7 +14,8 @@
 #'   `hidden`, `learning_rate` and `dropout` are then chosen, not given.
 #' @param trials How many settings, drawn at random: widths from 64 to 2,048 and the learning rate
 #'   from 1e-5 to 1e-2, both evenly by their logarithm, dropout from 0 to 0.5. All are trained for a
-#'   quarter of the epochs, the better half of them for another quarter, and the better half of those
+#'   quarter of the epochs, the better half of them for another quarter, and the better half of
+#'   those
 #'   to the end (successive halving).
 #'
 #' @return `model` with the classifier, the types of these cells as its labels.
@@ -127,7 +128,8 @@ new_classifier <- function(data, settings, number = 0) {
 
 start_of_classifier <- function() {
   list(losses = data.frame(epoch = integer(), learning_rate = numeric(), loss = numeric(),
-                           accuracy = numeric(), validation_loss = numeric(), validation_accuracy = numeric()),
+                           accuracy = numeric(), validation_loss = numeric(),
+                           validation_accuracy = numeric()),
        stopped = "epochs", best_epoch = 0L, best_loss = Inf)
 }
 
@@ -197,29 +199,36 @@ search_classifier <- function(data, settings, trials) {
     list(settings = own, trainer = new_classifier(data, own, i), run = start_of_classifier())
   })
   on.exit(for (try in tries) cpp_cellular_classifier_release(try$trainer))
-  shown <- cell_progress("Searching", 3 * trials, settings$verbose)
-  quiet <- list(cells = NULL, epoch = function(run) NULL)
   left <- seq_len(trials)
-  interrupted <- FALSE
   for (share in c(0.25, 0.5, 1)) {
-    for (i in left) {
-      try <- tries[[i]]
-      tries[[i]]$run <- classify_until(ceiling(share * settings$epochs), try$run, try$trainer, data,
-                                       try$settings, quiet)
-      interrupted <- tries[[i]]$run$stopped == "interrupt"
-      if (interrupted) break
-      if (!is.null(shown)) shown(round(3 * trials * share * match(i, left) / length(left)), NULL)
-    }
+    canal_inform("search", sprintf("Search: %d settings to epoch %d.", length(left),
+                                   ceiling(share * settings$epochs)), settings$verbose)
+    tries[left] <- train_trials(tries[left], ceiling(share * settings$epochs), data)
     trial[left, c("epochs", "validation_loss")] <- trial_results(tries[left])
-    if (interrupted) break
+    if (was_interrupted(tries)) break
     if (share < 1) left <- better_half(left, trial$validation_loss)
   }
   best <- which.min(trial$validation_loss)
   run <- tries[[best]]$run
   run$weights <- cpp_cellular_classifier_best(tries[[best]]$trainer)
-  if (interrupted) run$stopped <- "interrupt"
+  if (was_interrupted(tries)) run$stopped <- "interrupt"
   trial$chosen <- seq_len(trials) == best
   list(settings = tries[[best]]$settings, run = run, search = trial)
+}
+
+# Each goes on to that epoch; after an interrupt the others stay where they are.
+train_trials <- function(tries, epochs, data) {
+  quiet <- list(cells = NULL, epoch = function(run) NULL)
+  for (i in seq_along(tries)) {
+    try <- tries[[i]]
+    tries[[i]]$run <- classify_until(epochs, try$run, try$trainer, data, try$settings, quiet)
+    if (was_interrupted(tries[i])) break
+  }
+  tries
+}
+
+was_interrupted <- function(tries) {
+  any(vapply(tries, function(try) try$run$stopped == "interrupt", NA))
 }
 
 draw_trials <- function(trials, seed) {

@@ -22,14 +22,16 @@
 #' @param warm_up Epochs.
 #' @param weight_decay Adam's.
 #' @param dropout Share of the first hidden layer's values that are dropped in training.
-#' @param type_weight,batch_weight,centroid_weight Weights of the three losses, see Details. With one
+#' @param type_weight,batch_weight,centroid_weight Weights of the three losses, see Details. With
+#' one
 #'   batch alone there is no batch loss, and its weight goes to the types'.
 #' @param temperature Where the temperature of the type loss starts. It is learned, within
 #'   `temperature_range`.
 #' @param temperature_range The lowest and the highest.
 #' @param batch_temperature Temperature of the batch loss.
 #' @param patience Stop after so many epochs in a row without a smaller validation loss.
-#' @param validation Share of each type's cells held out, 0 to 0.9. With 0 every epoch is run and the
+#' @param validation Share of each type's cells held out, 0 to 0.9. With 0 every epoch is run and
+#' the
 #'   last one kept.
 #' @param seed One whole number; `NULL` takes one from R's random numbers without using them up.
 #' @param num_threads Threads; `NULL` for every core this process may use.
@@ -37,8 +39,10 @@
 #'   [canal_train()]. The classifier has none.
 #' @param verbose Show progress and say what was done.
 #' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
-#' @param ... Arguments of [cellular_classifier()], with `classifier = TRUE`. Those that both have in
-#'   common (`epochs`, `learning_rate`, ...) are the encoder's here; call [cellular_classifier()] for
+#' @param ... Arguments of [cellular_classifier()], with `classifier = TRUE`. Those that both have
+#' in
+#'   common (`epochs`, `learning_rate`, ...) are the encoder's here; call [cellular_classifier()]
+#'   for
 #'   others.
 #'
 #' @details Counts are scaled to the mean library size of the training cells and put through
@@ -63,7 +67,8 @@
 #'   one single type, no type with two cells), `canalR_error_genes` (no variable ones),
 #'   `canalR_error_argument`, `canalR_error_checkpoint`, and those of counts as in
 #'   [canal_prepare()]. `canalR_warning_batch`: types that are in one batch only, whose batches the
-#'   loss cannot mix. Told, not warned of: one batch only, fewer variable genes than `n_genes`, fewer
+#'   loss cannot mix. Told, not warned of: one batch only, fewer variable genes than `n_genes`,
+#'   fewer
 #'   cells than `batch_size`.
 #' @source CELLULAR (Andrekson and Mercado 2024), Methods.
 #' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
@@ -128,8 +133,11 @@ check_cellular_settings <- function(settings, call = sys.call(-1)) {
     bound <- cellular_bounds[[name]]
     check_number(settings[[name]], name, bound[[1]], bound[[2]], bound[[3]], call = call)
   }
+  if (!is.null(settings$temperature_range)) check_temperature(settings, call)
+}
+
+check_temperature <- function(settings, call) {
   range <- settings$temperature_range
-  if (is.null(range)) return(invisible())
   if (!is.numeric(range) || length(range) != 2 || anyNA(range) || range[1] <= 0 ||
         range[1] > range[2]) {
     canal_abort("argument", "temperature_range", "two numbers above 0, the lower first",

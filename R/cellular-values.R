@@ -61,7 +61,8 @@ centroid_distances <- function(values, types, batches, components) {
   if (max(mean) > 0) mean / max(mean) else mean
 }
 
-# The first principal axes of the cells, genes x components, by the covariance of the genes: no dense
+# The first principal axes of the cells, genes x components, by the covariance of the genes: no
+# dense
 # matrix of cells.
 principal_axes <- function(values, components) {
   mean <- Matrix::rowMeans(values)

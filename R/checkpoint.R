@@ -63,7 +63,8 @@ can_write <- function(folder) {
   suppressWarnings(file.create(probe))
 }
 
-# The seed of a training. Where none is given, that of the run whose state is in the folder: the same
+# The seed of a training. Where none is given, that of the run whose state is in the folder: the
+# same
 # call goes on with it.
 checkpoint_seed <- function(seed, folder, name) {
   if (!is.null(seed) || is.null(folder)) return(resolve_seed(seed))

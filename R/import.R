@@ -57,8 +57,9 @@ canal_import <- function(path, ..., vocabulary = NULL, config = NULL, positions 
   if (is.null(positions)) positions <- checkpoint_positions(checkpoint)
   genes <- checkpoint_genes(vocabulary, checkpoint, sizes)
   labels <- checkpoint_labels(checkpoint$annotation, sizes)
-  model <- new_model(sized_config(config, sizes), checkpoint_vocabulary(genes$vocabulary, checkpoint),
-                     genes$genes, checkpoint$weights, labels,
+  model <- new_model(sized_config(config, sizes),
+                     checkpoint_vocabulary(genes$vocabulary, checkpoint), genes$genes,
+                     checkpoint$weights, labels,
                      c(list(pretrained = is_pretrained(checkpoint), positions = positions,
                             source = basename(path)), exported_provenance(checkpoint$settings)))
   bank <- checkpoint_bank(checkpoint, model)

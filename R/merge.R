@@ -51,9 +51,7 @@ canal_merge <- function(x, genes = c("union", "intersection"), source = "source"
   if (missing(as)) as <- as[1]
   check_choice(as, c("SingleCellExperiment", "Seurat", "list"), "as")
   check_flag(verbose, "verbose")
-  if (!is.character(source) || length(source) != 1 || is.na(source) || !nzchar(source)) {
-    canal_abort("argument", "source", "the name of a column", describe_value(source))
-  }
+  check_source(source)
   parts <- read_sources(x, assay.type, verbose)
   merged_genes <- joined_genes(parts, genes)
   names <- unique_cell_names(parts)
@@ -69,6 +67,12 @@ canal_merge <- function(x, genes = c("union", "intersection"), source = "source"
 }
 
 # A named list of canal_cells.
+check_source <- function(source, call = sys.call(-1)) {
+  if (!is.character(source) || length(source) != 1 || is.na(source) || !nzchar(source)) {
+    canal_abort("argument", "source", "the name of a column", describe_value(source), call = call)
+  }
+}
+
 read_sources <- function(x, assay.type, verbose, call = sys.call(-1)) {
   sources <- as_sources(x)
   if (!length(sources)) {

@@ -163,7 +163,9 @@ pretraining <- function(trainer, cells, settings, progress) {
     epoch = function(number, rate) {
       pretrain_epoch(trainer, cells, number, rate, settings, progress)
     },
-    judge = function(run, row) judge_by_loss(run, row, function() cpp_pretrainer_keep_best(trainer)),
+    judge = function(run, row) {
+      judge_by_loss(run, row, function() cpp_pretrainer_keep_best(trainer))
+    },
     is_over = function(run) pretraining_is_over(run, settings),
     state = function() cpp_pretrainer_state(trainer),
     restore = function(state) cpp_restore_pretrainer(trainer, state)

@@ -33,21 +33,24 @@ canal_pretrained <- function(name = "compact", url = NULL, sha256 = NULL,
   check_path(name, "name")
   check_path(cache, "cache")
   check_flag(verbose, "verbose")
-  if (is.null(url)) {
-    if (identical(name, "compact")) {
-      return(canal_load(system.file("pretrained", "compact.h5", package = "canalR")))
-    }
-  }
   check_sha256(sha256)
-  # A plain name means the cache before it means a file, which "./name" does always.
-  cached <- is_cache_name(name) && file.exists(cached_model(name, cache))
-  if (is.null(url) && !cached && file.exists(path.expand(name))) {
-    return(load_named(path.expand(name)))
-  }
+  own <- if (is.null(url)) model_file(name, cache)
+  if (!is.null(own)) return(load_named(own))
   file <- cached_model(name, cache)
   if (!file.exists(file)) download_model(name, url, sha256, file, verbose)
   check_cached(file, sha256)
   load_named(file)
+}
+
+# The file that a name means without a download, outside the cache; NULL for none. A plain name
+# means
+# the cache before it means a file, which "./name" does always.
+model_file <- function(name, cache) {
+  if (identical(name, "compact")) {
+    return(system.file("pretrained", "compact.h5", package = "canalR"))
+  }
+  cached <- is_cache_name(name) && file.exists(cached_model(name, cache))
+  if (!cached && file.exists(path.expand(name))) path.expand(name)
 }
 
 # Errors of loading are about what the user called it, which was a name.

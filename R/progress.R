@@ -1,7 +1,8 @@
 # Progress of long work, by cells and epochs: a bar on a terminal that can redraw a line, elsewhere
 # (a batch log, say) a line now and then. Quiet functions get the same shape that does nothing.
 
-# name: of the training. cells: of an epoch. text(run): where it stands. every: so many epochs make a
+# name: of the training. cells: of an epoch. text(run): where it stands. every: so many epochs make
+# a
 # line of a log.
 epoch_progress <- function(name, cells, text, settings, every = 10) {
   if (!settings$verbose) {

@@ -42,7 +42,8 @@ ranked_genes <- function(counts, whole, min_genes, target_sum, threads) {
 }
 
 # A vocabulary that is no longer than `n_genes` is taken whole, with the `new_genes` most variable
-# genes that it lacks. Of a longer one the most variable genes are chosen, at most `new_genes` of them
+# genes that it lacks. Of a longer one the most variable genes are chosen, at most `new_genes` of
+# them
 # from outside. Those of the vocabulary keep its order, the others follow.
 first_genes <- function(ranked, vocabulary, n_genes, new_genes) {
   outside <- setdiff(ranked, vocabulary)
@@ -56,7 +57,8 @@ first_genes <- function(ranked, vocabulary, n_genes, new_genes) {
   list(sequence = c(vocabulary[vocabulary %in% chosen], joined), joined = joined)
 }
 
-# How many genes from outside may join a pre-trained vocabulary: those that fill the sequence where the
+# How many genes from outside may join a pre-trained vocabulary: those that fill the sequence where
+# the
 # vocabulary has too few genes that vary in these cells, and `outside_genes` in any case. None an
 # untrained one, which was chosen for the cells.
 outside_genes <- function(ranked, model) {
@@ -157,7 +159,7 @@ warn_foreign_vocabulary <- function(genes, model) {
   canal_warn("overlap", "model", "a vocabulary that has most of the cells' variable genes",
              sprintf("%s of %s from outside it", thousands(joined),
                      thousands(length(genes$sequence))),
-             "canal_model(config, rownames(x)) starts from the cells' own genes, without pre-training.",
+             "canal_model(config, rownames(x)) starts untrained, from the cells' own genes.",
              call = NULL)
 }
 

@@ -62,7 +62,8 @@
 #'   the run was stopped, in whatever way, it goes on after the last whole epoch and ends with the
 #'   model of a run that was never stopped, to the last bit on the same machine. So a script of
 #'   several stages that uses one folder can simply be run again. The folder may be removed when
-#'   the model is saved. A state of other cells, labels or settings, or a damaged one, is refused. With
+#'   the model is saved. A state of other cells, labels or settings, or a damaged one, is refused.
+#'   With
 #'   `seed = NULL` the call goes on with the seed of the state that is there.
 #'   More `epochs` are no other training; with fewer than it has behind it, it ends at once.
 #' @param team `NULL`, or a team of processes (see [canal_team()]) that train together: each makes
@@ -103,7 +104,8 @@
 #' accuracy is a little kinder than that on cells never seen.
 #'
 #' Where more than half of the sequence comes from outside a pre-trained vocabulary, a warning
-#' (`canalR_warning_overlap`) says so: an untrained model of the cells' own genes mostly does better.
+#' (`canalR_warning_overlap`) says so: an untrained model of the cells' own genes mostly does
+#' better.
 #'
 #' @return A new [CanalModel-class]; `model` is not changed.
 #' @section Errors: `canalR_error_labels` (wrong length, missing, one single type),
@@ -148,7 +150,8 @@ canal_train <- function(x, labels, model,
     learning_rate = learning_rate, clip_norm = clip_norm, lambda = lambda, bank_size = bank_size,
     new_genes = new_genes, oversample = oversample, patience = patience, validation = validation,
     label_smoothing = label_smoothing, trainable = trainable, redraw_interval = redraw_interval,
-    seed = from_rank_0(team, checkpoint_seed(seed, checkpoint, stage_state(model))), num_threads = num_threads,
+    seed = from_rank_0(team, checkpoint_seed(seed, checkpoint, stage_state(model))),
+    num_threads = num_threads,
     compute = compute_on(device, precision), cache = cache_options(cache), checkpoint = checkpoint,
     team = team, verbose = verbose && is_rank_0(team)
   )
@@ -177,18 +180,27 @@ training_settings <- function(model, ...) {
   if (is.null(settings$oversample)) {
     settings["oversample"] <- as.logical(recipe_entry(model, "oversample", FALSE))
   }
-  check_flag(settings$oversample, "oversample", call = sys.call(-1))
-  check_choice(settings$trainable, c("all", "stage", "head"), "trainable", call = sys.call(-1))
   if (is.null(settings$redraw_interval)) {
-    settings["redraw_interval"] <- if (settings$trainable == "all") model@config$redraw_interval
-                                   else 0
+    settings["redraw_interval"] <- if (identical(settings$trainable, "all")) {
+      model@config$redraw_interval
+    } else {
+      0
+    }
   }
-  for (name in intersect(names(settings), names(config_entries()))) {
-    if (name == "new_genes" && is.null(settings$new_genes)) next
-    entry <- config_entries()[[name]]
-    check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = sys.call(-1))
-  }
+  check_settings(settings, call = sys.call(-1))
   settings
+}
+
+# `new_genes` may be left open until the cells are seen.
+check_settings <- function(settings, call) {
+  check_flag(settings$oversample, "oversample", call = call)
+  check_choice(settings$trainable, c("all", "stage", "head"), "trainable", call = call)
+  entries <- config_entries()
+  given <- names(settings)[!vapply(settings, is.null, NA)]
+  for (name in intersect(c(given, setdiff(names(settings), "new_genes")), names(entries))) {
+    entry <- entries[[name]]
+    check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = call)
+  }
 }
 
 # Where the frozen layers' output is kept: memory in bytes, and a folder for what is more. "auto" is

@@ -129,7 +129,8 @@ novelty <- function(data, seed) {
     novel <- found$celltype == type
     called <- found$cellular_label %in% "Unassigned"
     data.frame(type = type, cells = sum(novel), called = sum(called),
-               precision = if (any(called)) mean(novel[called]) else NA, coverage = mean(called[novel]),
+               precision = if (any(called)) mean(novel[called]) else NA,
+               coverage = mean(called[novel]),
                auroc = auroc(found$cellular_novelty, novel))
   })
   do.call(rbind, rows)

@@ -664,19 +664,6 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_library_sizes
-Rcpp::NumericVector cpp_library_sizes(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, int num_threads);
-RcppExport SEXP _canalR_cpp_library_sizes(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP num_threadsSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< Rcpp::S4 >::type counts(countsSEXP);
-    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type place(placeSEXP);
-    Rcpp::traits::input_parameter< int >::type vocabulary_size(vocabulary_sizeSEXP);
-    Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_library_sizes(counts, place, vocabulary_size, num_threads));
-    return rcpp_result_gen;
-END_RCPP
-}
 // cpp_gene_statistics
 Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size, int scaling_genes, Rcpp::IntegerVector kept, double target_sum, int num_threads, std::string flavour);
 RcppExport SEXP _canalR_cpp_gene_statistics(SEXP countsSEXP, SEXP placeSEXP, SEXP vocabulary_sizeSEXP, SEXP scaling_genesSEXP, SEXP keptSEXP, SEXP target_sumSEXP, SEXP num_threadsSEXP, SEXP flavourSEXP) {
@@ -1107,7 +1094,6 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_forward", (DL_FUNC) &_canalR_cpp_forward, 5},
     {"_canalR_cpp_value_facts", (DL_FUNC) &_canalR_cpp_value_facts, 2},
     {"_canalR_cpp_detected_genes", (DL_FUNC) &_canalR_cpp_detected_genes, 4},
-    {"_canalR_cpp_library_sizes", (DL_FUNC) &_canalR_cpp_library_sizes, 4},
     {"_canalR_cpp_gene_statistics", (DL_FUNC) &_canalR_cpp_gene_statistics, 8},
     {"_canalR_cpp_variable_genes", (DL_FUNC) &_canalR_cpp_variable_genes, 2},
     {"_canalR_cpp_tokens", (DL_FUNC) &_canalR_cpp_tokens, 9},

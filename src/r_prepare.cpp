@@ -24,7 +24,6 @@ canal::Alignment alignment_of(const Rcpp::IntegerVector& place, int vocabulary_s
 canal::Flavour flavour_named(const std::string& name) {
   if (name == "seurat") return canal::Flavour::seurat;
   if (name == "cell_ranger") return canal::Flavour::cell_ranger;
-  if (name == "cell_ranger_counts") return canal::Flavour::cell_ranger_counts;
   throw canal::Error(canal::ErrorKind::input, "There is no flavour \"" + name + "\".");
 }
 
@@ -68,19 +67,7 @@ Rcpp::NumericVector cpp_detected_genes(Rcpp::S4 counts, Rcpp::IntegerVector plac
   return Rcpp::NumericVector(detected.begin(), detected.end());
 }
 
-// [[Rcpp::export(rng = false)]]
-Rcpp::NumericVector cpp_library_sizes(Rcpp::S4 counts, Rcpp::IntegerVector place,
-                                      int vocabulary_size, int num_threads) {
-  const glue::SparseMatrix input(counts);
-  const canal::Alignment alignment = alignment_of(place, vocabulary_size);
-  canal::Control control;
-  std::vector<double> sizes;
-  run(control,
-      [&] { sizes = canal::library_sizes(input.view(), alignment, num_threads, control); });
-  return Rcpp::NumericVector(sizes.begin(), sizes.end());
-}
-
-// flavour: "seurat", "cell_ranger" or "cell_ranger_counts".
+// flavour: "seurat" or "cell_ranger".
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocabulary_size,
                                int scaling_genes, Rcpp::IntegerVector kept, double target_sum,

@@ -39,9 +39,8 @@ struct TokenOptions {
 
 // How variable genes are found (scanpy's names).
 enum class Flavour {
-  seurat,             // moments of the scaled counts; their logarithms within bins of equal width
-  cell_ranger,        // moments of log(1 + scaled count), as scanpy; within bins of as many genes
-  cell_ranger_counts  // the same of the scaled counts
+  seurat,      // moments of the scaled counts; their logarithms within bins of equal width
+  cell_ranger  // moments of log(1 + scaled count); within bins of as many genes
 };
 
 // Mean m and dispersion v / m per vocabulary gene, with m = 1e-12 where the mean is 0.
@@ -80,10 +79,6 @@ std::vector<float> normalised(const SparseCells& counts, const Alignment& alignm
 GeneStatistics gene_statistics(const SparseCells& counts, const Alignment& alignment,
                                const std::vector<int64_t>& kept, double target_sum, int num_threads,
                                Control& control, Flavour flavour = Flavour::seurat);
-
-// Every cell's total over the genes that make it: whose mean is the target of CELLULAR.
-std::vector<double> library_sizes(const SparseCells& counts, const Alignment& alignment,
-                                  int num_threads, Control& control);
 
 // The `n_genes` most variable genes in vocabulary order, counted from 0; among equal ones the first
 // of that order. Genes without a standardised dispersion are never chosen, so fewer may come back.

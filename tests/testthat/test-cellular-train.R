@@ -9,7 +9,8 @@ test_that("a training lowers the loss, tells cells apart and leaves a record", {
   expect_false(all(record$losses$temperature == 0.25))
   expect_identical(model@labels, sort(unique(cellular_cells()$types), method = "radix"))
   expect_length(model@genes, 60)
-  expect_output(print(model), "CELLULAR model.+genes +60.+encoder +60 > 30 > 15 > 8.+classifier 8 >")
+  expect_output(print(model),
+                "CELLULAR model.+genes +60.+encoder +60 > 30 > 15 > 8.+classifier 8 >")
 })
 
 test_that("one seed gives one model, another seed another; the user's random numbers stay", {
@@ -76,7 +77,7 @@ test_that("genes that are constant are never chosen", {
   expect_false("CONSTANT" %in% genes)
 })
 
-test_that("mini-batches without pairs are counted, and an epoch of nothing else ends with a warning", {
+test_that("an epoch of mini-batches without pairs ends the training with a warning", {
   cells <- cellular_cells()
   two <- c(which(cells$types == "alpha")[1:2], which(cells$types == "beta")[1:2])
   small <- function(...) {

@@ -57,17 +57,6 @@ double cell_total(const SparseCells& counts, const Alignment& alignment, int64_t
 
 }  // namespace data
 
-std::vector<double> library_sizes(const SparseCells& counts, const Alignment& alignment,
-                                  int num_threads, Control& control) {
-  data::check_alignment(counts, alignment);
-  std::vector<double> sizes(counts.cells, 0);
-  control.total = counts.cells;
-  data::for_each_counted(counts.cells, num_threads, control, [&](int64_t cell) {
-    sizes[cell] = data::cell_total(counts, alignment, cell);
-  });
-  return sizes;
-}
-
 std::vector<int64_t> detected_genes(const SparseCells& counts, const Alignment& alignment,
                                     int num_threads, Control& control) {
   data::check_alignment(counts, alignment);
