@@ -17,10 +17,6 @@ cpp_cellular_validate <- function(trainer, values, types0, batches0, progress) {
     .Call(`_canalR_cpp_cellular_validate`, trainer, values, types0, batches0, progress)
 }
 
-cpp_cellular_gradients <- function(trainer, values) {
-    .Call(`_canalR_cpp_cellular_gradients`, trainer, values)
-}
-
 cpp_cellular_weights <- function(trainer) {
     .Call(`_canalR_cpp_cellular_weights`, trainer)
 }
@@ -69,24 +65,12 @@ cpp_cellular_classifier_validate <- function(trainer, embedding, types0) {
     .Call(`_canalR_cpp_cellular_classifier_validate`, trainer, embedding, types0)
 }
 
-cpp_cellular_classifier_weights <- function(trainer) {
-    .Call(`_canalR_cpp_cellular_classifier_weights`, trainer)
-}
-
 cpp_cellular_classifier_keep_best <- function(trainer) {
     invisible(.Call(`_canalR_cpp_cellular_classifier_keep_best`, trainer))
 }
 
 cpp_cellular_classifier_best <- function(trainer) {
     .Call(`_canalR_cpp_cellular_classifier_best`, trainer)
-}
-
-cpp_cellular_classifier_state <- function(trainer) {
-    .Call(`_canalR_cpp_cellular_classifier_state`, trainer)
-}
-
-cpp_cellular_classifier_restore <- function(trainer, state) {
-    invisible(.Call(`_canalR_cpp_cellular_classifier_restore`, trainer, state))
 }
 
 cpp_cellular_classifier_release <- function(trainer) {

@@ -103,7 +103,7 @@ need_package <- function(package, argument, purpose) {
 # that were there, so new labels end it. NULL where nothing is left to keep.
 merged_record <- function(earlier, record, results) {
   merged <- as.list(earlier)
-  if ("canal_label" %in% names(results)) merged$evaluation <- NULL
+  if (any(grepl("_label$", names(results)))) merged$evaluation <- NULL
   for (entry in names(record)) merged[[entry]] <- record[[entry]]
   if (length(merged)) merged
 }

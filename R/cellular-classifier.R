@@ -41,25 +41,22 @@ cellular_classifier <- function(x, labels, model, hidden = 512, learning_rate = 
   check_cellular_model(model)
   check_flag(verbose, "verbose")
   check_flag(search, "search")
-  if (missing(loss)) loss <- loss[1]
-  check_choice(loss, c("published", "plain"), "loss")
-  check_number(trials, "trials", 1, 1e4, whole = TRUE)
-  settings <- list(
-    hidden = rep_len(check_hidden(hidden), 2), learning_rate = learning_rate, dropout = dropout,
-    loss = loss, epochs = epochs, batch_size = batch_size, warm_up = warm_up,
+  given <- c(hidden = !missing(hidden), learning_rate = !missing(learning_rate),
+             dropout = !missing(dropout), trials = !missing(trials))
+  settings <- classifier_settings(list(
+    hidden = hidden, learning_rate = learning_rate, dropout = dropout, loss = loss[1],
+    trials = trials, epochs = epochs, batch_size = batch_size, warm_up = warm_up,
     weight_decay = weight_decay, patience = patience, validation = validation,
-    seed = resolve_seed(seed)
-  )
-  check_cellular_settings(settings)
-  check_searchable(search, validation, !missing(hidden) || !missing(learning_rate) ||
-                     !missing(dropout))
-  settings <- c(settings, list(num_threads = num_threads, verbose = verbose))
+    max_missing = max_missing
+  ), search, names(given)[given], sys.call())
+  settings <- c(settings, list(seed = resolve_seed(seed), num_threads = num_threads,
+                               verbose = verbose))
   started <- proc.time()[["elapsed"]]
   cells <- labelled_cells(x, labels, NULL, assay.type, num_threads, verbose)
-  data <- classifier_data(cells, model, settings, max_missing)
+  data <- classifier_data(cells, model, settings)
   model <- suspendInterrupts({
     found <- if (search) {
-      search_classifier(data, settings, trials)
+      search_classifier(data, settings)
     } else {
       list(settings = settings, run = run_classifier(data, settings))
     }
@@ -67,6 +64,18 @@ cellular_classifier <- function(x, labels, model, hidden = 512, learning_rate = 
   })
   tell_classifier(model, verbose)
   model
+}
+
+# Checks them all. given: names of those that the user gave.
+classifier_settings <- function(settings, search, given, call) {
+  settings$hidden <- rep_len(check_hidden(settings$hidden, call), 2)
+  check_choice(settings$loss, c("published", "plain"), "loss", call = call)
+  check_number(settings$trials, "trials", 1, 1e4, whole = TRUE, call = call)
+  check_number(settings$max_missing, "max_missing", 0, 1, call = call)
+  check_cellular_settings(settings, call = call)
+  check_epochs(settings$epochs, settings$warm_up, call = call)
+  check_searchable(search, settings$validation, given, call)
+  settings
 }
 
 check_hidden <- function(hidden, call = sys.call(-1)) {
@@ -80,37 +89,52 @@ check_hidden <- function(hidden, call = sys.call(-1)) {
   hidden
 }
 
-check_searchable <- function(search, validation, given, call = sys.call(-1)) {
-  if (!search) return(invisible())
+check_searchable <- function(search, validation, given, call) {
+  if (!search) {
+    if (!"trials" %in% given) return(invisible())
+    canal_abort("argument", "trials", "nothing without a search", "some",
+                "Set `search = TRUE` too.", call = call)
+  }
   if (validation == 0) {
     canal_abort("argument", "validation", "a share above 0, which the search judges by", "0",
                 call = call)
   }
-  if (given) {
-    canal_abort("argument", "search",
-                "FALSE where `hidden`, `learning_rate` or `dropout` are given", "TRUE",
+  searched <- intersect(given, c("hidden", "learning_rate", "dropout"))
+  if (length(searched)) {
+    canal_abort("argument", "search", sprintf("FALSE where `%s` is given", searched[1]), "TRUE",
                 call = call)
   }
 }
 
 # Embeddings (cells x latent), types (from 1) of training and held-out cells.
-classifier_data <- function(cells, model, settings, max_missing) {
-  types <- cells$types
+classifier_data <- function(cells, model, settings) {
+  embedding <- embed_counts(cells$counts, model, settings$max_missing, settings)
+  used <- cells_with_counts(cells, Matrix::colSums(cells$counts[
+    rownames(cells$counts) %in% model@genes, , drop = FALSE
+  ]), settings$verbose)
+  types <- cells$types[used]
   check_types_to_tell(types)
   labels <- sort(unique(types), method = "radix")
-  embedding <- embed_counts(cells$counts, model, max_missing, settings)
   held <- hold_out(types, settings$validation, derive_seed(settings$seed, 4))
   type <- match(types, labels)
   part <- function(chosen) {
-    list(embedding = embedding[chosen, , drop = FALSE], types = type[chosen])
+    list(embedding = embedding[used[chosen], , drop = FALSE], types = type[chosen])
   }
   list(labels = labels, train = part(!held), held = part(held))
 }
 
 check_types_to_tell <- function(types, call = sys.call(-2)) {
+  check_no_unassigned(types, call)
   if (length(unique(types)) < 2) {
     canal_abort("labels", "labels", "at least two types", paste("only", some_of(unique(types))),
                 "A classifier needs types to tell apart.", call = call)
+  }
+}
+
+check_no_unassigned <- function(types, call) {
+  if (any(types == unassigned_label)) {
+    canal_abort("labels", "labels", "names of cell types", "\"Unassigned\"",
+                "That name is kept for cells of no known type.", call = call)
   }
 }
 
@@ -189,7 +213,8 @@ classifier_epoch_text <- function(run) {
 }
 
 # Successive halving. Returns the settings and the run of the best trial, and a row per trial.
-search_classifier <- function(data, settings, trials) {
+search_classifier <- function(data, settings) {
+  trials <- settings$trials
   trial <- draw_trials(trials, derive_seed(settings$seed, 5))
   tries <- lapply(seq_len(trials), function(i) {
     own <- utils::modifyList(settings, list(
@@ -201,9 +226,11 @@ search_classifier <- function(data, settings, trials) {
   on.exit(for (try in tries) cpp_cellular_classifier_release(try$trainer))
   left <- seq_len(trials)
   for (share in c(0.25, 0.5, 1)) {
-    canal_inform("search", sprintf("Search: %d settings to epoch %d.", length(left),
-                                   ceiling(share * settings$epochs)), settings$verbose)
-    tries[left] <- train_trials(tries[left], ceiling(share * settings$epochs), data)
+    # In the first epoch nothing is learned yet.
+    epochs <- min(settings$epochs, max(2, ceiling(share * settings$epochs)))
+    canal_inform("search", sprintf("Search: %d settings to epoch %d.", length(left), epochs),
+                 settings$verbose)
+    tries[left] <- train_trials(tries[left], epochs, data)
     trial[left, c("epochs", "validation_loss")] <- trial_results(tries[left])
     if (was_interrupted(tries)) break
     if (share < 1) left <- better_half(left, trial$validation_loss)

@@ -84,7 +84,7 @@ cellular_calls <- function(probability, labels, threshold) {
   best <- max.col(probability, ties.method = "first")
   highest <- probability[cbind(seq_along(best), best)]
   chance <- 1 / length(labels)
-  certainty <- (highest - chance) / (1 - chance)
+  certainty <- pmax(0, (highest - chance) / (1 - chance))
   list(label = ifelse(certainty < threshold, unassigned_label, labels[best]),
        confidence = highest, certainty = certainty)
 }
@@ -92,7 +92,8 @@ cellular_calls <- function(probability, labels, threshold) {
 cellular_results <- function(query, called, model, probabilities) {
   place <- query_rows(query)
   results <- data.frame(
-    cellular_label = called$label[place], cellular_confidence = called$confidence[place],
+    cellular_label = as.character(called$label[place]),
+    cellular_confidence = called$confidence[place],
     cellular_novelty = 1 - called$certainty[place], cellular_reason = query$reason,
     row.names = query$cells
   )
@@ -103,7 +104,10 @@ cellular_results <- function(query, called, model, probabilities) {
 }
 
 novelty_summary <- function(certainty, threshold) {
-  list(novel = mean(certainty < threshold), least = min(c(certainty, Inf)),
+  if (!length(certainty)) {
+    return(list(novel = NA_real_, least = NA_real_, median = NA_real_, mean = NA_real_))
+  }
+  list(novel = mean(certainty < threshold), least = min(certainty),
        median = stats::median(certainty), mean = mean(certainty))
 }
 

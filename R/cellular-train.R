@@ -60,7 +60,12 @@
 #' A mini-batch without any pair that T needs (two cells of a type and one of another) makes no
 #' step; the record counts them (`skipped`).
 #'
-#' Ctrl-C stops within a second and returns the best model so far, with a warning.
+#' Ctrl-C during the epochs stops within a second and returns the best model so far (`print()` says
+#' that it was interrupted); with `classifier = TRUE` a warning says that there is no classifier
+#' then.
+#' The principal components before the first epoch cannot be interrupted: they take three seconds
+#' for 2,000 genes and grow with the cube of the genes, their memory (three times genes x genes
+#' numbers) with the square.
 #'
 #' @return A [CellularModel-class].
 #' @section Errors and warnings: `canalR_error_labels` (`labels` or `batch`: wrong length, missing,
@@ -91,6 +96,7 @@ cellular_train <- function(x, labels, batch = NULL, latent_dim = 100, n_genes = 
   check_flag(classifier, "classifier")
   check_flag(search, "search")
   check_classifier_arguments(classifier, search, list(...))
+  check_epochs(epochs, warm_up)
   settings <- list(
     latent_dim = latent_dim, n_genes = n_genes, epochs = epochs, batch_size = batch_size,
     learning_rate = learning_rate, warm_up = warm_up, weight_decay = weight_decay,
@@ -111,9 +117,29 @@ cellular_train <- function(x, labels, batch = NULL, latent_dim = 100, n_genes = 
     end_encoder(data, run, settings, proc.time()[["elapsed"]] - started)
   })
   tell_encoder(model, verbose)
-  if (!classifier || model@history$encoder$stopped == "interrupt") return(model)
-  cellular_classifier(cells, cells$types, model, search = search, seed = settings$seed,
-                      num_threads = num_threads, verbose = verbose, ...)
+  if (!classifier) return(model)
+  add_classifier(cells, model, search, settings, ...)
+}
+
+# The encoder that is there must not be lost by what comes after it.
+add_classifier <- function(cells, model, search, settings, ...) {
+  without <- function(reason) {
+    canal_warn("stopped", "classifier", "the classifier to be trained too", reason,
+               "The model with the encoder alone is returned: see cellular_classifier().",
+               call = NULL)
+    model
+  }
+  if (model@history$encoder$stopped == "interrupt") return(without("interrupted"))
+  tryCatch(
+    # Of genes with one name it was told before.
+    suppressWarnings(
+      cellular_classifier(cells, cells$types, model, search = search, seed = settings$seed,
+                          num_threads = settings$num_threads, verbose = settings$verbose, ...),
+      classes = "canalR_warning_duplicates"
+    ),
+    interrupt = function(interrupt) without("interrupted"),
+    error = function(error) without(conditionMessage(error))
+  )
 }
 
 # Lowest, highest, whole number or not. temperature_range is checked by itself.
@@ -146,8 +172,9 @@ check_temperature <- function(settings, call) {
   check_number(settings$temperature, "temperature", range[1], range[2], call = call)
 }
 
+# Before hours of training, what would be refused after them.
 check_classifier_arguments <- function(classifier, search, given, call = sys.call(-1)) {
-  if (classifier) return(invisible())
+  if (classifier) return(check_classifier_call(search, given, call))
   if (search) {
     canal_abort("argument", "search", "FALSE without a classifier", "TRUE",
                 "Set `classifier = TRUE` too.", call = call)
@@ -157,6 +184,28 @@ check_classifier_arguments <- function(classifier, search, given, call = sys.cal
     canal_abort("argument", "...", "nothing without a classifier",
                 if (is.null(names)) sprintf("%d arguments", length(given)) else some_of(names),
                 "Arguments of cellular_classifier() go with `classifier = TRUE`.", call = call)
+  }
+}
+
+check_classifier_call <- function(search, given, call) {
+  known <- setdiff(names(formals(cellular_classifier)),
+                   c("x", "labels", "model", "search", "seed", "num_threads", "verbose",
+                     "assay.type"))
+  unknown <- setdiff(names(given), known)
+  if (length(unknown) || length(names(given)) < length(given)) {
+    canal_abort("argument", "...", paste("arguments of cellular_classifier():", toString(known)),
+                if (length(unknown)) some_of(unknown) else "one without a name", call = call)
+  }
+  usual <- lapply(formals(cellular_classifier)[known], eval)
+  usual$loss <- usual$loss[1]
+  classifier_settings(utils::modifyList(usual, given), search, names(given), call)
+}
+
+# The rate of the first epoch is 0.
+check_epochs <- function(epochs, warm_up, call = sys.call(-1)) {
+  if (is_number(epochs) && is_number(warm_up) && epochs < 2 && warm_up > 0) {
+    canal_abort("argument", "epochs", "2 or more, as the learning rate starts from 0",
+                format(epochs), call = call)
   }
 }
 
@@ -189,12 +238,17 @@ cellular_data <- function(cells, settings) {
     list(values = cellular_values(cells$counts, genes, target, used[chosen]), types = type[chosen],
          batches = place[chosen])
   }
-  train <- part(!held)
+  train <- part(which(!held))
   list(genes = genes, labels = labels, batches = unique(batches), target = target, train = train,
-       held = part(held),
+       held = part(shuffled(which(held), derive_seed(settings$seed, 6))),
        distances = centroid_distances(train$values, train$types, train$batches,
                                       settings$latent_dim))
 }
+
+# Validation goes over mini-batches in this order: cells often come sorted by type or batch, and
+# such
+# mini-batches have no pairs.
+shuffled <- function(cells, seed) with_seed(seed, cells[sample.int(length(cells))])
 
 # Numbers of the cells that have anything to be scaled.
 cells_with_counts <- function(cells, totals, verbose) {
@@ -211,10 +265,7 @@ cells_with_counts <- function(cells, totals, verbose) {
 # The loss compares cells of one type with those of another.
 check_cellular_types <- function(types, call = sys.call(-2)) {
   counts <- table(types)
-  if (any(names(counts) == unassigned_label)) {
-    canal_abort("labels", "labels", "names of cell types", "\"Unassigned\"",
-                "That name is kept for cells of no known type.", call = call)
-  }
+  check_no_unassigned(types, call)
   if (length(counts) >= 2 && any(counts >= 2)) return(invisible())
   got <- if (length(counts) < 2) paste("only", some_of(names(counts))) else "one cell of each type"
   canal_abort("labels", "labels", "at least two types, and two cells of one of them", got,
@@ -272,8 +323,17 @@ run_encoder <- function(data, settings) {
   rates <- warm_cosine_rates(settings$epochs, settings$learning_rate, settings$warm_up)
   run <- run_training(run, rates, encoder_training(trainer, data, settings, progress), kept,
                       progress, settings)
+  check_began(run)
   run$weights <- cpp_cellular_best(trainer)
   run
+}
+
+# After an error or a divergence in the first epoch there is nothing to return; a warning has told
+# why.
+check_began <- function(run, call = NULL) {
+  if (nrow(run$losses) || run$stopped == "interrupt") return(invisible())
+  canal_abort("labels", "labels", "cells that can be trained on", "no epoch that came to its end",
+              "Are there two cells of a type and one of another in a mini-batch?", call = call)
 }
 
 # What decides the result of a training.
@@ -335,14 +395,15 @@ encoder_epoch <- function(trainer, data, number, rate, progress, range) {
                     batches = mean_of(sums$batch, sums$with_batch),
                     centroids = mean_of(sums$centroid, sums$with_centroid),
                     temperature = min(max(temperature, range[1]), range[2]),
-                    skipped = sums$skipped, validation_loss = mean_of(held$total, held$steps))
+                    skipped = sums$skipped + held$skipped,
+                    validation_loss = mean_of(held$total, held$steps))
   list(row = row, finite = is.finite(sums$total) && !is.nan(held$total))
 }
 
 # No steps where no cells are held out, or none of them can be compared.
 validate_encoder <- function(trainer, data) {
   held <- data$held
-  if (!length(held$types)) return(list(total = 0, steps = 0))
+  if (!length(held$types)) return(list(total = 0, steps = 0, skipped = 0))
   cpp_cellular_validate(trainer, held$values, held$types - 1L, batches0(data, held), NULL)
 }
 
@@ -367,8 +428,24 @@ end_encoder <- function(data, run, settings, seconds) {
   with_cellular_weights(model)
 }
 
+# A loss that never found a pair has done nothing.
+tell_losses <- function(record, mixed, verbose) {
+  losses <- record$losses
+  if (!nrow(losses)) return(invisible())
+  if (mixed && all(is.na(losses$batches))) {
+    canal_inform("batch", paste("No mini-batch had cells of one type in two batches, and two in",
+                                "one: the batch loss did nothing."), verbose)
+  }
+  if (record$held_out && all(is.na(losses$validation_loss))) {
+    canal_inform("validation", paste("No held-out mini-batch had pairs of cells: there is no",
+                                     "validation loss, and the last epoch counts as the best."),
+                 verbose)
+  }
+}
+
 tell_encoder <- function(model, verbose) {
   record <- model@history$encoder
+  tell_losses(record, length(model@batches) > 1, verbose)
   skipped <- sum(record$losses$skipped)
   canal_inform("cellular", sprintf(
     "Embedding of %s cells, %s genes; epochs: %d (%s); best: %d%s; %.1f s.",

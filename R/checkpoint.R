@@ -123,7 +123,7 @@ read_checkpoint <- function(path, digest) {
 # A text that other bytes anywhere in a state's weights, moments and random numbers would change.
 digest_of <- function(state) {
   if (is.raw(state)) return(cpp_digest(state))
-  if (!is.list(state)) return(format(state, digits = 17))
+  if (!is.list(state)) return(paste(format(state, digits = 17), collapse = " "))
   parts <- vapply(state[order(names(state), method = "radix")], digest_of, "")
   cpp_digest(charToRaw(paste(parts, collapse = " ")))
 }

@@ -88,7 +88,7 @@ check_novel <- function(novel) {
   unique(novel)
 }
 
-predicted_labels <- function(x, column) {
+predicted_labels <- function(x, column = "canal_label") {
   if (!is.character(column) || length(column) != 1 || is.na(column)) {
     canal_abort("argument", "predicted", "the name of a column", describe_value(column),
                 call = sys.call(-1))

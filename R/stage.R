@@ -282,7 +282,8 @@ stage_record <- function(stage, run, model, number, accuracy, seconds, settings)
        epochs = nrow(run$losses), best_epoch = run$best_epoch,
        best_accuracy = run$best_accuracy, accuracy = c(accuracy, numeric()), seconds = seconds,
        stopped = run$stopped, losses = run$losses, seed = settings$seed,
-       settings = c(settings[stage_settings], list(computed = settings$compute$name)))
+       settings = c(Filter(Negate(is.null), settings[stage_settings]),
+                    list(computed = settings$compute$name)))
 }
 
 # Of a stage's settings those that decide its result.

@@ -68,17 +68,6 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_cellular_gradients
-Rcpp::List cpp_cellular_gradients(Rcpp::XPtr<canal::CellularTrainer> trainer, Rcpp::S4 values);
-RcppExport SEXP _canalR_cpp_cellular_gradients(SEXP trainerSEXP, SEXP valuesSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::CellularTrainer> >::type trainer(trainerSEXP);
-    Rcpp::traits::input_parameter< Rcpp::S4 >::type values(valuesSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_cellular_gradients(trainer, values));
-    return rcpp_result_gen;
-END_RCPP
-}
 // cpp_cellular_weights
 Rcpp::List cpp_cellular_weights(Rcpp::XPtr<canal::CellularTrainer> trainer);
 RcppExport SEXP _canalR_cpp_cellular_weights(SEXP trainerSEXP) {
@@ -212,16 +201,6 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_cellular_classifier_weights
-Rcpp::List cpp_cellular_classifier_weights(Rcpp::XPtr<canal::ClassifierTrainer> trainer);
-RcppExport SEXP _canalR_cpp_cellular_classifier_weights(SEXP trainerSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier_weights(trainer));
-    return rcpp_result_gen;
-END_RCPP
-}
 // cpp_cellular_classifier_keep_best
 void cpp_cellular_classifier_keep_best(Rcpp::XPtr<canal::ClassifierTrainer> trainer);
 RcppExport SEXP _canalR_cpp_cellular_classifier_keep_best(SEXP trainerSEXP) {
@@ -239,26 +218,6 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier_best(trainer));
     return rcpp_result_gen;
-END_RCPP
-}
-// cpp_cellular_classifier_state
-Rcpp::List cpp_cellular_classifier_state(Rcpp::XPtr<canal::ClassifierTrainer> trainer);
-RcppExport SEXP _canalR_cpp_cellular_classifier_state(SEXP trainerSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_cellular_classifier_state(trainer));
-    return rcpp_result_gen;
-END_RCPP
-}
-// cpp_cellular_classifier_restore
-void cpp_cellular_classifier_restore(Rcpp::XPtr<canal::ClassifierTrainer> trainer, Rcpp::List state);
-RcppExport SEXP _canalR_cpp_cellular_classifier_restore(SEXP trainerSEXP, SEXP stateSEXP) {
-BEGIN_RCPP
-    Rcpp::traits::input_parameter< Rcpp::XPtr<canal::ClassifierTrainer> >::type trainer(trainerSEXP);
-    Rcpp::traits::input_parameter< Rcpp::List >::type state(stateSEXP);
-    cpp_cellular_classifier_restore(trainer, state);
-    return R_NilValue;
 END_RCPP
 }
 // cpp_cellular_classifier_release
@@ -1041,7 +1000,6 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_cellular_trainer", (DL_FUNC) &_canalR_cpp_cellular_trainer, 5},
     {"_canalR_cpp_cellular_train", (DL_FUNC) &_canalR_cpp_cellular_train, 5},
     {"_canalR_cpp_cellular_validate", (DL_FUNC) &_canalR_cpp_cellular_validate, 5},
-    {"_canalR_cpp_cellular_gradients", (DL_FUNC) &_canalR_cpp_cellular_gradients, 2},
     {"_canalR_cpp_cellular_weights", (DL_FUNC) &_canalR_cpp_cellular_weights, 1},
     {"_canalR_cpp_cellular_keep_best", (DL_FUNC) &_canalR_cpp_cellular_keep_best, 1},
     {"_canalR_cpp_cellular_best", (DL_FUNC) &_canalR_cpp_cellular_best, 1},
@@ -1054,11 +1012,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_cellular_classifier_trainer", (DL_FUNC) &_canalR_cpp_cellular_classifier_trainer, 4},
     {"_canalR_cpp_cellular_classifier_train", (DL_FUNC) &_canalR_cpp_cellular_classifier_train, 4},
     {"_canalR_cpp_cellular_classifier_validate", (DL_FUNC) &_canalR_cpp_cellular_classifier_validate, 3},
-    {"_canalR_cpp_cellular_classifier_weights", (DL_FUNC) &_canalR_cpp_cellular_classifier_weights, 1},
     {"_canalR_cpp_cellular_classifier_keep_best", (DL_FUNC) &_canalR_cpp_cellular_classifier_keep_best, 1},
     {"_canalR_cpp_cellular_classifier_best", (DL_FUNC) &_canalR_cpp_cellular_classifier_best, 1},
-    {"_canalR_cpp_cellular_classifier_state", (DL_FUNC) &_canalR_cpp_cellular_classifier_state, 1},
-    {"_canalR_cpp_cellular_classifier_restore", (DL_FUNC) &_canalR_cpp_cellular_classifier_restore, 2},
     {"_canalR_cpp_cellular_classifier_release", (DL_FUNC) &_canalR_cpp_cellular_classifier_release, 1},
     {"_canalR_cpp_cellular_classifier", (DL_FUNC) &_canalR_cpp_cellular_classifier, 1},
     {"_canalR_cpp_cellular_probabilities", (DL_FUNC) &_canalR_cpp_cellular_probabilities, 4},

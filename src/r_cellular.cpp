@@ -120,13 +120,6 @@ SEXP cpp_cellular_validate(Rcpp::XPtr<canal::CellularTrainer> trainer, Rcpp::S4 
   return sums_to_r(sums);
 }
 
-// Of the first mini-batch, by name: for tests.
-// [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_cellular_gradients(Rcpp::XPtr<canal::CellularTrainer> trainer, Rcpp::S4 values) {
-  const glue::SparseMatrix input(values);
-  return glue::guarded([&] { return glue::weights_to_r(trainer->gradients(input.view())); });
-}
-
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_cellular_weights(Rcpp::XPtr<canal::CellularTrainer> trainer) {
   return glue::guarded([&] { return glue::weights_to_r(trainer->weights()); });
@@ -236,11 +229,6 @@ SEXP cpp_cellular_classifier_validate(Rcpp::XPtr<canal::ClassifierTrainer> train
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_cellular_classifier_weights(Rcpp::XPtr<canal::ClassifierTrainer> trainer) {
-  return glue::guarded([&] { return glue::weights_to_r(trainer->weights()); });
-}
-
-// [[Rcpp::export(rng = false)]]
 void cpp_cellular_classifier_keep_best(Rcpp::XPtr<canal::ClassifierTrainer> trainer) {
   glue::guarded([&] { trainer->keep_best(); });
 }
@@ -248,17 +236,6 @@ void cpp_cellular_classifier_keep_best(Rcpp::XPtr<canal::ClassifierTrainer> trai
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_cellular_classifier_best(Rcpp::XPtr<canal::ClassifierTrainer> trainer) {
   return glue::guarded([&] { return glue::weights_to_r(trainer->best_weights()); });
-}
-
-// [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_cellular_classifier_state(Rcpp::XPtr<canal::ClassifierTrainer> trainer) {
-  return glue::guarded([&] { return glue::state_to_r(trainer->state()); });
-}
-
-// [[Rcpp::export(rng = false)]]
-void cpp_cellular_classifier_restore(Rcpp::XPtr<canal::ClassifierTrainer> trainer,
-                                     Rcpp::List state) {
-  glue::guarded([&] { trainer->restore(glue::state_from_r(state)); });
 }
 
 // [[Rcpp::export(rng = false)]]

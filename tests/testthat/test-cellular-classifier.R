@@ -60,11 +60,11 @@ test_that("other types than the embedding's can be classified", {
 test_that("what cannot be classified is refused by name", {
   cells <- cellular_cells()
   classify <- function(..., labels = cells$types) {
-    cellular_classifier(cells$counts, labels, cellular_model(), epochs = 1, verbose = FALSE, ...)
+    cellular_classifier(cells$counts, labels, cellular_model(), epochs = 2, verbose = FALSE, ...)
   }
   expect_error(classify(labels = rep("a", length(cells$types))), class = "canalR_error_labels")
   for (bad in list(list(hidden = c(1, 2, 3)), list(hidden = 1.5), list(trials = 0),
-                   list(loss = "mine"), list(search = TRUE, hidden = 5),
+                   list(loss = "mine"), list(search = TRUE, hidden = 5), list(trials = 4),
                    list(search = TRUE, validation = 0), list(max_missing = 2))) {
     expect_error(do.call(classify, bad), class = "canalR_error_argument")
   }
@@ -72,4 +72,18 @@ test_that("what cannot be classified is refused by name", {
                class = "canalR_error_argument")
   expect_error(cellular_classifier(cells$counts[1:5, ], cells$types, cellular_model()),
                class = "canalR_error_overlap")
+})
+
+test_that("cells without counts take no part, and nobody is called Unassigned", {
+  cells <- cellular_cells()
+  counts <- cells$counts
+  counts[, cells$types == "acinar"] <- 0
+  classify <- function(counts, types) {
+    cellular_classifier(Matrix::drop0(counts), types, cellular_model(), hidden = 8, epochs = 2,
+                        seed = 1, verbose = FALSE)
+  }
+  expect_false("acinar" %in% classify(counts, cells$types)@labels)
+  expect_error(classify(counts * 0, cells$types), class = "canalR_error_empty")
+  expect_error(classify(counts, replace(cells$types, 1, "Unassigned")),
+               class = "canalR_error_labels")
 })

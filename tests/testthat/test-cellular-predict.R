@@ -104,6 +104,9 @@ test_that("results land in SingleCellExperiment and Seurat objects beside canal_
                                                predicted = "cellular_label"))
   expect_equal(canal_evaluation(evaluated)$accuracy,
                mean(plain$cellular_label == query_cells()$types))
+  # New labels end an evaluation of the old ones.
+  evaluated <- cellular_predict(evaluated, model, verbose = FALSE)
+  expect_null(S4Vectors::metadata(evaluated)$canal$evaluation)
   skip_if_not_installed("SeuratObject")
   seurat <- SeuratObject::CreateSeuratObject(counts)
   seurat <- cellular_embed(cellular_predict(seurat, model, verbose = FALSE), model,
@@ -136,7 +139,7 @@ test_that("representations are the middles of the types' embeddings", {
 
 test_that("what cannot be predicted is refused by name", {
   counts <- query_cells()$counts
-  bare <- embedding_of(epochs = 1)
+  bare <- embedding_of(epochs = 2)
   expect_error(cellular_predict(counts, bare), "classifier", class = "canalR_error_model")
   expect_error(cellular_predict(counts, stage_one()), "model", class = "canalR_error_argument")
   for (bad in list(list(novelty_threshold = 2), list(probabilities = NA), list(max_missing = -1),
