@@ -164,8 +164,8 @@ check_cellular_settings <- function(settings, call = sys.call(-1)) {
 
 check_temperature <- function(settings, call) {
   range <- settings$temperature_range
-  if (!is.numeric(range) || length(range) != 2 || anyNA(range) || range[1] <= 0 ||
-        range[1] > range[2]) {
+  if (!is.numeric(range) || length(range) != 2 || !isTRUE(all(diff(c(0, range)) >= 0)) ||
+        range[1] == 0) {
     canal_abort("argument", "temperature_range", "two numbers above 0, the lower first",
                 describe_value(range), call = call)
   }

@@ -134,13 +134,14 @@ TEST(CellRanger, TheNumberOfThreadsChangesNoBit) {
 // infinitely far above, and first; the others are missing, and never chosen.
 TEST(CellRanger, ABinWithoutSpread) {
   canal::Control control;
-  // Gene 0: 8, 0; genes 1 to 9: 2, 2, as log(9) = 2 log(3); gene 10 fills both cells up to 28.
+  // Gene 0: 3, 0; genes 1 to 9: 1, 1, as log(4) = 2 log(2), to the last bit; gene 10 fills both
+  // cells up to 28.
   std::vector<int32_t> starts{0}, column;
   std::vector<double> value;
-  for (const double first : {8.0, 0.0}) {
+  for (const double first : {3.0, 0.0}) {
     if (first > 0) column.push_back(0), value.push_back(first);
-    for (int gene = 1; gene < 10; ++gene) column.push_back(gene), value.push_back(2);
-    column.push_back(10), value.push_back(10 - first);
+    for (int gene = 1; gene < 10; ++gene) column.push_back(gene), value.push_back(1);
+    column.push_back(10), value.push_back(19 - first);
     starts.push_back(static_cast<int32_t>(value.size()));
   }
   const canal::SparseCells cells{2, 11, starts.data(), column.data(), value.data()};
