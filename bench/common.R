@@ -105,7 +105,8 @@ tell_result <- function(seconds_per_cell) {
 random_classifier <- function(tokens, types) {
   genes <- paste0("GENE", seq_len(tokens - 1))
   model <- canal_model(canal_config("scbert"), genes, seed = 1)
-  weights <- canalR:::grow_network(model, genes, types, seed = 2)
+  weights <- canalR:::cpp_add_head(model@weights, model@config$fc1, model@config$fc2,
+                                   length(types), TRUE, 2)
   model <- canalR:::with_weights(model, weights)
   model@labels <- types
   methods::validObject(model)

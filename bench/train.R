@@ -19,22 +19,26 @@ make_stage <- function(asked, settings) {
   old <- floor(asked$cells / 2)
   model@bank <- random_bank(old, model)
   new <- asked$cells - old
-  data <- list(tokens = random_tokens(new, model), types = rep_len(rev(types), new))
+  data <- list(tokens = random_tokens(new, model), types = rep_len(rev(types), new),
+               genes = list(sequence = model@genes, joined = character(), outside = character()),
+               spare = canalR:::no_spare(new))
   canalR:::begin_stage(model, data, settings)
 }
 
 random_bank <- function(cells, model) {
   tokens <- random_tokens(cells, model)
   list(tokens = unname(tokens@tokens),
+       spare = canalR:::no_spare(cells),
        entries = data.frame(cell = rownames(tokens), type = rep_len(model@labels, cells),
                             rank = seq_len(cells), stage = rep(1L, cells)))
 }
 
 stage_settings <- function(asked) {
   config <- canal_config("scbert")
-  c(config[c("learning_rate", "lambda", "bank_size", "label_smoothing", "patience")],
-    list(epochs = asked$epochs, batch_size = asked$batch, validation = 0, trainable = "stage",
-         redraw_interval = 0, seed = 1, num_threads = asked$threads, verbose = FALSE,
+  c(config[c("learning_rate", "lambda", "bank_size", "label_smoothing", "patience",
+             "accumulation", "clip_norm")],
+    list(oversample = FALSE, epochs = asked$epochs, batch_size = asked$batch, validation = 0,
+         trainable = "stage", redraw_interval = 0, seed = 1, num_threads = asked$threads, verbose = FALSE,
          compute = canalR:::compute_on("cpu", asked$precision),
          cache = canalR:::cache_options("auto")))
 }

@@ -12,7 +12,7 @@ golden_digest() { [ -z "${CANALR_GOLDEN:-}" ] || digest "$CANALR_GOLDEN"; }
 
 test_digest() {
   package_digest
-  digest tests tools vignettes README.md
+  digest tests tools vignettes bench README.md
   echo "CANALR_GOLDEN=${CANALR_GOLDEN:-} $(golden_digest)"
 }
 
@@ -83,6 +83,21 @@ run_r_tests() {
   if ((counts[0] + counts[1] == 0)); then crashed "no R test was run"; fi
 }
 
+# The benchmarks at their smallest: what they measure is not looked at, but that they still can.
+run_benchmarks() {
+  local line
+  for line in "train.R --tokens 21 --cells 4 --epochs 1 --batch 2" "predict.R --tokens 21 --cells 4" \
+    "cellular.R --cells 64 --genes 40 --latent 4 --batch 32 --epochs 1 --steps 1"; do
+    # shellcheck disable=SC2086
+    if Rscript bench/$line > .build/bench.log 2>&1; then
+      add 1 0 0
+    else
+      cat .build/bench.log
+      crashed "bench/$line"
+    fi
+  done
+}
+
 digest_now=$(test_digest)
 if is_current "$stamp" "$digest_now"; then
   echo "Nothing has changed since all tests passed: the kept result is shown."
@@ -95,6 +110,8 @@ echo "== Engine (C++, without R)"
 if build_engine; then run_engine_tests; else crashed "the engine's tests do not build"; fi
 echo "== R package"
 run_r_tests
+echo "== Benchmarks, at their smallest"
+run_benchmarks
 echo
 total | tee .build/test-result
 ((failed == 0)) || exit 1
