@@ -15,8 +15,7 @@
 #' @param trials How many settings, drawn at random: widths from 64 to 2,048 and the learning rate
 #'   from 1e-5 to 1e-2, both evenly by their logarithm, dropout from 0 to 0.5. All are trained for a
 #'   quarter of the epochs, the better half of them for another quarter, and the better half of
-#'   those
-#'   to the end (successive halving).
+#'   those to the end (successive halving).
 #'
 #' @return `model` with the classifier, the types of these cells as its labels.
 #' @section Errors: as [cellular_train()]; `canalR_error_overlap` where more than `max_missing` of

@@ -23,16 +23,14 @@
 #' @param weight_decay Adam's.
 #' @param dropout Share of the first hidden layer's values that are dropped in training.
 #' @param type_weight,batch_weight,centroid_weight Weights of the three losses, see Details. With
-#' one
-#'   batch alone there is no batch loss, and its weight goes to the types'.
+#'   one batch alone there is no batch loss, and its weight goes to the types'.
 #' @param temperature Where the temperature of the type loss starts. It is learned, within
 #'   `temperature_range`.
 #' @param temperature_range The lowest and the highest.
 #' @param batch_temperature Temperature of the batch loss.
 #' @param patience Stop after so many epochs in a row without a smaller validation loss.
 #' @param validation Share of each type's cells held out, 0 to 0.9. With 0 every epoch is run and
-#' the
-#'   last one kept.
+#'   the last one kept.
 #' @param seed One whole number; `NULL` takes one from R's random numbers without using them up.
 #' @param num_threads Threads; `NULL` for every core this process may use.
 #' @param checkpoint A folder where the whole state of the training is kept after every epoch, as in
@@ -40,10 +38,8 @@
 #' @param verbose Show progress and say what was done.
 #' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
 #' @param ... Arguments of [cellular_classifier()], with `classifier = TRUE`. Those that both have
-#' in
-#'   common (`epochs`, `learning_rate`, ...) are the encoder's here; call [cellular_classifier()]
-#'   for
-#'   others.
+#'   in common (`epochs`, `learning_rate`, ...) are the encoder's here; call [cellular_classifier()]
+#'   for others.
 #'
 #' @details Counts are scaled to the mean library size of the training cells and put through
 #' `log(1 + x)`. The loss of a mini-batch is
@@ -58,7 +54,7 @@
 #'   among the principal components of the data (mean over batches), each divided by the largest.
 #'
 #' A mini-batch without any pair that T needs (two cells of a type and one of another) makes no
-#' step; the record counts them (`skipped`).
+#' step, and takes no part in validation; the record counts both (`skipped`).
 #'
 #' Ctrl-C during the epochs stops within a second and returns the best model so far (`print()` says
 #' that it was interrupted); with `classifier = TRUE` a warning says that there is no classifier
@@ -73,8 +69,7 @@
 #'   `canalR_error_argument`, `canalR_error_checkpoint`, and those of counts as in
 #'   [canal_prepare()]. `canalR_warning_batch`: types that are in one batch only, whose batches the
 #'   loss cannot mix. Told, not warned of: one batch only, fewer variable genes than `n_genes`,
-#'   fewer
-#'   cells than `batch_size`.
+#'   fewer cells than `batch_size`.
 #' @source CELLULAR (Andrekson and Mercado 2024), Methods.
 #' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
 #' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
@@ -140,152 +135,6 @@ add_classifier <- function(cells, model, search, settings, ...) {
     interrupt = function(interrupt) without("interrupted"),
     error = function(error) without(conditionMessage(error))
   )
-}
-
-# Lowest, highest, whole number or not. temperature_range is checked by itself.
-cellular_bounds <- list(
-  latent_dim = list(1, 65536, TRUE), n_genes = list(2, .Machine$integer.max, TRUE),
-  epochs = list(1, 1e6, TRUE), batch_size = list(2, 1e9, TRUE),
-  learning_rate = list(0, 1, FALSE), warm_up = list(0, 1e6, TRUE),
-  weight_decay = list(0, 1, FALSE), dropout = list(0, 0.99, FALSE),
-  type_weight = list(0, 1e6, FALSE), batch_weight = list(0, 1e6, FALSE),
-  centroid_weight = list(0, 1e6, FALSE), temperature = list(1e-6, 1e6, FALSE),
-  batch_temperature = list(1e-6, 1e6, FALSE), patience = list(1, Inf, TRUE),
-  validation = list(0, 0.9, FALSE)
-)
-
-check_cellular_settings <- function(settings, call = sys.call(-1)) {
-  for (name in intersect(names(settings), names(cellular_bounds))) {
-    bound <- cellular_bounds[[name]]
-    check_number(settings[[name]], name, bound[[1]], bound[[2]], bound[[3]], call = call)
-  }
-  if (!is.null(settings$temperature_range)) check_temperature(settings, call)
-}
-
-check_temperature <- function(settings, call) {
-  range <- settings$temperature_range
-  if (!is.numeric(range) || length(range) != 2 || !isTRUE(all(diff(c(0, range)) >= 0)) ||
-        range[1] == 0) {
-    canal_abort("argument", "temperature_range", "two numbers above 0, the lower first",
-                describe_value(range), call = call)
-  }
-  check_number(settings$temperature, "temperature", range[1], range[2], call = call)
-}
-
-# Before hours of training, what would be refused after them.
-check_classifier_arguments <- function(classifier, search, given, call = sys.call(-1)) {
-  if (classifier) return(check_classifier_call(search, given, call))
-  if (search) {
-    canal_abort("argument", "search", "FALSE without a classifier", "TRUE",
-                "Set `classifier = TRUE` too.", call = call)
-  }
-  if (length(given)) {
-    names <- names(given)
-    canal_abort("argument", "...", "nothing without a classifier",
-                if (is.null(names)) sprintf("%d arguments", length(given)) else some_of(names),
-                "Arguments of cellular_classifier() go with `classifier = TRUE`.", call = call)
-  }
-}
-
-check_classifier_call <- function(search, given, call) {
-  known <- setdiff(names(formals(cellular_classifier)),
-                   c("x", "labels", "model", "search", "seed", "num_threads", "verbose",
-                     "assay.type"))
-  unknown <- setdiff(names(given), known)
-  if (length(unknown) || length(names(given)) < length(given)) {
-    canal_abort("argument", "...", paste("arguments of cellular_classifier():", toString(known)),
-                if (length(unknown)) some_of(unknown) else "one without a name", call = call)
-  }
-  usual <- lapply(formals(cellular_classifier)[known], eval)
-  usual$loss <- usual$loss[1]
-  classifier_settings(utils::modifyList(usual, given), search, names(given), call)
-}
-
-# The rate of the first epoch is 0.
-check_epochs <- function(epochs, warm_up, call = sys.call(-1)) {
-  if (is_number(epochs) && is_number(warm_up) && epochs < 2 && warm_up > 0) {
-    canal_abort("argument", "epochs", "2 or more, as the learning rate starts from 0",
-                format(epochs), call = call)
-  }
-}
-
-# Counts (genes x cells, dgCMatrix) with types and, unless there is one batch, batches, as text.
-labelled_cells <- function(x, labels, batch, assay.type, num_threads, verbose) {
-  cells <- told(cells_of(x, assay.type), verbose)
-  check_counts(cells$counts, thread_count(num_threads))
-  cells$types <- labels_of(cells, labels, "labels")
-  if (!is.null(batch)) cells$batches <- labels_of(cells, batch, "batch")
-  cells
-}
-
-# What the trainer is given: held-out and training cells' values (dgCMatrix, genes x cells), types
-# and batches (from 1), and the distances between the types' centroids.
-cellular_data <- function(cells, settings) {
-  totals <- Matrix::colSums(cells$counts)
-  used <- cells_with_counts(cells, totals, settings$verbose)
-  types <- cells$types[used]
-  check_cellular_types(types)
-  batches <- cellular_batches(cells$batches[used], types, settings$verbose)
-  labels <- sort(unique(types), method = "radix")
-  held <- hold_out(types, settings$validation, derive_seed(settings$seed, 1))
-  threads <- thread_count(settings$num_threads)
-  target <- mean_library_size(cells$counts[, used[!held], drop = FALSE])
-  genes <- cellular_genes(cells$counts, used[!held], settings$n_genes, target, threads,
-                          settings$verbose)
-  type <- match(types, labels)
-  place <- if (is.null(batches)) rep(1L, length(type)) else match(batches, unique(batches))
-  part <- function(chosen) {
-    list(values = cellular_values(cells$counts, genes, target, used[chosen]), types = type[chosen],
-         batches = place[chosen])
-  }
-  train <- part(which(!held))
-  list(genes = genes, labels = labels, batches = unique(batches), target = target, train = train,
-       held = part(shuffled(which(held), derive_seed(settings$seed, 6))),
-       distances = centroid_distances(train$values, train$types, train$batches,
-                                      settings$latent_dim))
-}
-
-# Validation goes over mini-batches in this order: cells often come sorted by type or batch, and
-# such
-# mini-batches have no pairs.
-shuffled <- function(cells, seed) with_seed(seed, cells[sample.int(length(cells))])
-
-# Numbers of the cells that have anything to be scaled.
-cells_with_counts <- function(cells, totals, verbose) {
-  used <- which(totals > 0)
-  if (!length(used)) canal_abort("empty", "x", "cells with counts", "none", call = sys.call(-2))
-  if (length(used) < length(totals)) {
-    canal_inform("prepare", sprintf("%s cells without counts left out: %s.",
-                                    thousands(length(totals) - length(used)),
-                                    some_of(colnames(cells$counts)[totals <= 0])), verbose)
-  }
-  used
-}
-
-# The loss compares cells of one type with those of another.
-check_cellular_types <- function(types, call = sys.call(-2)) {
-  counts <- table(types)
-  check_no_unassigned(types, call)
-  if (length(counts) >= 2 && any(counts >= 2)) return(invisible())
-  got <- if (length(counts) < 2) paste("only", some_of(names(counts))) else "one cell of each type"
-  canal_abort("labels", "labels", "at least two types, and two cells of one of them", got,
-              call = call)
-}
-
-# NULL where there is one batch, and the batch loss has nothing to compare.
-cellular_batches <- function(batches, types, verbose, call = sys.call(-2)) {
-  if (length(unique(batches)) < 2) {
-    canal_inform("batch", "All cells are of one batch: the batch loss is left out.", verbose)
-    return(NULL)
-  }
-  cells <- table(types, batches)
-  alone <- rownames(cells)[rowSums(cells > 0) == 1]
-  if (length(alone)) {
-    canal_warn("batch", "batch", "cells of every type in two batches or more",
-               sprintf("one batch only for %s", some_of(alone)),
-               "The batch loss cannot mix batches of such a type.", call = call)
-  }
-  batches
 }
 
 # The size of mini-batches that are all about as large.
@@ -451,7 +300,7 @@ tell_encoder <- function(model, verbose) {
     "Embedding of %s cells, %s genes; epochs: %d (%s); best: %d%s; %.1f s.",
     thousands(record$cells), thousands(length(model@genes)), nrow(record$losses),
     stop_reasons[[record$stopped]], record$best_epoch,
-    if (skipped) sprintf("; %d mini-batches had no pairs and made no step", skipped) else "",
+    if (skipped) sprintf("; %d mini-batches had no pairs and were left out", skipped) else "",
     record$seconds
   ), verbose)
 }

@@ -62,8 +62,7 @@ centroid_distances <- function(values, types, batches, components) {
 }
 
 # The first principal axes of the cells, genes x components, by the covariance of the genes: no
-# dense
-# matrix of cells.
+# dense matrix of cells.
 principal_axes <- function(values, components) {
   mean <- Matrix::rowMeans(values)
   covariance <- as.matrix(Matrix::tcrossprod(values)) / ncol(values) - tcrossprod(mean)

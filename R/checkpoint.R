@@ -64,8 +64,7 @@ can_write <- function(folder) {
 }
 
 # The seed of a training. Where none is given, that of the run whose state is in the folder: the
-# same
-# call goes on with it.
+# same call goes on with it.
 checkpoint_seed <- function(seed, folder, name) {
   if (!is.null(seed) || is.null(folder)) return(resolve_seed(seed))
   path <- state_file(check_path(folder, "checkpoint", call = sys.call(-1)), name)

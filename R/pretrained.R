@@ -43,8 +43,7 @@ canal_pretrained <- function(name = "compact", url = NULL, sha256 = NULL,
 }
 
 # The file that a name means without a download, outside the cache; NULL for none. A plain name
-# means
-# the cache before it means a file, which "./name" does always.
+# means the cache before it means a file, which "./name" does always.
 model_file <- function(name, cache) {
   if (identical(name, "compact")) {
     return(system.file("pretrained", "compact.h5", package = "canalR"))

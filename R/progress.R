@@ -2,8 +2,7 @@
 # (a batch log, say) a line now and then. Quiet functions get the same shape that does nothing.
 
 # name: of the training. cells: of an epoch. text(run): where it stands. every: so many epochs make
-# a
-# line of a log.
+# a line of a log.
 epoch_progress <- function(name, cells, text, settings, every = 10) {
   if (!settings$verbose) {
     return(list(cells = NULL, epoch = function(run) NULL, close = function() NULL))

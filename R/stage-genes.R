@@ -43,8 +43,7 @@ ranked_genes <- function(counts, whole, min_genes, target_sum, threads) {
 
 # A vocabulary that is no longer than `n_genes` is taken whole, with the `new_genes` most variable
 # genes that it lacks. Of a longer one the most variable genes are chosen, at most `new_genes` of
-# them
-# from outside. Those of the vocabulary keep its order, the others follow.
+# them from outside. Those of the vocabulary keep its order, the others follow.
 first_genes <- function(ranked, vocabulary, n_genes, new_genes) {
   outside <- setdiff(ranked, vocabulary)
   if (length(vocabulary) <= n_genes) {
@@ -58,9 +57,8 @@ first_genes <- function(ranked, vocabulary, n_genes, new_genes) {
 }
 
 # How many genes from outside may join a pre-trained vocabulary: those that fill the sequence where
-# the
-# vocabulary has too few genes that vary in these cells, and `outside_genes` in any case. None an
-# untrained one, which was chosen for the cells.
+# the vocabulary has too few genes that vary in these cells, and `outside_genes` in any case. None
+# an untrained one, which was chosen for the cells.
 outside_genes <- function(ranked, model) {
   if (is.null(model@provenance$pretraining)) return(0)
   inside <- sum(ranked %in% model@vocabulary$genes)
