@@ -106,8 +106,9 @@ test_that("a folder is annotated, trained on, merged and pre-trained on as its m
   query <- panc_cells("celseq2")
   folder <- write_10x(query$counts)
   on.exit(unlink(folder, recursive = TRUE))
-  expect_identical(predict_quietly(folder, stage_one(), seed = 1),
-                   predict_quietly(query$counts, stage_one(), seed = 1))
+  # The record beside the labels has the time of the call.
+  labels <- function(x) as.data.frame(predict_quietly(x, stage_one(), seed = 1))
+  expect_identical(labels(folder), labels(query$counts))
   one <- stage_one_cells()
   trained <- write_10x(one$counts)
   on.exit(unlink(trained, recursive = TRUE), add = TRUE)
