@@ -24,8 +24,9 @@
 #' @return What came in, with the columns `cellular_label` (a type, `"Unassigned"` or `NA`),
 #'   `cellular_confidence` (p), `cellular_novelty` (1 - certainty), `cellular_reason` (`NA`, or why
 #'   a cell has no label) and, if asked for, `cellular_prob_` and the type; or the embedding (cells
-#'   x `latent_dim`) as `reducedDim(x, "CELLULAR")`, Seurat reduction `"cellular"` (key `cellular_`).
-#'   For a matrix or a path a `DataFrame` with these columns, or the matrix column `embedding`.
+#'   x `latent_dim`) as `reducedDim(x, "CELLULAR")`, Seurat reduction `"cellular"` (key
+#'   `cellular_`). For a matrix or a path a `DataFrame` with these columns, or the matrix column
+#'   `embedding`.
 #' @section Errors: `canalR_error_model` (a model without classifier), `canalR_error_overlap` (more
 #'   than `max_missing` of the genes are missing), `canalR_error_argument`, `canalR_error_class` (an
 #'   embedding into a SummarizedExperiment), and those of counts as in [canal_prepare()].
