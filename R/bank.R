@@ -13,7 +13,8 @@ empty_bank <- function(genes) {
 # bank for floor(bank_size / types) places per type. cells: list(tokens, spare, types, stage,
 # names, size).
 update_bank <- function(model, cells, num_threads, compute) {
-  embedding <- run_network(cells$tokens, model, "embedding", num_threads, compute)[[1]]
+  embedding <- run_network(cells$tokens, model, "embedding", thread_count(num_threads),
+                           compute)[[1]]
   type0 <- match(cells$types, model@labels) - 1L
   ranks <- cpp_prototype_ranks(embedding, prototypes(model), type0)
   new <- data.frame(cell = cells$names, type = cells$types, rank = ranks,

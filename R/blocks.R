@@ -1,50 +1,87 @@
-# The way of a query's cells through the network, in blocks of cells where they come from a file:
-# memory then holds one block and the results. Every cell's numbers are its own, so blocks change
-# nothing but the memory.
+# The way of a query's cells through a network, in blocks of cells: memory then holds one block and
+# the results. Every cell's numbers are its own, so blocks change nothing but the memory.
 
-# Prepares the cells of a query for a model and runs the network on them. Returns
+# How a query is run: what users say of threads, messages and workers, checked.
+run_settings <- function(num_threads, verbose, activity, BPPARAM = NULL, checkpoint = NULL,
+                         call = sys.call(-1)) {
+  check_flag(verbose, "verbose", call = call)
+  check_workers(BPPARAM, call)
+  list(threads = thread_count(num_threads), threads_given = !is.null(num_threads),
+       verbose = verbose, activity = activity, workers = BPPARAM, checkpoint = checkpoint)
+}
+
+# A pass is what a network makes of cells, in two steps that need not happen in one process:
+# pass_input(), what the network reads of them, and pass_output(), a list of matrices with a row per
+# cell. It holds plain values alone, so that another process can be given it.
+
+# counts: dgCMatrix (genes x cells); cells: numbers of those wanted.
+pass_input <- function(pass, counts, cells, threads) UseMethod("pass_input")
+
+pass_output <- function(pass, input, model, threads, progress) UseMethod("pass_output")
+
+# For each matrix that comes out a row per kept cell. kept: numbers of the cells to run, which may
+# be none.
+run_pass <- function(source, kept, model, pass, settings) {
+  if (length(kept) && !(is.null(settings$workers) && is.null(settings$checkpoint))) {
+    return(run_in_chunks(source, kept, model, pass, settings))
+  }
+  progress <- cell_progress(settings$activity, length(kept), settings$verbose)
+  run <- function(block, cells, done, following) {
+    counts <- source$read(block)
+    if (length(following)) source$ahead(following)
+    input <- pass_input(pass, counts, cells - block[1] + 1, settings$threads)
+    pass_output(pass, input, model, settings$threads, shifted_progress(progress, done))
+  }
+  collected_outputs(source$blocks, kept, run)
+}
+
+# Prepares the cells of a query for a CANAL model and runs the network on them. Returns
 #   cells     names of all cells that came in,
 #   kept      numbers of those with enough genes; there may be none,
 #   dropped   the table of the others, and `min_genes`, which they missed,
+#   reason    for every cell, why it was dropped, or NA,
 #   out       the `outputs`, a list of matrices with a row per kept cell.
-run_query <- function(x, model, outputs, assay.type, min_genes, num_threads, compute, verbose,
-                      activity) {
-  check_query(verbose, min_genes)
-  query <- open_query(x, model, assay.type, min_genes, num_threads, verbose)
-  progress <- cell_progress(activity, length(query$kept), verbose)
+run_query <- function(x, model, outputs, assay.type, min_genes, compute, settings) {
+  check_min_genes(min_genes)
+  query <- open_query(x, model, assay.type, min_genes, settings$threads, settings$verbose)
   on.exit(query$source$finish())
-  run <- function(block, cells, done, following) {
-    counts <- query$source$read(block)
-    if (length(following)) query$source$ahead(following)
-    tokens <- query$tokens(counts, cells - block[1] + 1)
-    run_network(tokens, model, outputs, num_threads, compute, shifted_progress(progress, done))
-  }
-  out <- collected_outputs(query$source$blocks, query$kept, run)
-  c(query[c("cells", "kept", "dropped", "min_genes")], list(out = out))
+  pass <- structure(c(query$pass, list(outputs = outputs, compute = compute)),
+                    class = "canal_pass")
+  out <- run_pass(query$source, query$kept, model, pass, settings)
+  reason <- rep(NA_character_, length(query$cells))
+  reason[match(query$dropped$cell, query$cells)] <- query$dropped$reason
+  c(query[c("cells", "kept", "dropped", "min_genes")], list(reason = reason, out = out))
 }
 
-check_query <- function(verbose, min_genes, call = sys.call(-2)) {
-  check_flag(verbose, "verbose", call = call)
+check_min_genes <- function(min_genes, call = sys.call(-2)) {
   if (!is.null(min_genes)) {
     check_number(min_genes, "min_genes", 0, .Machine$integer.max, call = call)
   }
 }
 
 # What is known of a query before the network runs: `cells`, `kept`, `dropped` and `min_genes` as
-# run_query() returns them, the `source` of its blocks, and tokens(counts, cells), the model's
-# tokens (raw, genes x cells) of some cells of a block by their number in it.
-open_query <- function(x, model, assay.type, min_genes, num_threads, verbose) {
-  threads <- thread_count(num_threads)
+# run_query() returns them, the `source` of its blocks, and what makes a `pass` read tokens.
+open_query <- function(x, model, assay.type, min_genes, threads, verbose) {
   source <- told(cell_source(x, assay.type), verbose)
   aligned <- survey_cells(source, model@vocabulary, threads)
   kept <- keep_cells(aligned$detected, aligned, min_genes, need_some = FALSE)
   chosen <- wanted_genes(model@genes, aligned)
   tell_preparation(c(length(chosen), length(kept$cells)), aligned, kept, verbose)
+  pass <- list(aligned = aligned[c("place", "vocabulary", "scaling")], chosen = chosen,
+               target_sum = model@config$target_sum, n_bins = model@config$n_bins)
   list(cells = source$cells, kept = kept$cells, dropped = kept$dropped, min_genes = kept$min_genes,
-       source = source, tokens = function(counts, cells) {
-         tokens_of(counts, aligned, cells, chosen, model@config$target_sum, model@config$n_bins,
-                   threads)
-       })
+       source = source, pass = pass)
+}
+
+# Raw genes x cells.
+#' @exportS3Method
+pass_input.canal_pass <- function(pass, counts, cells, threads) {
+  tokens_of(counts, pass$aligned, cells, pass$chosen, pass$target_sum, pass$n_bins, threads)
+}
+
+#' @exportS3Method
+pass_output.canal_pass <- function(pass, input, model, threads, progress) {
+  run_network(input, model, pass$outputs, threads, pass$compute, progress)
 }
 
 # For each cell that came in its row of the outputs, NA for a dropped one.
@@ -52,58 +89,6 @@ query_rows <- function(query) {
   rows <- rep(NA_integer_, length(query$cells))
   rows[query$kept] <- seq_along(query$kept)
   rows
-}
-
-# Where cells come from: their names (`genes`, `cells`), `blocks` (a list of first and last cell),
-# read(block), the counts of one; ahead(block) starts to read one that will be asked for next, so
-# that the network need not wait for it, and finish() waits for what was started.
-cell_source <- function(x, assay.type) {
-  if (is.character(x) && !is_folder(x)) {
-    layer <- h5ad_layer(x, assay.type)
-    header <- about_h5ad(cpp_h5ad_header(path.expand(x), layer))
-    if (header$by_cells) return(file_source(path.expand(x), layer, header))
-  }
-  counts <- cells_of(x, assay.type)$counts
-  list(genes = rownames(counts), cells = colnames(counts), blocks = list(c(1, ncol(counts))),
-       read = function(block) counts, ahead = function(block) NULL, finish = function() NULL)
-}
-
-file_source <- function(path, layer, header) {
-  coming <- NULL  # the block that is being read ahead, and the engine's handle of it
-  read <- function(block) {
-    slots <- about_h5ad(if (identical(coming$block, block)) {
-      cpp_take_cells(coming$cells)
-    } else {
-      cpp_read_h5ad_cells(path, layer, block[1], block[2])
-    })
-    coming <<- NULL
-    h5ad_counts(slots, header$genes, header$cells[block[1]:block[2]])
-  }
-  ahead <- function(block) {
-    coming <<- list(block = block, cells = cpp_read_ahead(path, layer, block[1], block[2]))
-  }
-  finish <- function() {
-    if (!is.null(coming)) cpp_forget_cells(coming$cells)
-    coming <<- NULL
-  }
-  blocks <- cell_blocks(length(header$cells), cells_in_block(header))
-  if (length(blocks) == 1) {
-    counts <- read(blocks[[1]])
-    read <- function(block) counts
-  }
-  list(genes = header$genes, cells = header$cells, blocks = blocks, read = read, ahead = ahead,
-       finish = finish)
-}
-
-# How many cells' counts take about so many bytes, of 12 bytes a value.
-cells_in_block <- function(header, bytes = 2^25) {
-  values <- header$values / max(1, length(header$cells))
-  max(1, floor(bytes / 12 / max(1, values)))
-}
-
-cell_blocks <- function(n_cells, size) {
-  first <- seq(1, max(1, n_cells), by = size)
-  Map(c, first, pmin(first + size - 1, n_cells))
 }
 
 # Looks at all counts before anything is computed from them: what canal_prepare() checks, with the

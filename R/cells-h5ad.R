@@ -63,13 +63,12 @@ any_cells <- function(x) {
 }
 
 #' @exportS3Method
-with_cell_results.character <- function(x, results, embedding = NULL, record = NULL,
-                                        name = "CANAL") {
+with_cell_results.character <- function(x, findings) {
   # The file is not read again where the results tell whose they are.
-  cells <- named_rows(results)
-  if (is.null(cells)) cells <- named_rows(embedding)
+  cells <- named_rows(findings$columns)
+  if (is.null(cells)) cells <- named_rows(findings$embedding)
   if (is.null(cells)) cells <- cell_names(x)
-  table_of_results(cells, length(cells), results, embedding, record)
+  table_of_results(cells, length(cells), findings)
 }
 
 # Row names that were given; NULL where they are but numbers.

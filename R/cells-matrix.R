@@ -22,16 +22,10 @@ cell_columns.matrix <- function(x) NULL
 cell_columns.Matrix <- function(x) NULL
 
 #' @exportS3Method
-with_cell_results.matrix <- function(x, results, embedding = NULL, record = NULL,
-                                     name = "CANAL") {
-  table_of_results(colnames(x), ncol(x), results, embedding, record)
-}
+with_cell_results.matrix <- function(x, findings) table_of_results(colnames(x), ncol(x), findings)
 
 #' @exportS3Method
-with_cell_results.Matrix <- function(x, results, embedding = NULL, record = NULL,
-                                     name = "CANAL") {
-  table_of_results(colnames(x), ncol(x), results, embedding, record)
-}
+with_cell_results.Matrix <- function(x, findings) table_of_results(colnames(x), ncol(x), findings)
 
 # Any matrix of numbers as a dgCMatrix; sparse ones on a way without a dense copy.
 sparse_counts <- function(x) {
@@ -47,33 +41,11 @@ sparse_counts <- function(x) {
   sparse_counts(methods::as(x, "CsparseMatrix"))
 }
 
-# Matrices of other packages (DelayedArray, HDF5Array, BPCells) know how to become a dgCMatrix.
-sparse_foreign <- function(x) {
-  tryCatch(
-    methods::as(x, "dgCMatrix"),
-    error = function(e) {
-      canal_abort("class", "x", "counts that can become a sparse matrix (dgCMatrix)",
-                  paste("an object of class", class(x)[1]), conditionMessage(e))
-    }
-  )
-}
-
 # What comes back where `x` has no place for results: a DataFrame with a row per cell.
-table_of_results <- function(cells, n_cells, results, embedding, record) {
-  check_results(results, embedding, n_cells)
+table_of_results <- function(cells, n_cells, findings) {
   table <- S4Vectors::make_zero_col_DFrame(n_cells)
   rownames(table) <- cells
-  put_in_table(table, results, embedding, record)
-}
-
-put_in_table <- function(table, results, embedding, record) {
-  for (column in names(results)) table[[column]] <- results[[column]]
-  if (!is.null(embedding)) {
-    rownames(embedding) <- rownames(table)
-    table[["embedding"]] <- embedding
-  }
-  S4Vectors::metadata(table)$canal <- merged_record(cell_record(table), record, results)
-  table
+  with_cell_results(table, findings)
 }
 
 # A DataFrame is a prediction that came back: it can be evaluated, but holds no counts.
@@ -87,9 +59,22 @@ cell_columns.DataFrame <- function(x) x
 cell_record.DataFrame <- function(x) as.list(S4Vectors::metadata(x)$canal)
 
 #' @exportS3Method
-with_cell_results.DataFrame <- function(x, results, embedding = NULL, record = NULL,
-                                        name = "CANAL") {
-  check_results(results, embedding, nrow(x))
-  put_in_table(x, results, embedding, record)
+with_cell_record.DataFrame <- function(x, record) {
+  S4Vectors::metadata(x)$canal <- merged_record(cell_record(x), record)
+  x
+}
+
+#' @exportS3Method
+with_cell_results.DataFrame <- function(x, findings) {
+  check_findings(findings, nrow(x))
+  for (column in names(findings$columns)) x[[column]] <- findings$columns[[column]]
+  matrices <- stats::setNames(findings[c("embedding", "scores")],
+                              c("embedding", scores_name(findings)))
+  for (name in names(matrices)) {
+    # The rows have names already, or none.
+    if (!is.null(matrices[[name]])) x[[name]] <- `rownames<-`(matrices[[name]], rownames(x))
+  }
+  S4Vectors::metadata(x)$canal <- record_with(cell_record(x), findings)
+  x
 }
 # nolint end

@@ -5,6 +5,11 @@
 
 #' @exportS3Method
 cells_of.SummarizedExperiment <- function(x, assay.type = "counts") {
+  cells_result(joined_parts(cell_parts(x, assay.type)), cell_columns(x))
+}
+
+#' @exportS3Method
+cell_parts.SummarizedExperiment <- function(x, assay.type) {
   need_experiment()
   check_assay_type(assay.type)
   assays <- SummarizedExperiment::assayNames(x)
@@ -12,7 +17,7 @@ cells_of.SummarizedExperiment <- function(x, assay.type = "counts") {
     abort_assay(assay.type, setdiff(assays, ""), "an assay",
                 "Assays are named with `assayNames(x) <-`.")
   }
-  cells_result(sparse_counts(SummarizedExperiment::assay(x, assay.type)), cell_columns(x))
+  one_part(SummarizedExperiment::assay(x, assay.type))
 }
 
 #' @exportS3Method
@@ -31,30 +36,61 @@ cell_columns.SummarizedExperiment <- function(x) {
 cell_record.SummarizedExperiment <- function(x) as.list(S4Vectors::metadata(x)$canal)
 
 #' @exportS3Method
-with_cell_results.SummarizedExperiment <- function(x, results, embedding = NULL, record = NULL,
-                                                   name = "CANAL") {
-  need_experiment()
-  check_results(results, embedding, ncol(x))
-  stale <- stale_columns(colnames(SummarizedExperiment::colData(x)), results)
-  for (column in stale) SummarizedExperiment::colData(x)[[column]] <- NULL
-  for (column in names(results)) {
-    SummarizedExperiment::colData(x)[[column]] <- results[[column]]
-  }
-  if (!is.null(embedding)) x <- with_reduced_dim(x, embedding, name)
-  S4Vectors::metadata(x)$canal <- merged_record(cell_record(x), record, results)
+with_cell_record.SummarizedExperiment <- function(x, record) {
+  S4Vectors::metadata(x)$canal <- merged_record(cell_record(x), record)
   x
 }
 
-with_reduced_dim <- function(x, embedding, name) {
+#' @exportS3Method
+with_cell_results.SummarizedExperiment <- function(x, findings) {
+  need_experiment()
+  check_findings(findings, ncol(x))
+  for (column in stale_columns(colnames(SummarizedExperiment::colData(x)), findings)) {
+    SummarizedExperiment::colData(x)[[column]] <- NULL
+  }
+  for (column in names(findings$columns)) {
+    SummarizedExperiment::colData(x)[[column]] <- findings$columns[[column]]
+  }
+  if (!is.null(findings$embedding)) x <- with_reduced_dim(x, findings)
+  x <- with_score_experiment(x, findings)
+  S4Vectors::metadata(x)$canal <- record_with(cell_record(x), findings)
+  x
+}
+
+with_reduced_dim <- function(x, findings) {
+  need_room(x, "an embedding (reducedDims)")
+  embedding <- findings$embedding
+  rownames(embedding) <- colnames(x)
+  SingleCellExperiment::reducedDim(x, embedding_name(findings)) <- embedding
+  x
+}
+
+# Scores as an alternative experiment of types x cells.
+with_score_experiment <- function(x, findings) {
+  name <- scores_name(findings)
+  if (is.null(findings$scores)) {
+    if (replaces_labels(findings) && methods::is(x, "SingleCellExperiment") &&
+          name %in% SingleCellExperiment::altExpNames(x)) {
+      SingleCellExperiment::altExp(x, name) <- NULL
+    }
+    return(x)
+  }
+  need_room(x, "scores (altExps)")
+  scores <- t(findings$scores)
+  colnames(scores) <- colnames(x)
+  SingleCellExperiment::altExp(x, name) <- SummarizedExperiment::SummarizedExperiment(
+    list(probabilities = scores)
+  )
+  x
+}
+
+need_room <- function(x, what) {
   if (!methods::is(x, "SingleCellExperiment")) {
-    canal_abort("class", "x", "an object with room for an embedding (reducedDims)",
+    canal_abort("class", "x", paste("an object with room for", what),
                 paste("an object of class", class(x)[1]),
                 "Convert it first: as(x, \"SingleCellExperiment\").")
   }
   need_package("SingleCellExperiment", "x", "which `x` is an object of")
-  rownames(embedding) <- colnames(x)
-  SingleCellExperiment::reducedDim(x, name) <- embedding
-  x
 }
 
 need_experiment <- function() {

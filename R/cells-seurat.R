@@ -7,6 +7,11 @@
 
 #' @exportS3Method
 cells_of.Seurat <- function(x, assay.type = "counts") {
+  cells_result(joined_parts(cell_parts(x, assay.type)), cell_columns(x))
+}
+
+#' @exportS3Method
+cell_parts.Seurat <- function(x, assay.type) {
   need_seurat()
   check_assay_type(assay.type)
   name <- SeuratObject::DefaultAssay(x)
@@ -17,8 +22,8 @@ cells_of.Seurat <- function(x, assay.type = "counts") {
     abort_assay(assay.type, layers, sprintf("a layer of the default assay (%s)", name),
                 other_assays_hint(x, name))
   }
-  parts <- lapply(wanted, function(layer) sparse_counts(seurat_layer(assay, layer)))
-  cells_result(join_layers(parts, rownames(assay), colnames(x)), cell_columns(x))
+  list(parts = lapply(wanted, function(layer) seurat_layer(assay, layer)),
+       genes = rownames(assay), cells = colnames(x))
 }
 
 #' @exportS3Method
@@ -35,29 +40,6 @@ cell_columns.Seurat <- function(x) {
 
 #' @exportS3Method
 cell_record.Seurat <- function(x) as.list(x@misc$canal)
-
-#' @exportS3Method
-with_cell_results.Seurat <- function(x, results, embedding = NULL, record = NULL,
-                                     name = "CANAL") {
-  need_seurat()
-  check_results(results, embedding, ncol(x))
-  # Not AddMetaData(), which makes R names of columns such as "canal_prob_T cell".
-  x@meta.data[stale_columns(names(x@meta.data), results)] <- NULL
-  x@meta.data[names(results)] <- results
-  if (!is.null(embedding)) x <- with_dim_reduc(x, embedding, tolower(name))
-  # `Misc<-` warns when it replaces an entry, and replacing is what is meant here.
-  x@misc$canal <- merged_record(cell_record(x), record, results)
-  x
-}
-
-with_dim_reduc <- function(x, embedding, name) {
-  key <- paste0(name, "_")
-  dimnames(embedding) <- list(colnames(x), paste0(key, seq_len(ncol(embedding))))
-  x[[name]] <- SeuratObject::CreateDimReducObject(
-    embeddings = embedding, key = key, assay = SeuratObject::DefaultAssay(x)
-  )
-  x
-}
 
 # Names of the layers that hold anything.
 seurat_layers <- function(assay) {

@@ -17,17 +17,12 @@ cell_columns <- function(x) UseMethod("cell_columns")
 # The record that canalR has left with an object: a list, empty where there is none.
 cell_record <- function(x) UseMethod("cell_record")
 
-# Puts results beside what the object holds: nothing else of it changes, cells keep their order.
-#
-# results: a data.frame with a row per cell, in the order of the cells. Columns of these names are
-#   replaced.
-# embedding: a cells x width matrix, or NULL.
-# record: a list merged into the one there is, entry by entry; an entry that is NULL removes. New
-#   labels remove an `evaluation`, which was of the old ones.
-# name: what the embedding is called; lower case in Seurat objects, whose keys are so.
-with_cell_results <- function(x, results, embedding = NULL, record = NULL, name = "CANAL") {
-  UseMethod("with_cell_results")
-}
+# Merges a list into that record, entry by entry; an entry that is NULL removes.
+with_cell_record <- function(x, record) UseMethod("with_cell_record")
+
+# Puts results (see cell_findings()) beside what the object holds: nothing else of it changes, cells
+# keep their order. A path has a table of them instead.
+with_cell_results <- function(x, findings) UseMethod("with_cell_results")
 
 cells_result <- function(counts, obs) {
   structure(list(counts = counts, obs = obs), class = "canal_cells")
@@ -56,10 +51,10 @@ cell_columns.default <- function(x) abort_class(x)
 cell_record.default <- function(x) list()
 
 #' @exportS3Method
-with_cell_results.default <- function(x, results, embedding = NULL, record = NULL,
-                                      name = "CANAL") {
-  abort_class(x)
-}
+with_cell_record.default <- function(x, record) abort_class(x)
+
+#' @exportS3Method
+with_cell_results.default <- function(x, findings) abort_class(x)
 
 abort_class <- function(x, call = sys.call(-1)) {
   hint <- if (is.data.frame(x)) "as.matrix() makes a matrix of a data frame of counts."
@@ -97,27 +92,4 @@ need_package <- function(package, argument, purpose) {
               "none installed",
               sprintf("Install it with %s(\"%s\").",
                       if (bioconductor) "BiocManager::install" else "install.packages", package))
-}
-
-# Entry by entry, not deeply: old and new parameters must not mix. An evaluation is of the labels
-# that were there, so new labels end it. NULL where nothing is left to keep.
-merged_record <- function(earlier, record, results) {
-  merged <- as.list(earlier)
-  if (any(grepl("_label$", names(results)))) merged$evaluation <- NULL
-  for (entry in names(record)) merged[[entry]] <- record[[entry]]
-  if (length(merged)) merged
-}
-
-# Columns of an earlier prediction that new labels leave without meaning: another model's types.
-stale_columns <- function(columns, results) {
-  by <- sub("_label$", "", grep("_label$", names(results), value = TRUE))
-  old <- lapply(by, function(method) grep(sprintf("^%s_prob_", method), columns, value = TRUE))
-  setdiff(as.character(unlist(old)), names(results))
-}
-
-check_results <- function(results, embedding, n_cells) {
-  rows <- c(if (!is.null(results)) nrow(results), if (!is.null(embedding)) nrow(embedding))
-  if (all(rows == n_cells)) return(invisible())
-  canal_abort("cells", "results", sprintf("a row for each of the %d cells", n_cells),
-              sprintf("%s rows", paste(unique(rows), collapse = " and ")))
 }

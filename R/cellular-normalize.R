@@ -108,7 +108,7 @@ with_values.Seurat <- function(x, values, target, assay.type, verbose) {
 # nolint end
 
 with_normalisation <- function(x, record) {
-  with_cell_results(x, no_results(ncol(x)), record = list(normalisation = record))
+  with_cell_record(x, list(normalisation = record))
 }
 
 # The counts themselves stand in `data` until an object is normalised.

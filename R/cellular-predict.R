@@ -4,12 +4,12 @@
 #' a novelty; cells above the threshold of novelty become `"Unassigned"`. `cellular_embed()` gives
 #' the embedding alone. Files are read in blocks of cells.
 #'
+#' @inheritParams canal_predict
 #' @inheritParams cellular_train
 #' @param model A [CellularModel-class], for predictions with a classifier.
 #' @param novelty_threshold With K types and the highest probability p, a cell's certainty is
 #'   `(p - 1/K) / (1 - 1/K)`, from 0 (all types alike) to 1. A cell of a certainty below this is
 #'   novel. 0 calls no cell novel.
-#' @param probabilities Add a column per type?
 #' @param max_missing The largest share of the model's genes that `x` may lack. They count as zeros.
 #'
 #' @details Every cell is scaled to the library size that the training cells had on average, so a
@@ -17,13 +17,13 @@
 #' and a reason.
 #'
 #' The published program judges a whole data set: novel types are said to be in it when cells are
-#' below the threshold. That summary is kept in the record (`metadata(x)$canal$cellular$novelty`,
-#' `x@@misc$canal$cellular$novelty`): the share of novel cells, and the least, median and mean
-#' certainty.
+#' below the threshold. That summary is kept in the record
+#' (`metadata(x)$canal$cellular$prediction$novelty`): the share of novel cells, and the least, median
+#' and mean certainty.
 #'
 #' @return What came in, with the columns `cellular_label` (a type, `"Unassigned"` or `NA`),
-#'   `cellular_confidence` (p), `cellular_novelty` (1 - certainty), `cellular_reason` (`NA`, or why
-#'   a cell has no label) and, if asked for, `cellular_prob_` and the type; or the embedding (cells
+#'   `cellular_confidence` (p), `cellular_novelty` (1 - certainty), `cellular_pruned`,
+#'   `cellular_reason` (`NA`, or why a cell has no label) and those asked for; or the embedding (cells
 #'   x `latent_dim`) as `reducedDim(x, "CELLULAR")`, Seurat reduction `"cellular"` (key
 #'   `cellular_`). For a matrix or a path a `DataFrame` with these columns, or the matrix column
 #'   `embedding`.
@@ -43,40 +43,43 @@
 #' query <- cellular_embed(query, model, verbose = FALSE)
 #' dim(SingleCellExperiment::reducedDim(query, "CELLULAR"))
 #' @export
-cellular_predict <- function(x, model, novelty_threshold = 0.25, probabilities = FALSE,
-                             max_missing = 0.3, num_threads = NULL, verbose = TRUE,
-                             assay.type = "counts") {
+cellular_predict <- function(x, model, novelty_threshold = 0.25,
+                             probabilities = c("none", "columns", "assay"), prefix = "cellular",
+                             clusters = NULL, prune_below = 0.5, top_k = 0, max_missing = 0.3,
+                             num_threads = NULL, verbose = TRUE, assay.type = "counts",
+                             BPPARAM = NULL, checkpoint = NULL) {
   check_cellular_model(model)
   if (!has_classifier(model)) {
     canal_abort("model", "model", "a model with a classifier", "one without",
                 "Train one with cellular_classifier().")
   }
   check_number(novelty_threshold, "novelty_threshold", 0, 1)
-  check_flag(probabilities, "probabilities")
-  query <- run_cellular(x, model, "probabilities", max_missing, assay.type, num_threads, verbose,
-                        "Annotating")
-  called <- cellular_calls(query$out$probabilities, model@labels, novelty_threshold)
-  results <- cellular_results(query, called, model, probabilities)
-  record <- cellular_record(model, list(
-    novelty_threshold = novelty_threshold, max_missing = max_missing, assay.type = assay.type,
-    cells = length(query$kept), dropped = length(query$cells) - length(query$kept)
+  if (missing(probabilities)) probabilities <- probabilities[1]
+  asked <- asked_results(x, prefix, probabilities, clusters, prune_below, top_k)
+  settings <- run_settings(num_threads, verbose, "Annotating", BPPARAM, checkpoint)
+  query <- run_cellular(x, model, "probabilities", max_missing, assay.type, settings)
+  answer <- cellular_calls(query$out$probabilities, model@labels, novelty_threshold)
+  note <- cellular_record(model, list(
+    threshold = novelty_threshold, max_missing = max_missing, prune_below = prune_below,
+    assay.type = assay.type, cells = length(query$kept),
+    dropped = length(query$cells) - length(query$kept)
   ))
-  record$novelty <- novelty_summary(called$certainty, novelty_threshold)
-  with_cell_results(x, results, record = list(cellular = record))
+  note$novelty <- novelty_summary(1 - answer$score, novelty_threshold)
+  with_cell_results(x, label_findings(answer, query, model@labels, asked, note, sys.call()))
 }
 
 #' @rdname cellular_predict
 #' @export
-cellular_embed <- function(x, model, max_missing = 0.3, num_threads = NULL, verbose = TRUE,
-                           assay.type = "counts") {
+cellular_embed <- function(x, model, prefix = "cellular", max_missing = 0.3, num_threads = NULL,
+                           verbose = TRUE, assay.type = "counts", BPPARAM = NULL,
+                           checkpoint = NULL) {
   check_cellular_model(model)
-  query <- run_cellular(x, model, "embedding", max_missing, assay.type, num_threads, verbose,
-                        "Embedding")
-  embedding <- query$out$embedding[query_rows(query), , drop = FALSE]
-  dimnames(embedding) <- list(query$cells, paste0("cellular_", seq_len(ncol(embedding))))
-  record <- cellular_record(model, list(width = ncol(embedding), max_missing = max_missing))
-  with_cell_results(x, NULL, embedding = embedding, record = list(cellular_embedding = record),
-                    name = "CELLULAR")
+  check_prefix(prefix)
+  settings <- run_settings(num_threads, verbose, "Embedding", BPPARAM, checkpoint)
+  query <- run_cellular(x, model, "embedding", max_missing, assay.type, settings)
+  note <- cellular_record(model, list(width = ncol(query$out$embedding),
+                                      max_missing = max_missing, assay.type = assay.type))
+  with_cell_results(x, embedding_findings(query, prefix, note, sys.call()))
 }
 
 # probability: cells x types.
@@ -85,22 +88,8 @@ cellular_calls <- function(probability, labels, threshold) {
   highest <- probability[cbind(seq_along(best), best)]
   chance <- 1 / length(labels)
   certainty <- pmax(0, (highest - chance) / (1 - chance))
-  list(label = ifelse(certainty < threshold, unassigned_label, labels[best]),
-       confidence = highest, certainty = certainty)
-}
-
-cellular_results <- function(query, called, model, probabilities) {
-  place <- query_rows(query)
-  results <- data.frame(
-    cellular_label = as.character(called$label[place]),
-    cellular_confidence = called$confidence[place],
-    cellular_novelty = 1 - called$certainty[place], cellular_reason = query$reason,
-    row.names = query$cells
-  )
-  if (!probabilities) return(results)
-  columns <- as.data.frame(query$out$probabilities[place, , drop = FALSE])
-  names(columns) <- paste0("cellular_prob_", make.unique(model@labels))
-  cbind(results, columns)
+  list(label = as.character(ifelse(certainty < threshold, unassigned_label, labels[best])),
+       confidence = highest, score = 1 - certainty, probability = probability)
 }
 
 novelty_summary <- function(certainty, threshold) {

@@ -1,32 +1,32 @@
-# The way of a query's cells through CELLULAR's networks, in blocks of cells where they come from a
-# file. See run_query() in blocks.R for the other family of methods.
+# The way of a query's cells through CELLULAR's networks. See blocks.R.
 
 # Runs the encoder and, for probabilities, the classifier. Returns `cells`, the names of all that
 # came in; `kept`, numbers of those with counts of the model's genes; `reason`, one per cell, NA for
 # kept ones; `out`, a list with the matrix of `output` ("embedding" or "probabilities").
-run_cellular <- function(x, model, output, max_missing, assay.type, num_threads, verbose,
-                         activity) {
-  check_flag(verbose, "verbose")
-  threads <- thread_count(num_threads)
-  source <- told(cell_source(x, assay.type), verbose)
+run_cellular <- function(x, model, output, max_missing, assay.type, settings) {
+  source <- told(cell_source(x, assay.type), settings$verbose)
   on.exit(source$finish())
-  surveyed <- survey_cells(source, canal_vocabulary(model@genes), threads)
-  check_missing_genes(model@genes, source$genes, max_missing, verbose)
+  surveyed <- survey_cells(source, canal_vocabulary(model@genes), settings$threads)
+  check_missing_genes(model@genes, source$genes, max_missing, settings$verbose)
   kept <- which(surveyed$detected > 0)
-  progress <- cell_progress(activity, length(kept), verbose)
-  run <- function(block, cells, done, following) {
-    counts <- source$read(block)
-    if (length(following)) source$ahead(following)
-    values <- cellular_values(counts, model@genes, model@target, cells - block[1] + 1)
-    stats::setNames(list(pass_cellular(values, model, output, threads,
-                                       shifted_progress(progress, done))), output)
-  }
-  out <- collected_outputs(source$blocks, kept, run)
+  pass <- structure(list(genes = model@genes, target = model@target, output = output),
+                    class = "cellular_pass")
+  out <- run_pass(source, kept, model, pass, settings)
   reason <- rep(NA_character_, length(source$cells))
   reason[surveyed$detected == 0] <- "no counts of the model's genes"
-  tell_without_counts(source$cells[!is.na(reason)], verbose)
-  list(cells = source$cells, kept = kept, dropped = data.frame(cell = source$cells[-kept]),
-       reason = reason, out = out)
+  tell_without_counts(source$cells[!is.na(reason)], settings$verbose)
+  list(cells = source$cells, kept = kept, reason = reason, out = out)
+}
+
+# Values (dgCMatrix, genes x cells).
+#' @exportS3Method
+pass_input.cellular_pass <- function(pass, counts, cells, threads) {
+  cellular_values(counts, pass$genes, pass$target, cells)
+}
+
+#' @exportS3Method
+pass_output.cellular_pass <- function(pass, input, model, threads, progress) {
+  stats::setNames(list(pass_cellular(input, model, pass$output, threads, progress)), pass$output)
 }
 
 # The `output` of cells' values (genes x cells): a matrix with a row per cell.

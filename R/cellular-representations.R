@@ -32,8 +32,8 @@ cellular_representations <- function(x, model, labels,
   check_choice(method, eval(formals(cellular_representations)$method), "method")
   cells <- if (is.character(x)) told(cells_of(x, assay.type), verbose) else x
   types <- labels_of(cells, labels, "labels")
-  query <- run_cellular(cells, model, "embedding", max_missing, assay.type, num_threads, verbose,
-                        "Embedding")
+  query <- run_cellular(cells, model, "embedding", max_missing, assay.type,
+                        run_settings(num_threads, verbose, "Embedding"))
   represented(query$out$embedding, types[query$kept], sort(unique(types), method = "radix"), method)
 }
 

@@ -6,9 +6,13 @@
 #'
 #' @inheritParams canal_predict
 #'
+#' @param prefix What the embedding is called: letters and digits. In capitals it is the name in a
+#'   SingleCellExperiment, in small letters the name and the key in a Seurat object.
+#'
 #' @return What came in, with the embedding (cells x `fc2`, 64 in CANAL) as `reducedDim(x, "CANAL")`
 #'   or Seurat reduction `"canal"` (key `canal_`); for a matrix or a path a `DataFrame` with the
 #'   matrix column `embedding`. A cell with too few genes has a row of `NA`.
+#'   `metadata(x)$canal$canal$embedding` tells model, version and parameters.
 #' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for a
 #'   SummarizedExperiment, which has no place for an embedding, and those of [canal_prepare()].
 #' @source CANAL, Methods.
@@ -21,15 +25,26 @@
 #' indrop <- canal_embed(indrop, model, verbose = FALSE)
 #' dim(SingleCellExperiment::reducedDim(indrop, "CANAL"))
 #' @export
-canal_embed <- function(x, model, num_threads = NULL, device = "cpu", precision = "auto",
-                        verbose = TRUE, assay.type = "counts", min_genes = NULL) {
+canal_embed <- function(x, model, prefix = "canal", num_threads = NULL, device = "cpu",
+                        precision = "auto", verbose = TRUE, assay.type = "counts",
+                        min_genes = NULL, BPPARAM = NULL, checkpoint = NULL) {
   check_trained(model)
+  check_prefix(prefix)
   compute <- compute_on(device, precision)
-  query <- run_query(x, model, "embedding", assay.type, min_genes, num_threads, compute, verbose,
-                     "Embedding")
-  embedding <- query$out[[1]]
-  if (nrow(query$dropped)) embedding <- embedding[query_rows(query), , drop = FALSE]
-  dimnames(embedding) <- list(query$cells, paste0("canal_", seq_len(ncol(embedding))))
-  record <- model_record(model, list(width = ncol(embedding), computed = compute$name))
-  with_cell_results(x, NULL, embedding = embedding, record = list(embedding = record))
+  settings <- run_settings(num_threads, verbose, "Embedding", BPPARAM, checkpoint)
+  query <- run_query(x, model, "embedding", assay.type, min_genes, compute, settings)
+  parameters <- list(width = ncol(query$out$embedding), min_genes = query$min_genes,
+                     computed = compute$name, assay.type = assay.type)
+  with_cell_results(x, embedding_findings(query, prefix, model_record(model, parameters),
+                                          sys.call()))
+}
+
+# Rows of NA for cells that were left out.
+embedding_findings <- function(query, prefix, note, call) {
+  embedding <- query$out$embedding
+  if (length(query$kept) < length(query$cells)) {
+    embedding <- embedding[query_rows(query), , drop = FALSE]
+  }
+  dimnames(embedding) <- list(query$cells, paste0(prefix, "_", seq_len(ncol(embedding))))
+  cell_findings(prefix, embedding = embedding, record = list(embedding = note), call = call)
 }

@@ -35,8 +35,9 @@
 #'   `known_accuracy`, `unknown_accuracy`, `h_score`, `left_out` and `unassigned` (numbers of
 #'   cells), `novel`, `confusion` (integer matrix of counts, truth x predicted, without the cells
 #'   left out) and `by_type` (data frame: `type`, `cells`, `predicted`, `precision`, `recall`, `f1`,
-#'   `left_out`). For an object, the object with the evaluation in `metadata(x)$canal$evaluation`
-#'   (`Misc(x, "canal")$evaluation` of a Seurat object), and a message with the main numbers.
+#'   `left_out`). For an object, the object with the evaluation in its record, from where
+#'   [canal_evaluation()] takes it, and a message with the main numbers. New labels in the same
+#'   column end it.
 #'
 #' @section Errors:
 #' `canalR_error_labels` for a truth of another length, an unknown column or missing labels;
@@ -71,7 +72,11 @@ canal_evaluate <- function(x, truth, novel = NULL, predicted = "canal_label") {
   truth <- labels_of(x, truth, "truth")
   evaluation <- evaluate_labels(predicted_labels(x, predicted), truth, novel)
   canal_inform("evaluation", headline(evaluation))
-  with_cell_results(x, NULL, record = list(evaluation = evaluation))
+  evaluations <- cell_record(x)$evaluation
+  # The latest stands last.
+  evaluations[[predicted]] <- NULL
+  with_cell_record(x, list(evaluation = c(evaluations, stats::setNames(list(evaluation),
+                                                                       predicted))))
 }
 
 # A vector of labels, which may be all NA and so logical.
@@ -160,12 +165,14 @@ thousands <- function(number) format(number, big.mark = ",", trim = TRUE)
 #' identical(canal_evaluation(evaluation), evaluation)
 #' as.data.frame(evaluation, what = "overall")
 #' @export
-canal_evaluation <- function(x) {
+canal_evaluation <- function(x, predicted = NULL) {
   if (inherits(x, "canal_evaluation")) return(x)
-  evaluation <- cell_record(x)$evaluation
-  if (inherits(evaluation, "canal_evaluation")) return(evaluation)
+  evaluations <- cell_record(x)$evaluation
+  if (is.null(predicted)) predicted <- utils::tail(names(evaluations), 1)
+  if (length(predicted) && predicted %in% names(evaluations)) return(evaluations[[predicted]])
   canal_abort("evaluation", "x", "an object with an evaluation",
-              sprintf("one of class %s without", class(x)[1]), "canal_evaluate() makes one.")
+              if (length(evaluations)) sprintf("one of %s", some_of(names(evaluations)))
+              else sprintf("one of class %s without", class(x)[1]), "canal_evaluate() makes one.")
 }
 
 #' @rdname canal_evaluation

@@ -34,7 +34,7 @@ canal_forward <- function(tokens, model,
   if (is(tokens, "CanalTokens")) check_token_genes(tokens, model, "tokens")
   bytes <- token_bytes(tokens)
   about_argument("tokens", "tokens that this network reads",
-                 run_network(bytes, model, output, num_threads, compute)[[1]])
+                 run_network(bytes, model, output, thread_count(num_threads), compute)[[1]])
 }
 
 # Raw genes x cells from whatever holds tokens.
@@ -54,7 +54,6 @@ token_bytes <- function(tokens) {
 }
 
 # Several outputs of one pass. bytes: raw, genes x cells.
-run_network <- function(bytes, model, outputs, num_threads, compute, progress = NULL) {
-  network <- native_network(model, compute)
-  cpp_forward(network, bytes, outputs, thread_count(num_threads), progress)
+run_network <- function(bytes, model, outputs, threads, compute, progress = NULL) {
+  cpp_forward(native_network(model, compute), bytes, outputs, threads, progress)
 }

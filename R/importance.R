@@ -67,21 +67,23 @@ canal_gene_importance <- function(x, model, by = "label", top = 20, rank_by = c(
   check_choice(rank_by, c("lift", "share"), "rank_by")
   if (missing(maps)) maps <- maps[1]
   check_choice(maps, c("published", "used"), "maps")
-  check_query(verbose, min_genes, sys.call())
+  check_flag(verbose, "verbose")
+  check_min_genes(min_genes, sys.call())
   check_device(device)
   own <- identical(by, "label")
   if (own) check_trained(model)
-  query <- open_query(x, model, assay.type, min_genes, num_threads, verbose)
+  threads <- thread_count(num_threads)
+  query <- open_query(x, model, assay.type, min_genes, threads, verbose)
   on.exit(query$source$finish())
   if (!length(query$kept)) abort_no_cells(query)
   labels <- if (!own) labels_of(x, by, "by", wanted = query$kept)
   types <- if (own) model@labels else sort(unique(labels[query$kept]), method = "radix")
   type_of <- function(tokens, cells) {
     if (!own) return(match(labels[cells], types))
-    logits <- run_network(tokens, model, "logits", num_threads, compute_on(device, "auto"))[[1]]
+    logits <- run_network(tokens, model, "logits", threads, compute_on(device, "auto"))[[1]]
     max.col(logits, ties.method = "first")
   }
-  sums <- attention_sums(query, model, length(types), type_of, maps, num_threads, device, verbose)
+  sums <- attention_sums(query, model, length(types), type_of, maps, threads, device, verbose)
   importance_table(sums, model@genes, types, top, rank_by)
 }
 
@@ -94,19 +96,20 @@ abort_no_cells <- function(query) {
 # Shares of all cells added up by type: `shares` (N x types) and `cells`, how many. A few hundred
 # cells at a time, as shares of all at once would be cells x N numbers. type_of(tokens, cells): the
 # types of cells by their number.
-attention_sums <- function(query, model, n_types, type_of, maps, num_threads, device, verbose,
+attention_sums <- function(query, model, n_types, type_of, maps, threads, device, verbose,
                            at_once = 256) {
   reader <- cpp_attention_reader(model@weights, device)
   progress <- cell_progress("Reading attention", length(query$kept), verbose)
   sums <- list(shares = matrix(0, length(model@genes) + 1, n_types), cells = integer(n_types))
+  pass <- structure(query$pass, class = "canal_pass")
   done <- 0
   for (block in query$source$blocks) {
     cells <- query$kept[query$kept >= block[1] & query$kept <= block[2]]
     if (!length(cells)) next
     counts <- query$source$read(block)
     for (some in split(cells, (seq_along(cells) - 1) %/% at_once)) {
-      tokens <- query$tokens(counts, some - block[1] + 1)
-      shares <- cpp_attention_shares(reader, tokens, maps, thread_count(num_threads),
+      tokens <- pass_input(pass, counts, some - block[1] + 1, threads)
+      shares <- cpp_attention_shares(reader, tokens, maps, threads,
                                      shifted_progress(progress, done))
       sums <- add_shares(sums, shares, type_of(tokens, some))
       done <- done + length(some)

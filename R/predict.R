@@ -12,7 +12,20 @@
 #'   CANAL with a threshold learned from mixtures of the cells at hand; `"threshold"`, scBERT's:
 #'   unassigned where the confidence is below `threshold`. Without a choice, what the model's recipe
 #'   says (see [canal_recipe()]), else `"none"`.
-#' @param probabilities Add a column `canal_prob_<type>` per type.
+#' @param probabilities Where the probabilities of all types go: `"none"`; `"columns"`, a column
+#'   `<prefix>_prob_<type>` each; `"assay"`, one matrix (types x cells): the alternative experiment
+#'   `<prefix>_scores` of a SingleCellExperiment, the assay of that name of a Seurat object (whose
+#'   features have `-` for `_`), the matrix column (cells x types) of a table.
+#' @param prefix What the names of all results start with: letters and digits. Results of another
+#'   prefix stay, so that several models' stand side by side.
+#' @param clusters Clusters of the cells: the name of a column, or a vector with one per cell, `NA`
+#'   for a cell of none. Adds `<prefix>_cluster`, the label that most cells of the cluster got
+#'   ("Unassigned" among them; equal numbers are decided by the sum of confidences), and
+#'   `<prefix>_cluster_share`, their share of the cluster's labelled cells (0 to 1).
+#' @param prune_below `<prefix>_pruned` is the label, but `NA` where it is "Unassigned" or the
+#'   confidence is below this (0 to 1).
+#' @param top_k Add the most probable types, so many of them: `<prefix>_top_1`,
+#'   `<prefix>_top_1_confidence`, `<prefix>_top_2` and so on. A model of fewer types has fewer.
 #' @param threshold Threshold of the novelty: `NULL` is CANAL's own for `"canal"`, `unsure_below` of
 #'   the configuration for `"threshold"`.
 #' @param temperature Temperature T of CANAL's energy, `-T log(sum(exp(logits / T)))`.
@@ -22,6 +35,15 @@
 #'   others; `"auto"`: `"bfloat16"` on such CPUs, else `"float32"`. The answer to one choice is
 #'   always the same; confidences of the two differ by less than 0.02.
 #' @param seed Seed of CANAL's mixtures, used with `novelty = "canal"` only.
+#' @param BPPARAM Workers of BiocParallel, [BiocParallel::SnowParam()] say, that share the cells out
+#'   among them, or `NULL` for this process alone. They are given paths and a saved model, and the
+#'   results are the same, bit for bit. A chunk of cells that fails is tried once more. Each
+#'   computes on `num_threads`; without it on one thread (forks, [BiocParallel::MulticoreParam()],
+#'   always), on its share of this machine's cores (sockets), or on all that its job has
+#'   ([BiocParallel::BatchtoolsParam()]).
+#' @param checkpoint A folder in which finished chunks of cells are kept: the same call, made again
+#'   after it was stopped, goes on from there. Workers on other machines need one that they see too.
+#'   It may be deleted afterwards.
 #'
 #' @details
 #' With `"canal"` the score is `(energy + 1 - confidence) / 2`, the energy rescaled to 0..1 over the
@@ -31,19 +53,24 @@
 #' confidence and its probabilities never do. With the other choices the score is `1 - confidence`,
 #' and nothing depends on other cells.
 #'
-#' An `.h5ad` file whose matrix lies by cells (CSR, or dense) is read in blocks of cells, twice:
+#' An `.h5ad` file whose matrix lies by cells (CSR, or dense), and an assay that lies on disk
+#' (HDF5Array, TENxMatrix and every other DelayedArray; BPCells), is read in blocks of cells, twice:
 #' once to look at all values, once to annotate. So a file may be larger than memory, which holds a
 #' block and the results: about 0.5 GB per million cells with ten types. `novelty = "canal"` mixes
 #' cells all over the file and needs the first layer of the head (`fc1`) of all of them, about 5 GB
 #' more per million cells with the 128 units of the presets. The results are those of the same
 #' counts in memory, bit for bit. A matrix that lies by genes (CSC) is read whole.
 #'
-#' @return What came in, with the columns `canal_label`, `canal_confidence` (largest softmax, 0 to
-#'   1), `canal_novelty` and `canal_reason` (why a cell has no label, else `NA`) in `colData` or
-#'   `meta.data`; for a matrix or a path a `DataFrame` with a row per cell. A cell with too few
-#'   genes gets `NA` and the reason. `metadata(x)$canal` or `Misc(x, "canal")` tells model, version
-#'   and parameters.
-#' @section Errors: `canalR_error_model` for a model without types, those of [canal_prepare()].
+#' @return What came in, with these columns in `colData` or `meta.data` (`canal` being the `prefix`):
+#'   `canal_label`, `canal_confidence` (largest softmax, 0 to 1), `canal_novelty`, `canal_pruned` and
+#'   `canal_reason` (why a cell has no label, else `NA`), and those asked for; for a matrix or a path
+#'   a `DataFrame` with a row per cell. A cell with too few genes gets `NA` and the reason.
+#'   `metadata(x)$canal$canal$prediction` (`Misc(x, "canal")$canal$prediction` of a Seurat object,
+#'   whose command log has the call too) tells model, version and parameters.
+#' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for
+#'   probabilities as an assay of a SummarizedExperiment, which has no place for them,
+#'   `canalR_error_chunk` where a worker failed twice, `canalR_error_checkpoint` for a folder with
+#'   another call's chunks, and those of [canal_prepare()].
 #' @source CANAL, Methods (novelty); scBERT (Yang et al. 2022), Methods (threshold).
 #' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
 #' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
@@ -55,27 +82,31 @@
 #' table(annotated$canal_label, annotated$celltype)
 #' @export
 canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
-                          probabilities = FALSE, threshold = NULL,
+                          probabilities = c("none", "columns", "assay"), prefix = "canal",
+                          clusters = NULL, prune_below = 0.5, top_k = 0, threshold = NULL,
                           temperature = model@config$temperature, seed = NULL,
                           num_threads = NULL, device = "cpu", precision = "auto", verbose = TRUE,
-                          assay.type = "counts", min_genes = NULL) {
+                          assay.type = "counts", min_genes = NULL, BPPARAM = NULL,
+                          checkpoint = NULL) {
   check_trained(model)
   if (missing(novelty)) novelty <- recipe_entry(model, "novelty", novelty[1])
   check_choice(novelty, c("none", "canal", "threshold"), "novelty")
-  check_flag(probabilities, "probabilities")
+  if (missing(probabilities)) probabilities <- probabilities[1]
+  asked <- asked_results(x, prefix, probabilities, clusters, prune_below, top_k)
   check_number(temperature, "temperature", from = 1e-6, to = 1e6)
   if (!is.null(threshold)) check_number(threshold, "threshold", from = 0, to = 1)
   seed <- resolve_seed(seed)
   compute <- compute_on(device, precision)
+  settings <- run_settings(num_threads, verbose, "Annotating", BPPARAM, checkpoint)
   query <- run_query(x, model, c("logits", if (novelty == "canal") "manifold"), assay.type,
-                     min_genes, num_threads, compute, verbose, "Annotating")
+                     min_genes, compute, settings)
   call <- novelty_calls(model, query$out, novelty, threshold, temperature, seed, compute)
-  results <- cell_results(query, model, call, probabilities)
   parameters <- list(novelty = novelty, threshold = call$threshold, temperature = temperature,
-                     min_genes = query$min_genes, seed = seed, computed = compute$name,
-                     assay.type = assay.type, cells = length(query$kept),
+                     min_genes = query$min_genes, prune_below = prune_below, seed = seed,
+                     computed = compute$name, assay.type = assay.type, cells = length(query$kept),
                      dropped = nrow(query$dropped))
-  with_cell_results(x, results, record = model_record(model, parameters))
+  with_cell_results(x, label_findings(call, query, model@labels, asked,
+                                      model_record(model, parameters), sys.call()))
 }
 
 check_trained <- function(model) {
@@ -117,22 +148,4 @@ softmax <- function(logits) {
   largest <- logits[cbind(seq_len(nrow(logits)), max.col(logits, ties.method = "first"))]
   raised <- exp(logits - largest)
   raised / rowSums(raised)
-}
-
-# A row for every cell that came in; those without enough genes have a reason instead of a label.
-cell_results <- function(query, model, call, probabilities) {
-  place <- query_rows(query)
-  reason <- rep(NA_character_, length(query$cells))
-  reason[is.na(place)] <- query$dropped$reason
-  reason[!is.na(place) & !is.finite(call$confidence[place])] <- "network output not finite"
-  results <- data.frame(
-    canal_label = call$label[place], canal_confidence = call$confidence[place],
-    canal_novelty = call$score[place], canal_reason = reason, row.names = query$cells
-  )
-  if (probabilities) {
-    columns <- as.data.frame(call$probability[place, , drop = FALSE])
-    names(columns) <- paste0("canal_prob_", make.unique(model@labels))
-    results <- cbind(results, columns)
-  }
-  results
 }

@@ -274,7 +274,7 @@ chosen_part <- function(x, genes, cells, report) {
 #' @exportS3Method
 with_chosen.SummarizedExperiment <- function(x, genes, cells, report) {
   x <- x[genes, cells]
-  with_cell_results(x, no_results(ncol(x)), record = list(quality = report))
+  with_cell_record(x, list(quality = report))
 }
 
 #' @exportS3Method
@@ -291,6 +291,6 @@ with_chosen.Seurat <- function(x, genes, cells, report) {
       }
     }
   }
-  with_cell_results(x, no_results(ncol(x)), record = list(quality = report))
+  with_cell_record(x, list(quality = report))
 }
 # nolint end

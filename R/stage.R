@@ -268,7 +268,7 @@ held_cells <- function(stage, settings) {
 heldout_accuracy <- function(model, settings) {
   accuracy <- vapply(model@heldout, function(held) {
     if (!length(held$labels)) return(NA_real_)
-    logits <- run_network(held$tokens, model, "logits", settings$num_threads,
+    logits <- run_network(held$tokens, model, "logits", thread_count(settings$num_threads),
                           settings$compute)[[1]]
     mean(model@labels[max.col(logits, ties.method = "first")] == held$labels)
   }, numeric(1))

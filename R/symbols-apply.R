@@ -66,7 +66,7 @@ with_symbols.SummarizedExperiment <- function(x, report) {
   kept <- !is.na(report$symbol)
   x <- x[kept, ]
   rownames(x) <- report$symbol[kept]
-  with_cell_results(x, no_results(ncol(x)), record = list(symbols = report))
+  with_cell_record(x, list(symbols = report))
 }
 
 #' @exportS3Method
@@ -78,10 +78,8 @@ with_symbols.Seurat <- function(x, report) {
       x@reductions[[reduction]] <- renamed_loadings(x@reductions[[reduction]], report)
     }
   }
-  with_cell_results(x, no_results(ncol(x)), record = list(symbols = report))
+  with_cell_record(x, list(symbols = report))
 }
-
-no_results <- function(n_cells) data.frame(row.names = seq_len(n_cells))
 
 # Slot by slot: Seurat's own functions make a new assay of counts alone.
 renamed_assay <- function(assay, report) {

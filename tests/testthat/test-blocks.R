@@ -15,7 +15,7 @@ test_that("annotations from a file are those of the counts in memory", {
   counts <- some_query()
   for (novelty in c("none", "canal")) {
     annotate <- function(x) {
-      values_of(predict_quietly(x, stage_two(), novelty = novelty, seed = 3, probabilities = TRUE))
+      values_of(predict_quietly(x, stage_two(), novelty = novelty, seed = 3, probabilities = "columns"))
     }
     expected <- annotate(counts)
     for (layout in c("csr", "csc", "dense")) {
@@ -71,7 +71,7 @@ test_that("where no cell has enough genes, all get the reason", {
   counts <- some_query()
   path <- write_h5ad(counts)
   annotate <- function(x) {
-    values_of(predict_quietly(x, stage_two(), min_genes = 1e4, seed = 1, probabilities = TRUE))
+    values_of(predict_quietly(x, stage_two(), min_genes = 1e4, seed = 1, probabilities = "columns"))
   }
   expect_identical(with_blocks_of(5, annotate(path)), annotate(counts))
   expect_true(all(is.na(with_blocks_of(5, predict_quietly(path, stage_two(),

@@ -36,6 +36,10 @@ some_seurat <- function() {
 
 # Counts -------------------------------------------------------------------------------------------
 
+put_results <- function(x, columns, embedding = NULL, record = list(), prefix = "canal") {
+  with_cell_results(x, cell_findings(prefix, columns, embedding, record = record))
+}
+
 test_that("every kind of matrix becomes the same dgCMatrix", {
   counts <- some_counts()
   dense <- as.matrix(counts)
@@ -170,7 +174,7 @@ test_that("other classes are refused", {
   expect_error(cells_of(matrix("a")), "character", class = "canalR_error_class")
   expect_error(cell_names(1L), class = "canalR_error_class")
   expect_error(cell_columns(1L), class = "canalR_error_class")
-  expect_error(with_cell_results(1L, some_results()), class = "canalR_error_class")
+  expect_error(put_results(1L, some_results()), class = "canalR_error_class")
   expect_error(sparse_foreign(quote(a)), "sparse matrix", class = "canalR_error_class")
 })
 
@@ -204,11 +208,11 @@ test_that("the embedded cells are read from their file", {
   expect_error(labels_of(path, "type"), "celltype", class = "canalR_error_labels")
   before <- tools::md5sum(path)
   results <- data.frame(canal_label = rep("a", ncol(cells$counts)))
-  table <- with_cell_results(path, results)
+  table <- put_results(path, results)
   expect_identical(rownames(table), colnames(cells$counts))
   expect_identical(tools::md5sum(path), before)
   rownames(results) <- rev(colnames(cells$counts))
-  expect_identical(rownames(with_cell_results(path, results)), rownames(results))
+  expect_identical(rownames(put_results(path, results)), rownames(results))
 })
 
 # Labels -------------------------------------------------------------------------------------------
@@ -272,36 +276,38 @@ test_that("labels that do not fit are refused", {
 
 # Results ------------------------------------------------------------------------------------------
 
+
 test_that("results go into a SingleCellExperiment and nothing else of it changes", {
   sce <- some_sce()
-  out <- with_cell_results(sce, some_results(), some_embedding(), list(model = "new", n = 3))
+  out <- put_results(sce, some_results(), some_embedding(), list(model = "new", n = 3))
   expect_identical(out$canal_label, some_results()$canal_label)
   expect_identical(out$canal_confidence, some_results()$canal_confidence)
   embedding <- SingleCellExperiment::reducedDim(out, "CANAL")
   expect_identical(unname(embedding), some_embedding())
   expect_identical(rownames(embedding), colnames(sce))
   expect_identical(S4Vectors::metadata(out),
-                   list(mine = 1, canal = list(model = "new", kept = TRUE, n = 3)))
+                   list(mine = 1, canal = list(model = "earlier", kept = TRUE,
+                                           canal = list(model = "new", n = 3))))
   back <- out
   SingleCellExperiment::reducedDim(back, "CANAL") <- NULL
   SummarizedExperiment::colData(back) <- SummarizedExperiment::colData(sce)
   S4Vectors::metadata(back) <- S4Vectors::metadata(sce)
   expect_equal(back, sce)
-  named <- with_cell_results(sce, NULL, some_embedding(), name = "OTHER")
+  named <- put_results(sce, NULL, some_embedding(), prefix = "other")
   expect_identical(SingleCellExperiment::reducedDimNames(named), c("PCA", "OTHER"))
 })
 
 test_that("a SummarizedExperiment has room for labels, not for an embedding", {
   skip_if_not_installed("SummarizedExperiment")
   x <- SummarizedExperiment::SummarizedExperiment(list(counts = some_counts()))
-  expect_identical(with_cell_results(x, some_results())$canal_label, some_results()$canal_label)
-  expect_error(with_cell_results(x, some_results(), some_embedding()),
+  expect_identical(put_results(x, some_results())$canal_label, some_results()$canal_label)
+  expect_error(put_results(x, some_results(), some_embedding()),
                "as\\(x, \"SingleCellExperiment\"\\)", class = "canalR_error_class")
 })
 
 test_that("results go into a Seurat object and nothing else of it changes", {
   seurat <- some_seurat()
-  expect_silent(out <- with_cell_results(seurat, some_results(), some_embedding(),
+  expect_silent(out <- put_results(seurat, some_results(), some_embedding(),
                                          list(model = "new", n = 3)))
   expect_identical(unname(out$canal_label), some_results()$canal_label)
   expect_identical(unname(out$canal_confidence), some_results()$canal_confidence)
@@ -309,12 +315,12 @@ test_that("results go into a Seurat object and nothing else of it changes", {
   expect_identical(names(out[[]]), c(names(seurat[[]]), "canal_confidence"))
   expect_identical(unname(SeuratObject::Embeddings(out, "canal")), some_embedding())
   expect_identical(SeuratObject::Key(out[["canal"]]), "canal_")
-  expect_identical(SeuratObject::Misc(out, "canal"), list(model = "new", kept = TRUE, n = 3))
+  expect_identical(SeuratObject::Misc(out, "canal")$canal, list(model = "new", n = 3))
   # Again: what is there is replaced, without a warning.
-  expect_silent(again <- with_cell_results(out, some_results(), 2 * some_embedding(),
+  expect_silent(again <- put_results(out, some_results(), 2 * some_embedding(),
                                            list(model = "newer")))
   expect_identical(unname(SeuratObject::Embeddings(again, "canal")), 2 * some_embedding())
-  expect_identical(SeuratObject::Misc(again, "canal"), list(model = "newer", kept = TRUE, n = 3))
+  expect_identical(SeuratObject::Misc(again, "canal")$canal, list(model = "newer", n = 3))
   expect_identical(SeuratObject::Reductions(out), "canal")
   back <- out
   back@reductions <- seurat@reductions
@@ -326,50 +332,124 @@ test_that("results go into a Seurat object and nothing else of it changes", {
 test_that("cells without an embedding have a row of NA", {
   embedding <- some_embedding()
   embedding[2, ] <- NA
-  sce <- with_cell_results(some_sce(), NULL, embedding)
+  sce <- put_results(some_sce(), NULL, embedding)
   expect_identical(unname(SingleCellExperiment::reducedDim(sce, "CANAL")), embedding)
-  expect_silent(seurat <- with_cell_results(some_seurat(), NULL, embedding))
+  expect_silent(seurat <- put_results(some_seurat(), NULL, embedding))
   expect_identical(unname(SeuratObject::Embeddings(seurat, "canal")), embedding)
 })
 
 test_that("results for a matrix come as a DataFrame with a row per cell", {
   counts <- some_counts()
   for (x in list(counts, as.matrix(counts))) {
-    out <- with_cell_results(x, some_results(), some_embedding(), list(model = "new"))
+    out <- put_results(x, some_results(), some_embedding(), list(model = "new"))
     expect_s4_class(out, "DFrame")
     expect_identical(rownames(out), colnames(counts))
     expect_identical(out$canal_label, some_results()$canal_label)
     expect_identical(unname(out$embedding), some_embedding())
-    expect_identical(S4Vectors::metadata(out), list(canal = list(model = "new")))
+    expect_identical(S4Vectors::metadata(out), list(canal = list(canal = list(model = "new"))))
   }
-  only <- with_cell_results(counts, NULL, some_embedding())
+  only <- put_results(counts, NULL, some_embedding())
   expect_identical(names(only), "embedding")
   expect_identical(S4Vectors::metadata(only), list())
 })
 
-test_that("a record's entry that is NULL removes, and new labels end an evaluation", {
+test_that("a record's entry that is NULL removes, and new labels end their evaluation", {
   sce <- some_sce()
-  out <- with_cell_results(sce, NULL, record = list(kept = NULL, evaluation = 1))
-  expect_identical(cell_record(out), list(model = "earlier", evaluation = 1))
-  expect_identical(cell_record(with_cell_results(out, NULL, some_embedding())), cell_record(out))
-  expect_identical(cell_record(with_cell_results(out, some_results())), list(model = "earlier"))
+  evaluations <- list(canal_label = 1, other_label = 2)
+  out <- with_cell_record(sce, list(kept = NULL, evaluation = evaluations))
+  expect_identical(cell_record(out), list(model = "earlier", evaluation = evaluations))
+  expect_identical(cell_record(put_results(out, NULL, some_embedding())), cell_record(out))
+  expect_identical(cell_record(put_results(out, some_results()))$evaluation, evaluations[2])
   expect_identical(cell_record(some_counts()), list())
+  expect_error(with_cell_record(some_counts(), list()), class = "canalR_error_class")
+})
+
+test_that("a prediction and an embedding of one prefix are both on record", {
+  for (x in list(some_sce(), some_seurat())) {
+    x <- put_results(x, some_results(), record = list(prediction = list(n = 1, m = 2)))
+    x <- put_results(x, NULL, some_embedding(), list(embedding = list(n = 3)))
+    x <- put_results(x, some_results(), record = list(prediction = list(n = 4)))
+    expect_identical(cell_record(x)$canal, list(prediction = list(n = 4), embedding = list(n = 3)))
+  }
+})
+
+test_that("new labels end what an earlier call left under their prefix, and nothing else", {
+  earlier <- data.frame(canal_label = "a", canal_prob_a = 1:5, canal_top_1 = "a",
+                        canal_top_1_confidence = 1, canal_cluster = "a", canal_cluster_share = 1,
+                        canal_mine = 3, canalb_prob_a = 2)
+  for (x in list(some_sce(), some_seurat())) {
+    x <- put_results(x, earlier)
+    x <- put_results(x, data.frame(canal_label = rep("b", 5)))
+    left <- intersect(names(earlier), colnames(cell_columns(x)))
+    expect_identical(left, c("canal_label", "canal_mine", "canalb_prob_a"))
+  }
+})
+
+test_that("scores have a place of their own, which labels without scores end", {
+  scores <- matrix(1:10 / 10, 5, dimnames = list(NULL, c("T_cell", "B cell")))
+  findings <- cell_findings("my", data.frame(my_label = rep("a", 5)), scores = scores)
+  sce <- with_cell_results(some_sce(), findings)
+  beside <- SingleCellExperiment::altExp(sce, "my_scores")
+  expect_identical(unname(SummarizedExperiment::assay(beside, "probabilities")), unname(t(scores)))
+  expect_identical(rownames(beside), colnames(scores))
+  expect_false("my_scores" %in% SingleCellExperiment::altExpNames(put_results(
+    sce, data.frame(my_label = 1:5), prefix = "my"
+  )))
+  expect_silent(seurat <- with_cell_results(some_seurat(), findings))
+  expect_identical(unname(as.matrix(seurat@assays$my_scores@data)), unname(t(scores)))
+  expect_identical(rownames(seurat[["my_scores"]]), c("T-cell", "B cell"))
+  expect_identical(SeuratObject::DefaultAssay(seurat), SeuratObject::DefaultAssay(some_seurat()))
+  expect_silent(again <- with_cell_results(seurat, findings))
+  expect_identical(again@assays, seurat@assays)
+  expect_null(put_results(seurat, data.frame(my_label = 1:5), prefix = "my")@assays$my_scores)
+  table <- with_cell_results(some_counts(), findings)
+  expect_identical(unname(table$my_scores), unname(scores))
+  expect_error(with_cell_results(as(some_sce(), "SummarizedExperiment"), findings), "altExps",
+               class = "canalR_error_class")
+})
+
+test_that("cells without scores have missing ones", {
+  scores <- matrix(c(NA, 1:4 / 4), 5, 2, dimnames = list(NULL, c("a", "b")))
+  findings <- cell_findings("canal", scores = scores)
+  expect_identical(unname(as.matrix(with_cell_results(some_seurat(),
+                                                      findings)@assays$canal_scores@data)),
+                   unname(t(scores)))
+})
+
+test_that("a Seurat object logs the call", {
+  findings <- cell_findings("canal", some_results(),
+                            record = list(prediction = list(parameters = list(top_k = 2))),
+                            call = quote(canalR::canal_predict(x, model)))
+  command <- with_cell_results(some_seurat(), findings)@commands[["canal_predict.RNA"]]
+  expect_s4_class(command, "SeuratCommand")
+  expect_identical(command@params, list(top_k = 2))
+  expect_match(command@call.string, "canal_predict(x, model)", fixed = TRUE)
+  findings$prefix <- "second"
+  expect_identical(names(with_cell_results(some_seurat(), findings)@commands),
+                   "canal_predict.RNA.second")
+})
+
+test_that("a prefix is letters and digits", {
+  for (prefix in list("a_b", "1a", "", NA_character_, c("a", "b"), 3, NULL, "quality", "t.x")) {
+    expect_error(check_prefix(prefix), "`prefix`", class = "canalR_error_argument")
+  }
+  expect_silent(check_prefix("Model2"))
 })
 
 test_that("columns whose names are no R names are kept as they are", {
   results <- data.frame(`canal_prob_T cell, CD4+` = 1:5 / 10, check.names = FALSE)
   column <- "canal_prob_T cell, CD4+"
-  sce <- with_cell_results(some_sce(), results)
+  sce <- put_results(some_sce(), results)
   expect_identical(SummarizedExperiment::colData(sce)[[column]], 1:5 / 10)
-  expect_identical(with_cell_results(some_seurat(), results)@meta.data[[column]], 1:5 / 10)
-  expect_identical(with_cell_results(some_counts(), results)[[column]], 1:5 / 10)
+  expect_identical(put_results(some_seurat(), results)@meta.data[[column]], 1:5 / 10)
+  expect_identical(put_results(some_counts(), results)[[column]], 1:5 / 10)
 })
 
 test_that("results of another number of cells are refused", {
   for (x in list(some_sce(), some_seurat(), some_counts(), as.matrix(some_counts()))) {
-    expect_error(with_cell_results(x, some_results()[1:3, ]), "5 cells; got 3 rows",
+    expect_error(put_results(x, some_results()[1:3, ]), "5 cells; got 3 rows",
                  class = "canalR_error_cells")
-    expect_error(with_cell_results(x, NULL, some_embedding()[1:2, ]), "got 2 rows",
+    expect_error(put_results(x, NULL, some_embedding()[1:2, ]), "got 2 rows",
                  class = "canalR_error_cells")
   }
 })

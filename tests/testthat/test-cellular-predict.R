@@ -15,7 +15,7 @@ test_that("embedding and probabilities are the golden ones", {
 test_that("every cell gets type, confidence and novelty, by the published formula", {
   model <- cellular_model()
   query <- query_cells()
-  found <- cellular_predict(query$counts, model, probabilities = TRUE, verbose = FALSE)
+  found <- cellular_predict(query$counts, model, probabilities = "columns", verbose = FALSE)
   expect_identical(rownames(found), colnames(query$counts))
   probability <- as.matrix(as.data.frame(found[paste0("cellular_prob_", model@labels)]))
   expect_equal(unname(rowSums(probability)), rep(1, nrow(found)), tolerance = 1e-6)
@@ -34,7 +34,7 @@ test_that("every cell gets type, confidence and novelty, by the published formul
 
 test_that("the record sums up novelty over the data set", {
   found <- cellular_predict(query_cells()$counts, cellular_model(), verbose = FALSE)
-  record <- S4Vectors::metadata(found)$canal$cellular
+  record <- S4Vectors::metadata(found)$canal$cellular$prediction
   certainty <- 1 - found$cellular_novelty
   expect_equal(record$novelty, list(novel = mean(certainty < 0.25), least = min(certainty),
                                     median = stats::median(certainty), mean = mean(certainty)))
@@ -89,10 +89,10 @@ test_that("results land in SingleCellExperiment and Seurat objects beside canal_
   skip_if_not_installed("SingleCellExperiment")
   counts <- query_cells()$counts
   model <- cellular_model()
-  plain <- cellular_predict(counts, model, probabilities = TRUE, verbose = FALSE)
+  plain <- cellular_predict(counts, model, probabilities = "columns", verbose = FALSE)
   sce <- SingleCellExperiment::SingleCellExperiment(list(counts = counts))
   sce$canal_label <- "mine"
-  sce <- cellular_embed(cellular_predict(sce, model, probabilities = TRUE, verbose = FALSE), model,
+  sce <- cellular_embed(cellular_predict(sce, model, probabilities = "columns", verbose = FALSE), model,
                         verbose = FALSE)
   expect_identical(sce$cellular_label, plain$cellular_label)
   expect_identical(sce$canal_label, rep("mine", ncol(counts)))

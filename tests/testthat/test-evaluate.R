@@ -107,12 +107,12 @@ test_that("a SingleCellExperiment and a Seurat object come back with their evalu
   sce <- SingleCellExperiment::SingleCellExperiment(list(counts = counts), colData = columns)
   out <- evaluated(sce, "type", novel = "c")
   expect_identical(canal_evaluation(out), expected)
-  expect_identical(S4Vectors::metadata(out)$canal$evaluation, expected)
+  expect_identical(S4Vectors::metadata(out)$canal$evaluation$canal_label, expected)
   skip_if_not_installed("SeuratObject")
   seurat <- SeuratObject::CreateSeuratObject(counts, meta.data = columns)
   out <- evaluated(seurat, "type", novel = "c")
   expect_identical(canal_evaluation(out), expected)
-  expect_identical(SeuratObject::Misc(out, "canal")$evaluation, expected)
+  expect_identical(SeuratObject::Misc(out, "canal")$evaluation$canal_label, expected)
 })
 
 test_that("an evaluation is found, or its absence told", {

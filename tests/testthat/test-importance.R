@@ -57,10 +57,10 @@ test_that("pieces and blocks of cells change nothing", {
   cells <- stage_one_cells()
   model <- stage_one()
   types <- sort(unique(cells$types))
-  query <- open_query(cells$counts, model, "counts", NULL, NULL, FALSE)
+  query <- open_query(cells$counts, model, "counts", NULL, 0L, FALSE)
   type_of <- function(tokens, some) match(cells$types[some], types)
   sums <- function(at_once) {
-    attention_sums(query, model, length(types), type_of, "used", NULL, "cpu", FALSE, at_once)
+    attention_sums(query, model, length(types), type_of, "used", 0L, "cpu", FALSE, at_once)
   }
   expect_equal(sums(7), sums(1000))
   expect_identical(sums(7)$cells, as.integer(table(cells$types)))

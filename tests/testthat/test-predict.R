@@ -6,7 +6,8 @@ test_that("a matrix gives a DataFrame with a row per cell", {
   result <- predict_quietly(cells$counts, stage_two())
   expect_s4_class(result, "DataFrame")
   expect_identical(rownames(result), colnames(cells$counts))
-  expect_named(result, c("canal_label", "canal_confidence", "canal_novelty", "canal_reason"))
+  expect_named(result, c("canal_label", "canal_confidence", "canal_novelty", "canal_reason",
+                         "canal_pruned"))
   logits <- canal_forward(canal_prepare(cells$counts, stage_two(), verbose = FALSE), stage_two(),
                           precision = "auto")
   softmax <- exp(logits) / rowSums(exp(logits))
@@ -34,7 +35,7 @@ test_that("labels go into the user's own object, which else stays as it is", {
 
 test_that("a result can be traced to the model and the parameters", {
   result <- predict_quietly(stage_two_cells()$counts, stage_two(), novelty = "canal", seed = 1)
-  record <- S4Vectors::metadata(result)$canal
+  record <- S4Vectors::metadata(result)$canal$canal$prediction
   expect_identical(record$model$id, stage_two()@provenance$id)
   expect_identical(record$model$stages, 2L)
   expect_identical(record$version, as.character(utils::packageVersion("canalR")))
@@ -48,7 +49,7 @@ test_that("a cell with too few genes has NA and the reason, in its place", {
   counts <- stage_two_cells()$counts
   poor <- c(1, 7, ncol(counts))
   counts[, poor] <- 0
-  result <- predict_quietly(counts, stage_two(), novelty = "canal", seed = 1, probabilities = TRUE)
+  result <- predict_quietly(counts, stage_two(), novelty = "canal", seed = 1, probabilities = "columns")
   expect_identical(rownames(result), colnames(counts))
   expect_identical(which(is.na(result$canal_label)), as.integer(poor))
   expect_identical(which(is.na(result$canal_confidence)), as.integer(poor))
@@ -57,7 +58,7 @@ test_that("a cell with too few genes has NA and the reason, in its place", {
   expect_match(result$canal_reason[poor], "0 detected genes, fewer than 4")
   expect_true(all(is.na(result$canal_reason[-poor])))
   rest <- predict_quietly(counts[, -poor], stage_two(), novelty = "canal", seed = 1,
-                          probabilities = TRUE)
+                          probabilities = "columns")
   expect_identical(values_of(result)[-poor, ], values_of(rest))
 })
 
@@ -72,7 +73,7 @@ test_that("cells that all have too few genes have reasons too", {
 })
 
 test_that("probabilities have a column per type and sum to one", {
-  result <- predict_quietly(stage_two_cells()$counts, stage_two(), probabilities = TRUE)
+  result <- predict_quietly(stage_two_cells()$counts, stage_two(), probabilities = "columns")
   names <- paste0("canal_prob_", stage_two()@labels)
   expect_true(all(names %in% names(result)))
   table <- as.matrix(values_of(result)[names])
@@ -92,17 +93,17 @@ test_that("the order of cells and genes does not matter", {
 
 test_that("a cell's label and confidence do not depend on the others, to the last bit", {
   counts <- stage_two_cells()$counts
-  expected <- values_of(predict_quietly(counts, stage_two(), probabilities = TRUE))
+  expected <- values_of(predict_quietly(counts, stage_two(), probabilities = "columns"))
   for (size in c(1, 7, 20)) {
     pieces <- split(seq_len(ncol(counts)), (seq_len(ncol(counts)) - 1) %/% size)
     if (size == 1) pieces <- pieces[c(1, 5, 9)]
     for (cells in pieces) {
-      part <- predict_quietly(counts[, cells, drop = FALSE], stage_two(), probabilities = TRUE)
+      part <- predict_quietly(counts[, cells, drop = FALSE], stage_two(), probabilities = "columns")
       expect_identical(values_of(part), expected[cells, ])
     }
   }
   for (threads in 1:2) {
-    result <- predict_quietly(counts, stage_two(), probabilities = TRUE, num_threads = threads)
+    result <- predict_quietly(counts, stage_two(), probabilities = "columns", num_threads = threads)
     expect_identical(values_of(result), expected)
   }
 })
@@ -188,10 +189,10 @@ test_that("another model's probabilities do not stay behind", {
   skip_if_not_installed("SingleCellExperiment")
   counts <- stage_one_cells()$counts
   cells <- SingleCellExperiment::SingleCellExperiment(list(counts = counts))
-  cells <- predict_quietly(cells, stage_two(), probabilities = TRUE)
+  cells <- predict_quietly(cells, stage_two(), probabilities = "columns")
   expect_true("canal_prob_ductal" %in% names(SummarizedExperiment::colData(cells)))
-  cells <- predict_quietly(cells, stage_one(), probabilities = TRUE)
+  cells <- predict_quietly(cells, stage_one(), probabilities = "columns")
   columns <- grep("^canal_prob_", names(SummarizedExperiment::colData(cells)), value = TRUE)
   expect_setequal(columns, paste0("canal_prob_", stage_one()@labels))
-  expect_true(all(c("seed", "assay.type") %in% names(S4Vectors::metadata(cells)$canal$parameters)))
+  expect_true(all(c("seed", "assay.type") %in% names(S4Vectors::metadata(cells)$canal$canal$prediction$parameters)))
 })

@@ -1,0 +1,71 @@
+# How results come into a Seurat object.
+
+# The generics are in cells.R, where the linter does not look for them.
+# nolint start: object_name_linter.
+
+#' @exportS3Method
+with_cell_record.Seurat <- function(x, record) {
+  need_seurat()
+  # `Misc<-` warns when it replaces an entry, and replacing is what is meant here.
+  x@misc$canal <- merged_record(cell_record(x), record)
+  x
+}
+
+#' @exportS3Method
+with_cell_results.Seurat <- function(x, findings) {
+  need_seurat()
+  check_findings(findings, ncol(x))
+  # Not AddMetaData(), which makes R names of columns such as "canal_prob_T cell".
+  x@meta.data[stale_columns(names(x@meta.data), findings)] <- NULL
+  x@meta.data[names(findings$columns)] <- findings$columns
+  if (!is.null(findings$embedding)) x <- with_dim_reduc(x, findings)
+  x <- with_score_assay(x, findings)
+  if (!is.null(findings$call)) x <- with_command(x, findings)
+  x@misc$canal <- record_with(cell_record(x), findings)
+  x
+}
+
+with_dim_reduc <- function(x, findings) {
+  key <- paste0(reduction_name(findings), "_")
+  embedding <- findings$embedding
+  dimnames(embedding) <- list(colnames(x), paste0(key, seq_len(ncol(embedding))))
+  x[[reduction_name(findings)]] <- SeuratObject::CreateDimReducObject(
+    embeddings = embedding, key = key, assay = SeuratObject::DefaultAssay(x)
+  )
+  x
+}
+
+# Scores as an assay of types x cells. Seurat has no `_` in names of features.
+with_score_assay <- function(x, findings) {
+  name <- scores_name(findings)
+  # `x[[name]] <- NULL` refuses an assay that is the default one.
+  if (is.null(findings$scores)) {
+    if (replaces_labels(findings) && name != SeuratObject::DefaultAssay(x)) x@assays[[name]] <- NULL
+    return(x)
+  }
+  scores <- t(findings$scores)
+  dimnames(scores) <- list(gsub("_", "-", rownames(scores), fixed = TRUE), colnames(x))
+  assay <- SeuratObject::CreateAssayObject(data = scores)
+  SeuratObject::Key(assay) <- paste0(tolower(findings$prefix), "scores_")
+  x@assays[[name]] <- NULL
+  x[[name]] <- assay
+  x
+}
+
+# What Seurat's own functions leave in `x@commands`, by hand: LogSeuratCommand() looks for the
+# formals of the function that called it, and some of ours are models.
+with_command <- function(x, findings) {
+  called <- as.character(findings$call[[1]])
+  called <- called[length(called)]
+  assay <- SeuratObject::DefaultAssay(x)
+  usual <- findings$prefix == sub("_.*", "", called)
+  name <- paste(c(called, assay, if (!usual) findings$prefix), collapse = ".")
+  what <- if (is.null(findings$embedding)) "prediction" else "embedding"
+  x@commands[[name]] <- methods::new(
+    "SeuratCommand", name = name, time.stamp = Sys.time(), assay.used = assay,
+    call.string = paste(deparse(findings$call), collapse = "\n"),
+    params = findings$record[[findings$prefix]][[what]]$parameters
+  )
+  x
+}
+# nolint end

@@ -1,0 +1,187 @@
+# Work that is shared out, or kept chunk by chunk.
+
+values_of <- function(x) as.data.frame(x)
+
+with_chunks_of <- function(size, code) {
+  space <- asNamespace("canalR")
+  real <- get("least_chunk", space)
+  put <- function(value) {
+    unlockBinding("least_chunk", space)
+    assign("least_chunk", value, envir = space)
+    lockBinding("least_chunk", space)
+  }
+  put(size)
+  on.exit(put(real))
+  force(code)
+}
+
+some_workers <- function() {
+  skip_if_not_installed("BiocParallel")
+  forks <- if (.Platform$OS.type == "unix") list(BiocParallel::MulticoreParam(2))
+  c(list(BiocParallel::SerialParam(), BiocParallel::SnowParam(2)), forks)
+}
+
+test_that("workers give what this process gives, bit for bit", {
+  counts <- stage_two_cells()$counts
+  counts[, 3] <- 0
+  path <- write_h5ad(counts)
+  on.exit(unlink(path))
+  annotate <- function(x, ...) {
+    values_of(predict_quietly(x, stage_two(), novelty = "canal", seed = 1,
+                              probabilities = "columns", ...))
+  }
+  expected <- annotate(counts)
+  for (workers in some_workers()) {
+    for (x in list(counts, path)) {
+      set.seed(5)
+      found <- with_chunks_of(8, annotate(x, BPPARAM = workers))
+      drawn <- runif(1)
+      expect_identical(found, expected)
+      # Nor did the user's random numbers move.
+      set.seed(5)
+      expect_identical(drawn, runif(1))
+    }
+  }
+})
+
+test_that("embeddings and CELLULAR are shared out too", {
+  skip_if_not_installed("BiocParallel")
+  serial <- BiocParallel::SerialParam()
+  counts <- stage_two_cells()$counts
+  embed <- function(...) canal_embed(counts, stage_two(), verbose = FALSE, ...)$embedding
+  expect_identical(with_chunks_of(8, embed(BPPARAM = serial)), embed())
+  query <- panc_cells("smartseq2")$counts
+  annotate <- function(...) {
+    values_of(cellular_predict(query, cellular_model(), verbose = FALSE, ...))
+  }
+  expect_identical(with_chunks_of(8, annotate(BPPARAM = serial)), annotate())
+})
+
+test_that("batchtools' workers are given paths alone", {
+  skip_if_not_installed("BiocParallel")
+  skip_if_not_installed("batchtools")
+  counts <- stage_two_cells()$counts
+  folder <- tempfile()
+  registry <- BiocParallel::batchtoolsRegistryargs(file.dir = tempfile(), work.dir = getwd(),
+                                                   packages = character(0))
+  workers <- BiocParallel::BatchtoolsParam(2, cluster = "multicore", registryargs = registry)
+  found <- with_chunks_of(16, suppressMessages(
+    predict_quietly(counts, stage_two(), BPPARAM = workers, checkpoint = folder)
+  ))
+  on.exit(unlink(folder, recursive = TRUE))
+  expect_identical(values_of(found), values_of(predict_quietly(counts, stage_two())))
+})
+
+test_that("a call that was stopped goes on with the chunks it has", {
+  counts <- stage_two_cells()$counts
+  folder <- tempfile()
+  on.exit(unlink(folder, recursive = TRUE))
+  annotate <- function(...) {
+    with_chunks_of(8, values_of(predict_quietly(counts, stage_two(), checkpoint = folder, ...)))
+  }
+  expected <- values_of(predict_quietly(counts, stage_two()))
+  expect_identical(annotate(), expected)
+  outputs <- list.files(folder, "^output", full.names = TRUE)
+  expect_gt(length(outputs), 2)
+  expect_length(list.files(folder, "^input"), 0)
+  unlink(outputs[2])
+  # What is there is not computed again: a changed chunk shows.
+  changed <- readRDS(outputs[1])
+  changed$logits[1, ] <- c(50, rep(0, ncol(changed$logits) - 1))
+  saveRDS(changed, outputs[1])
+  again <- annotate()
+  expect_identical(again[-1, ], expected[-1, ])
+  expect_identical(again$canal_label[1], stage_two()@labels[1])
+  expect_true(file.exists(outputs[2]))
+})
+
+test_that("a folder with chunks of another call is refused", {
+  counts <- stage_two_cells()$counts
+  folder <- tempfile()
+  on.exit(unlink(folder, recursive = TRUE))
+  predict_quietly(counts, stage_two(), checkpoint = folder)
+  others <- counts
+  others[1, 1] <- others[1, 1] + 1
+  again <- function(x, model, ...) predict_quietly(x, model, checkpoint = folder, ...)
+  expect_error(again(others, stage_two()), "chunks of another", class = "canalR_error_checkpoint")
+  expect_error(again(counts, stage_one()), class = "canalR_error_checkpoint")
+  expect_error(again(counts, stage_two(), novelty = "canal"), class = "canalR_error_checkpoint")
+  expect_error(again(counts, stage_two(), min_genes = 0), NA)
+  file <- list.files(folder, "^output", full.names = TRUE)[1]
+  writeBin(readBin(file, "raw", 40), file)
+  expect_error(again(counts, stage_two()), "Empty the folder", class = "canalR_error_file")
+})
+
+test_that("a chunk that fails once is tried again, and one that fails twice is named", {
+  counts <- stage_two_cells()$counts
+  folder <- tempfile()
+  on.exit(unlink(folder, recursive = TRUE))
+  space <- asNamespace("canalR")
+  real <- get("pass_output", space)
+  put <- function(value) {
+    unlockBinding("pass_output", space)
+    assign("pass_output", value, envir = space)
+    lockBinding("pass_output", space)
+  }
+  on.exit(put(real), add = TRUE)
+  runs <- 0
+  failing <- function(which) {
+    put(function(pass, input, ...) {
+      runs <<- runs + 1
+      if (which(runs, input)) stop("the disk is on fire")
+      real(pass, input, ...)
+    })
+  }
+  annotate <- function() {
+    with_chunks_of(8, values_of(predict_quietly(counts, stage_two(), checkpoint = folder)))
+  }
+  last <- utils::tail(colnames(counts), 1)
+  failing(function(run, input) last %in% colnames(input))
+  expect_error(annotate(), "failed twice.* chunk 4 .*disk is on fire.*goes on",
+               class = "canalR_error_chunk")
+  done <- length(list.files(folder, "^output"))
+  expect_gt(done, 1)
+  runs <- 0
+  failing(function(run, input) run == 1)
+  expect_identical({
+    found <- annotate()
+    found
+  }, {
+    put(real)
+    values_of(predict_quietly(counts, stage_two()))
+  })
+  # The one chunk that was missing, which failed once more, and nothing else.
+  expect_identical(runs, 2)
+})
+
+test_that("a worker that dies is told", {
+  skip_on_os("windows")
+  skip_if_not_installed("BiocParallel")
+  counts <- stage_two_cells()$counts
+  space <- asNamespace("canalR")
+  real <- get("pass_output", space)
+  put <- function(value) {
+    unlockBinding("pass_output", space)
+    assign("pass_output", value, envir = space)
+    lockBinding("pass_output", space)
+  }
+  on.exit(put(real))
+  put(function(...) stop("no memory in this worker"))
+  expect_error(
+    with_chunks_of(8, predict_quietly(counts, stage_two(),
+                                      BPPARAM = BiocParallel::MulticoreParam(2))),
+    "no memory in this worker.*With `checkpoint`", class = "canalR_error_chunk"
+  )
+})
+
+test_that("a fork computes on one thread, as its parent's are not in it", {
+  skip_on_os("windows")
+  expect_identical(thread_count(3), 3L)
+  expect_identical(thread_count(NULL), 0L)
+  in_fork <- parallel::mclapply(1:2, function(i) {
+    counts <- stage_two_cells()$counts
+    list(thread_count(NULL), thread_count(3), values_of(predict_quietly(counts, stage_two())))
+  }, mc.cores = 2)
+  expected <- values_of(predict_quietly(stage_two_cells()$counts, stage_two()))
+  for (found in in_fork) expect_identical(found, list(1L, 1L, expected))
+})
