@@ -269,6 +269,10 @@ cpp_blas_report <- function() {
     .Call(`_canalR_cpp_blas_report`)
 }
 
+cpp_loaded_libtorch <- function() {
+    .Call(`_canalR_cpp_loaded_libtorch`)
+}
+
 cpp_kernels <- function(compute) {
     .Call(`_canalR_cpp_kernels`, compute)
 }

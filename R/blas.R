@@ -1,9 +1,25 @@
+# What is wrong with the libraries underneath, told once per R session where a network is first made.
 # A slow BLAS makes everything many times slower, and nothing else would tell: Debian installs the
-# reference BLAS with R.
+# reference BLAS with R. Two LibTorch libraries in one process share what each believes its own.
 
 session <- new.env(parent = emptyenv())
 
-# Says once per R session that LibTorch runs on a slow BLAS. Called where a network is first made.
+tell_libraries <- function(device = "cpu") {
+  tell_slow_blas(device)
+  if (isTRUE(session$libtorch_looked_at)) return(invisible())
+  session$libtorch_looked_at <- TRUE
+  warn_two_libtorch(cpp_loaded_libtorch())
+}
+
+warn_two_libtorch <- function(files) {
+  if (length(files) < 2) return(invisible())
+  warning(canal_condition("warning", "libtorch", paste0(
+    "This R session has loaded more than one LibTorch: ", some_of(files), ".\n",
+    "If R crashes or numbers look wrong, run canalR without the other (R's torch package, say), ",
+    "or install canalR with LIBTORCH_HOME set to the other's folder: both then share one."
+  ), NULL))
+}
+
 tell_slow_blas <- function(device = "cpu") {
   if (device != "cpu" || isTRUE(session$blas_looked_at)) return(invisible())
   session$blas_looked_at <- TRUE

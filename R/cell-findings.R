@@ -16,9 +16,10 @@ cell_findings <- function(prefix, columns = NULL, embedding = NULL, scores = NUL
 own_entries <- c("evaluation", "quality", "symbols", "normalisation")
 
 check_prefix <- function(prefix, call = sys.call(-1)) {
-  fine <- is.character(prefix) && length(prefix) == 1 && !is.na(prefix) &&
-    grepl("^[A-Za-z][A-Za-z0-9]*$", prefix) && !prefix %in% own_entries
-  if (fine) return(invisible())
+  if (is.character(prefix) && identical(grepl("^[A-Za-z][A-Za-z0-9]*$", prefix), TRUE) &&
+        !prefix %in% own_entries) {
+    return(invisible())
+  }
   canal_abort("argument", "prefix", "letters and digits, a letter first",
               if (is.character(prefix)) describe_name(prefix) else describe_value(prefix),
               sprintf("Seurat allows no others in keys; %s are taken.",

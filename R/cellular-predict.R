@@ -18,13 +18,13 @@
 #'
 #' The published program judges a whole data set: novel types are said to be in it when cells are
 #' below the threshold. That summary is kept in the record
-#' (`metadata(x)$canal$cellular$prediction$novelty`): the share of novel cells, and the least, median
-#' and mean certainty.
+#' (`metadata(x)$canal$cellular$prediction$novelty`): the share of novel cells, and the least,
+#' median and mean certainty.
 #'
 #' @return What came in, with the columns `cellular_label` (a type, `"Unassigned"` or `NA`),
 #'   `cellular_confidence` (p), `cellular_novelty` (1 - certainty), `cellular_pruned`,
-#'   `cellular_reason` (`NA`, or why a cell has no label) and those asked for; or the embedding (cells
-#'   x `latent_dim`) as `reducedDim(x, "CELLULAR")`, Seurat reduction `"cellular"` (key
+#'   `cellular_reason` (`NA`, or why a cell has no label) and those asked for; or the embedding
+#'   (cells x `latent_dim`) as `reducedDim(x, "CELLULAR")`, Seurat reduction `"cellular"` (key
 #'   `cellular_`). For a matrix or a path a `DataFrame` with these columns, or the matrix column
 #'   `embedding`.
 #' @section Errors: `canalR_error_model` (a model without classifier), `canalR_error_overlap` (more

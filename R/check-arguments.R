@@ -47,19 +47,9 @@ describe_value <- function(value) {
 
 # 0 lets the engine take every core.
 thread_count <- function(num_threads) {
-  if (is.null(num_threads)) return(fork_threads(0L))
+  if (is.null(num_threads)) return(0L)
   check_number(num_threads, "num_threads", from = 1, to = 4096, whole = TRUE)
-  fork_threads(as.integer(num_threads))
-}
-
-# A fork has none of its parent's threads left and would wait for them for ever: it computes on one.
-fork_threads <- function(threads) if (Sys.getpid() == loaded$process) threads else 1L
-
-# The process that loaded canalR.
-loaded <- new.env(parent = emptyenv())
-
-.onLoad <- function(libname, pkgname) {
-  loaded$process <- Sys.getpid()
+  as.integer(num_threads)
 }
 
 check_device <- function(device) {

@@ -119,7 +119,8 @@ write_job <- function(folder, plan, source, kept, model, pass, settings) {
   job
 }
 
-# Sockets share the cores of this machine; a job of a cluster has its own, and a fork one thread.
+# Sockets share the cores of this machine, and a job of a cluster has its own. In a fork the engine
+# takes one thread, whatever it is told.
 worker_threads <- function(settings) {
   workers <- settings$workers
   local <- methods::is(workers, "SnowParam") && !methods::is(workers, "MulticoreParam")
@@ -185,15 +186,14 @@ run_chunk <- function(number, folder, progress = NULL) {
   tryCatch({
     open <- open_job(folder)
     job <- open$job
-    threads <- fork_threads(job$threads)
     input <- if (is.null(open$source)) {
       read_kept(chunk_file(folder, "input", number))
     } else {
       block <- job$plan[[number]]
       pass_input(job$pass, open$source$read(block), job$cells[[number]] - block[1] + 1,
-                 threads)
+                 job$threads)
     }
-    output <- pass_output(job$pass, input, open$model, threads, progress)
+    output <- pass_output(job$pass, input, open$model, job$threads, progress)
     write_kept(output, chunk_file(folder, "output", number))
     NULL
   }, error = conditionMessage)

@@ -137,7 +137,7 @@ write_bytes <- function(weight, connection, piece = 2^20) {
 
 # The native network of a model, rebuilt where the cache is empty or came out of another process.
 native_network <- function(model, compute) {
-  tell_slow_blas(compute$device)
+  tell_libraries(compute$device)
   pointer <- model@cache[[compute$name]]
   if (is.null(pointer) || !cpp_is_live(pointer)) {
     pointer <- cpp_network(model@weights, compute)

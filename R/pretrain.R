@@ -140,7 +140,7 @@ network_to_pretrain <- function(vocabulary, config, seed) {
 run_pretraining <- function(model, cells, settings, checkpoint) {
   run <- list(weights = model@weights, losses = empty_pretraining(), stopped = "epochs",
               best_epoch = 0L, best_loss = Inf)
-  tell_slow_blas(settings$compute$device)
+  tell_libraries(settings$compute$device)
   trainer <- cpp_pretrainer(model@weights, pretrainer_options(model, cells, settings))
   on.exit(cpp_release_pretrainer(trainer))
   kept <- training_checkpoint(

@@ -16,7 +16,8 @@ epoch_bar <- function(name, cells, text, epochs) {
   status <- ""
   bar <- cli::cli_progress_bar(
     total = cells * epochs, clear = TRUE, .auto_close = FALSE,
-    format = paste(name, "{cli::pb_bar} {cli::pb_percent} {cli::pb_status} | ETA {cli::pb_eta}")
+    format = paste(name, "{cli::pb_bar} {cli::pb_percent} {cli::pb_status} |",
+                   "{cli::pb_rate} | ETA {cli::pb_eta}")
   )
   list(
     cells = function(now, total) {
@@ -42,8 +43,34 @@ epoch_lines <- function(name, text, every) {
   )
 }
 
+# Of cells whose way through a network is all there is to do. A log gets a line each half a minute.
 cell_progress <- function(name, total, verbose) {
-  if (!verbose || !cli::is_dynamic_tty()) return(NULL)
-  bar <- cli::cli_progress_bar(name, total = total, clear = TRUE, .envir = parent.frame())
+  if (!verbose) return(NULL)
+  if (!cli::is_dynamic_tty()) return(cell_lines(name, total))
+  bar <- cli::cli_progress_bar(
+    total = total, clear = TRUE, .envir = parent.frame(),
+    format = paste(name, "{cli::pb_bar} {cli::pb_percent} | {cli::pb_rate} | ETA {cli::pb_eta}")
+  )
   function(done, total) cli::cli_progress_update(set = done, id = bar)
+}
+
+cell_lines <- function(name, total, every = 30, now = function() proc.time()[[3]]) {
+  start <- told <- now()
+  function(done, ...) {
+    if (now() - told < every || !done) return(invisible())
+    told <<- now()
+    rate <- done / (told - start)
+    canal_inform("progress", sprintf(
+      "%s: %s of %s cells, %s a second, about %s to go.", name, thousands(done), thousands(total),
+      format(signif(rate, 3)), duration((total - done) / rate)
+    ))
+  }
+}
+
+# "45 s", "12 min", "3 h 20 min".
+duration <- function(seconds) {
+  if (seconds < 90) return(sprintf("%.0f s", seconds))
+  minutes <- round(seconds / 60)
+  if (minutes < 90) return(sprintf("%d min", minutes))
+  sprintf("%d h %d min", minutes %/% 60, minutes %% 60)
 }

@@ -76,7 +76,7 @@ learns_positions <- function(model) {
 }
 
 new_trainer <- function(stage, settings) {
-  tell_slow_blas(settings$compute$device)
+  tell_libraries(settings$compute$device)
   old <- stage$model@labels
   distil <- length(old) > 0 && settings$lambda > 0
   cpp_trainer(

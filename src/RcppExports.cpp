@@ -785,6 +785,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_loaded_libtorch
+Rcpp::CharacterVector cpp_loaded_libtorch();
+RcppExport SEXP _canalR_cpp_loaded_libtorch() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_loaded_libtorch());
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_kernels
 Rcpp::CharacterVector cpp_kernels(Rcpp::List compute);
 RcppExport SEXP _canalR_cpp_kernels(SEXP computeSEXP) {
@@ -1063,6 +1072,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_restore_pretrainer", (DL_FUNC) &_canalR_cpp_restore_pretrainer, 2},
     {"_canalR_cpp_runtime_info", (DL_FUNC) &_canalR_cpp_runtime_info, 0},
     {"_canalR_cpp_blas_report", (DL_FUNC) &_canalR_cpp_blas_report, 0},
+    {"_canalR_cpp_loaded_libtorch", (DL_FUNC) &_canalR_cpp_loaded_libtorch, 0},
     {"_canalR_cpp_kernels", (DL_FUNC) &_canalR_cpp_kernels, 1},
     {"_canalR_cpp_free_memory", (DL_FUNC) &_canalR_cpp_free_memory, 0},
     {"_canalR_cpp_digest", (DL_FUNC) &_canalR_cpp_digest, 1},

@@ -27,6 +27,11 @@ Rcpp::List cpp_blas_report() {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
+Rcpp::CharacterVector cpp_loaded_libtorch() {
+  return glue::guarded([] { return glue::text_to_r(canal::loaded_libtorch()); });
+}
+
 // What compute_on() stands for on this machine: the kernels, and the numbers that they multiply.
 // [[Rcpp::export(rng = false)]]
 Rcpp::CharacterVector cpp_kernels(Rcpp::List compute) {

@@ -2,16 +2,7 @@
 
 # Runs code with blocks of so many cells.
 with_blocks_of <- function(size, code) {
-  space <- asNamespace("canalR")
-  real <- get("cells_in_block", space)
-  put <- function(value) {
-    unlockBinding("cells_in_block", space)
-    assign("cells_in_block", value, envir = space)
-    lockBinding("cells_in_block", space)
-  }
-  put(function(header, ...) size)
-  on.exit(put(real))
-  force(code)
+  with_binding("cells_in_block", function(header, ...) size, code)
 }
 
 # A dgCMatrix (genes x cells) as X of an .h5ad.

@@ -79,3 +79,30 @@ test_that("Debian's reference BLAS is recognised in a session that runs on it", 
   expect_length(seen$told, 1)
   expect_match(seen$told, normalizePath(reference), fixed = TRUE)
 })
+
+test_that("the LibTorch that was linked is found among the loaded libraries", {
+  skip_if_not(file.exists("/proc/self/maps"), "libraries are not looked for on this system")
+  expect_true(any(grepl("libtorch_cpu", cpp_loaded_libtorch(), fixed = TRUE)))
+})
+
+test_that("a second LibTorch in the session is warned of, once", {
+  skip_if_not(file.exists("/proc/self/maps"), "libraries are not looked for on this system")
+  folder <- tempfile()
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  source <- file.path(folder, "other.c")
+  library <- file.path(folder, paste0("libtorch_cpu", .Platform$dynlib.ext))
+  writeLines("int other(void) { return 1; }", source)
+  built <- system2(file.path(R.home("bin"), "R"),
+                   c("CMD", "SHLIB", "-o", shQuote(library), shQuote(source)),
+                   stdout = FALSE, stderr = FALSE)
+  skip_if(built != 0 || !file.exists(library), "no C compiler")
+  dyn.load(library)
+  on.exit(dyn.unload(library), add = TRUE, after = FALSE)
+  before <- session$libtorch_looked_at
+  on.exit(session$libtorch_looked_at <- before, add = TRUE)
+  session$libtorch_looked_at <- FALSE
+  expect_warning(tell_libraries(), "more than one LibTorch.*libtorch_cpu.*LIBTORCH_HOME",
+                 class = "canalR_warning_libtorch")
+  expect_silent(tell_libraries())
+})

@@ -15,7 +15,8 @@ test_that("annotations from a file are those of the counts in memory", {
   counts <- some_query()
   for (novelty in c("none", "canal")) {
     annotate <- function(x) {
-      values_of(predict_quietly(x, stage_two(), novelty = novelty, seed = 3, probabilities = "columns"))
+      values_of(predict_quietly(x, stage_two(), novelty = novelty, seed = 3,
+                                probabilities = "columns"))
     }
     expected <- annotate(counts)
     for (layout in c("csr", "csc", "dense")) {

@@ -3,16 +3,7 @@
 
 # Runs code with dense blocks of so many cells.
 with_columns_of <- function(size, code) {
-  space <- asNamespace("canalR")
-  real <- get("columns_in_block", space)
-  put <- function(value) {
-    unlockBinding("columns_in_block", space)
-    assign("columns_in_block", value, envir = space)
-    lockBinding("columns_in_block", space)
-  }
-  put(function(x) size)
-  on.exit(put(real))
-  force(code)
+  with_binding("columns_in_block", function(x) size, code)
 }
 
 test_that("assays on disk are annotated block by block, bit for bit as in memory", {

@@ -131,7 +131,8 @@ test_that("labels of a folder's cells are a vector, and its barcodes are enough 
   expect_identical(labels_of(folder, rev(stats::setNames(types, colnames(counts)))), types)
   expect_error(labels_of(folder, "celltype"), "no columns", class = "canalR_error_labels")
   results <- data.frame(canal_label = types)
-  expect_identical(rownames(with_cell_results(folder, cell_findings("canal", results))), colnames(counts))
+  expect_identical(rownames(with_cell_results(folder, cell_findings("canal", results))),
+                   colnames(counts))
   expect_error(cells_of(folder), class = "canalR_error_file")
 })
 

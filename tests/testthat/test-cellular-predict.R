@@ -92,7 +92,8 @@ test_that("results land in SingleCellExperiment and Seurat objects beside canal_
   plain <- cellular_predict(counts, model, probabilities = "columns", verbose = FALSE)
   sce <- SingleCellExperiment::SingleCellExperiment(list(counts = counts))
   sce$canal_label <- "mine"
-  sce <- cellular_embed(cellular_predict(sce, model, probabilities = "columns", verbose = FALSE), model,
+  sce <- cellular_predict(sce, model, probabilities = "columns", verbose = FALSE)
+  sce <- cellular_embed(sce, model,
                         verbose = FALSE)
   expect_identical(sce$cellular_label, plain$cellular_label)
   expect_identical(sce$canal_label, rep("mine", ncol(counts)))

@@ -2,18 +2,7 @@
 
 values_of <- function(x) as.data.frame(x)
 
-with_chunks_of <- function(size, code) {
-  space <- asNamespace("canalR")
-  real <- get("least_chunk", space)
-  put <- function(value) {
-    unlockBinding("least_chunk", space)
-    assign("least_chunk", value, envir = space)
-    lockBinding("least_chunk", space)
-  }
-  put(size)
-  on.exit(put(real))
-  force(code)
-}
+with_chunks_of <- function(size, code) with_binding("least_chunk", size, code)
 
 some_workers <- function() {
   skip_if_not_installed("BiocParallel")
@@ -116,72 +105,46 @@ test_that("a chunk that fails once is tried again, and one that fails twice is n
   counts <- stage_two_cells()$counts
   folder <- tempfile()
   on.exit(unlink(folder, recursive = TRUE))
-  space <- asNamespace("canalR")
-  real <- get("pass_output", space)
-  put <- function(value) {
-    unlockBinding("pass_output", space)
-    assign("pass_output", value, envir = space)
-    lockBinding("pass_output", space)
-  }
-  on.exit(put(real), add = TRUE)
+  real <- pass_output
   runs <- 0
-  failing <- function(which) {
-    put(function(pass, input, ...) {
+  # Annotates where a run fails if fails(its number, its cells).
+  annotate <- function(fails) {
+    runs <<- 0
+    with_binding("pass_output", function(pass, input, ...) {
       runs <<- runs + 1
-      if (which(runs, input)) stop("the disk is on fire")
+      if (fails(runs, colnames(input))) stop("the disk is on fire")
       real(pass, input, ...)
-    })
-  }
-  annotate <- function() {
-    with_chunks_of(8, values_of(predict_quietly(counts, stage_two(), checkpoint = folder)))
+    }, with_chunks_of(8, values_of(predict_quietly(counts, stage_two(), checkpoint = folder))))
   }
   last <- utils::tail(colnames(counts), 1)
-  failing(function(run, input) last %in% colnames(input))
-  expect_error(annotate(), "failed twice.* chunk 4 .*disk is on fire.*goes on",
-               class = "canalR_error_chunk")
-  done <- length(list.files(folder, "^output"))
-  expect_gt(done, 1)
-  runs <- 0
-  failing(function(run, input) run == 1)
-  expect_identical({
-    found <- annotate()
-    found
-  }, {
-    put(real)
-    values_of(predict_quietly(counts, stage_two()))
-  })
+  expect_error(annotate(function(run, cells) last %in% cells),
+               "failed twice.* chunk 4 .*disk is on fire.*goes on", class = "canalR_error_chunk")
+  expect_length(list.files(folder, "^output"), 3)
+  expect_identical(annotate(function(run, cells) run == 1),
+                   values_of(predict_quietly(counts, stage_two())))
   # The one chunk that was missing, which failed once more, and nothing else.
   expect_identical(runs, 2)
 })
 
-test_that("a worker that dies is told", {
+test_that("what went wrong in a worker is told", {
   skip_on_os("windows")
   skip_if_not_installed("BiocParallel")
   counts <- stage_two_cells()$counts
-  space <- asNamespace("canalR")
-  real <- get("pass_output", space)
-  put <- function(value) {
-    unlockBinding("pass_output", space)
-    assign("pass_output", value, envir = space)
-    lockBinding("pass_output", space)
-  }
-  on.exit(put(real))
-  put(function(...) stop("no memory in this worker"))
+  workers <- BiocParallel::MulticoreParam(2)
+  broken <- function(...) stop("no memory in this worker")
   expect_error(
-    with_chunks_of(8, predict_quietly(counts, stage_two(),
-                                      BPPARAM = BiocParallel::MulticoreParam(2))),
+    with_binding("pass_output", broken,
+                 with_chunks_of(8, predict_quietly(counts, stage_two(), BPPARAM = workers))),
     "no memory in this worker.*With `checkpoint`", class = "canalR_error_chunk"
   )
 })
 
-test_that("a fork computes on one thread, as its parent's are not in it", {
+test_that("forks compute what this process does", {
   skip_on_os("windows")
-  expect_identical(thread_count(3), 3L)
-  expect_identical(thread_count(NULL), 0L)
+  counts <- stage_two_cells()$counts
+  expected <- values_of(predict_quietly(counts, stage_two()))
   in_fork <- parallel::mclapply(1:2, function(i) {
-    counts <- stage_two_cells()$counts
-    list(thread_count(NULL), thread_count(3), values_of(predict_quietly(counts, stage_two())))
+    values_of(predict_quietly(counts, stage_two(), num_threads = 3))
   }, mc.cores = 2)
-  expected <- values_of(predict_quietly(stage_two_cells()$counts, stage_two()))
-  for (found in in_fork) expect_identical(found, list(1L, 1L, expected))
+  for (found in in_fork) expect_identical(found, expected)
 })

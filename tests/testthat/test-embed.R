@@ -9,7 +9,8 @@ test_that("the embedding is the network's, a row per cell", {
   expect_identical(unname(result$embedding),
                    canal_forward(tokens, stage_two(), "embedding", precision = "auto"))
   expect_identical(colnames(result$embedding), paste0("canal_", 1:64))
-  expect_identical(S4Vectors::metadata(result)$canal$canal$embedding$model$id, stage_two()@provenance$id)
+  record <- S4Vectors::metadata(result)$canal$canal$embedding
+  expect_identical(record$model$id, stage_two()@provenance$id)
 })
 
 test_that("it goes into a SingleCellExperiment and a Seurat object", {

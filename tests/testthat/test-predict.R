@@ -49,7 +49,8 @@ test_that("a cell with too few genes has NA and the reason, in its place", {
   counts <- stage_two_cells()$counts
   poor <- c(1, 7, ncol(counts))
   counts[, poor] <- 0
-  result <- predict_quietly(counts, stage_two(), novelty = "canal", seed = 1, probabilities = "columns")
+  result <- predict_quietly(counts, stage_two(), novelty = "canal", seed = 1,
+                            probabilities = "columns")
   expect_identical(rownames(result), colnames(counts))
   expect_identical(which(is.na(result$canal_label)), as.integer(poor))
   expect_identical(which(is.na(result$canal_confidence)), as.integer(poor))
@@ -194,5 +195,6 @@ test_that("another model's probabilities do not stay behind", {
   cells <- predict_quietly(cells, stage_one(), probabilities = "columns")
   columns <- grep("^canal_prob_", names(SummarizedExperiment::colData(cells)), value = TRUE)
   expect_setequal(columns, paste0("canal_prob_", stage_one()@labels))
-  expect_true(all(c("seed", "assay.type") %in% names(S4Vectors::metadata(cells)$canal$canal$prediction$parameters)))
+  parameters <- S4Vectors::metadata(cells)$canal$canal$prediction$parameters
+  expect_true(all(c("seed", "assay.type") %in% names(parameters)))
 })
