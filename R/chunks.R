@@ -161,10 +161,14 @@ run_on_workers <- function(folder, job, todo, settings) {
       run_chunk(todo[i], folder, shifted_progress(progress, done[i]))
     }))
   }
-  # BiocParallel moves the user's random numbers on.
-  keep_random_stream(BiocParallel::bptry(BiocParallel::bplapply(
-    todo, run_chunk, folder = folder, BPPARAM = workers
-  )))
+  # BiocParallel moves the user's random numbers on, and gives up where a worker is gone: what the
+  # others have done is in the folder.
+  tryCatch(
+    keep_random_stream(BiocParallel::bptry(BiocParallel::bplapply(
+      todo, run_chunk, folder = folder, BPPARAM = workers
+    ))),
+    error = function(error) rep(list(conditionMessage(error)), length(todo))
+  )
 }
 
 # The last job that this process was given, opened.
@@ -205,7 +209,7 @@ abort_chunks <- function(job, todo, problems, cells, checkpoint) {
   canal_abort("chunk", "x", sprintf("all of %d chunks of cells done", length(job$plan)),
               sprintf("%d that failed twice; the first is chunk %d (cells %g to %g, from %s): %s",
                       length(todo), todo[1], block[1], block[2], cells[block[1]],
-                      if (is.null(said)) "its worker was lost" else as.character(said)[1]),
+                      if (is.character(said)) said[1] else "its worker was lost"),
               if (is.null(checkpoint)) {
                 "With `checkpoint` a folder, finished chunks are kept, and the next call goes on."
               } else {

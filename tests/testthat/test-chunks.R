@@ -139,6 +139,42 @@ test_that("what went wrong in a worker is told", {
   )
 })
 
+test_that("a worker that is killed costs its chunk a second try, and no more", {
+  skip_on_os("windows")
+  skip_if_not_installed("BiocParallel")
+  counts <- stage_two_cells()$counts
+  expected <- values_of(predict_quietly(counts, stage_two()))
+  marker <- tempfile()
+  real <- pass_output
+  found <- suppressWarnings(with_binding("pass_output", function(...) {
+    if (file.exists(marker)) return(real(...))
+    file.create(marker)
+    tools::pskill(Sys.getpid(), tools::SIGKILL)
+  }, with_chunks_of(8, predict_quietly(counts, stage_two(),
+                                       BPPARAM = BiocParallel::MulticoreParam(2)))))
+  expect_true(file.exists(marker))
+  expect_identical(values_of(found), expected)
+})
+
+test_that("what is done when the workers are gone is kept", {
+  skip_on_os("windows")
+  skip_if_not_installed("BiocParallel")
+  counts <- stage_two_cells()$counts
+  folder <- tempfile()
+  on.exit(unlink(folder, recursive = TRUE))
+  annotate <- function(workers) {
+    with_chunks_of(8, predict_quietly(counts, stage_two(), BPPARAM = workers,
+                                      checkpoint = folder))
+  }
+  workers <- BiocParallel::bpstart(BiocParallel::SnowParam(2))
+  processes <- unlist(BiocParallel::bplapply(1:2, function(i) Sys.getpid(), BPPARAM = workers))
+  tools::pskill(processes, tools::SIGKILL)
+  expect_error(annotate(workers), "goes on from there", class = "canalR_error_chunk")
+  # Nobody is left to be told to stop.
+  suppressWarnings(try(BiocParallel::bpstop(workers), silent = TRUE))
+  expect_identical(values_of(annotate(NULL)), values_of(predict_quietly(counts, stage_two())))
+})
+
 test_that("forks compute what this process does", {
   skip_on_os("windows")
   counts <- stage_two_cells()$counts
