@@ -19,8 +19,6 @@
 #' @useDynLib canalR, .registration = TRUE
 #' @importFrom Rcpp evalCpp
 #' @import methods
-#' @importFrom S4Vectors DataFrame metadata metadata<-
 #' @importFrom stats setNames
-#' @importClassesFrom Matrix dgCMatrix
 #' @keywords internal
 "_PACKAGE"

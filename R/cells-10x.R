@@ -64,6 +64,7 @@ cells_in_folder <- function(x, assay.type) {
 
 # The names of the cells, which need no counts to be read: a matrix without rows.
 barcodes_alone <- function(x) {
+  load_matrix()
   barcodes <- first_field(read_lines(files_10x(path.expand(x), "x")$barcodes, "x"))
   cells_result(methods::new("dgCMatrix", p = integer(length(barcodes) + 1),
                             Dim = c(0L, length(barcodes)),

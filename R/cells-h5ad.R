@@ -18,6 +18,7 @@ cells_in_h5ad <- function(x, assay.type) {
 
 # The slots that the engine gives as a dgCMatrix.
 h5ad_counts <- function(slots, genes, cells) {
+  load_matrix()
   methods::new("dgCMatrix", p = as.integer(slots$p), i = as.integer(slots$i),
                x = as.double(slots$x), Dim = as.integer(slots$dims),
                Dimnames = list(as.character(genes), as.character(cells)))

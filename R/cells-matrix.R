@@ -27,8 +27,12 @@ with_cell_results.matrix <- function(x, findings) table_of_results(colnames(x), 
 #' @exportS3Method
 with_cell_results.Matrix <- function(x, findings) table_of_results(colnames(x), ncol(x), findings)
 
+# Matrix takes longer to load than canalR, which does so only when counts come.
+load_matrix <- function() invisible(loadNamespace("Matrix"))
+
 # Any matrix of numbers as a dgCMatrix; sparse ones on a way without a dense copy.
 sparse_counts <- function(x) {
+  load_matrix()
   if (methods::is(x, "dgCMatrix")) return(x)
   if (methods::is(x, "Matrix")) {
     # Through "generalMatrix": a symmetric or triangular matrix stores only a part of its values.

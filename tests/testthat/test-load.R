@@ -43,3 +43,15 @@ test_that("a call leaves the user's session as it was", {
   canal_embed(counts, stage_two(), verbose = FALSE)
   expect_identical(state(), before)
 })
+
+test_that("what takes longer to load than canalR is loaded when it is needed", {
+  found <- in_new_session(c(
+    "library(canalR)",
+    "cat(intersect(c('Matrix', 'S4Vectors', 'Seurat', 'ggplot2'), loadedNamespaces()), '-\\n')",
+    "counts <- matrix(1:60, 6, dimnames = list(letters[1:6], paste0('cell', 1:10)))",
+    "model <- canal_model(canal_config('compact'), letters[1:6], seed = 1)",
+    "model <- canal_train(counts, rep(c('a', 'b'), 5), model, epochs = 1, verbose = FALSE)",
+    "cat(nrow(canal_predict(counts, model, verbose = FALSE)))"
+  ))
+  expect_identical(utils::tail(found, 2), c("-", "10"))
+})
