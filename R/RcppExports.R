@@ -113,12 +113,16 @@ cpp_read_h5ad <- function(path, layer) {
     .Call(`_canalR_cpp_read_h5ad`, path, layer)
 }
 
-cpp_h5ad_header <- function(path, layer) {
-    .Call(`_canalR_cpp_h5ad_header`, path, layer)
+cpp_cell_file <- function(path) {
+    .Call(`_canalR_cpp_cell_file`, path)
 }
 
-cpp_read_h5ad_cells <- function(path, layer, first, last) {
-    .Call(`_canalR_cpp_read_h5ad_cells`, path, layer, first, last)
+cpp_cell_header <- function(path, layer) {
+    .Call(`_canalR_cpp_cell_header`, path, layer)
+}
+
+cpp_read_cells <- function(path, layer, first, last) {
+    .Call(`_canalR_cpp_read_cells`, path, layer, first, last)
 }
 
 cpp_read_ahead <- function(path, layer, first, last) {

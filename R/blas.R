@@ -1,4 +1,5 @@
-# What is wrong with the libraries underneath, told once per R session where a network is first made.
+# What is wrong with the libraries underneath, told once per R session, where a network is first
+# made.
 # A slow BLAS makes everything many times slower, and nothing else would tell: Debian installs the
 # reference BLAS with R. Two LibTorch libraries in one process share what each believes its own.
 

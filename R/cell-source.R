@@ -8,9 +8,8 @@
 # is what another process opens the same source with: list(path, assay.type), or NULL.
 cell_source <- function(x, assay.type) {
   if (is.character(x) && !is_folder(x)) {
-    layer <- h5ad_layer(x, assay.type)
-    header <- about_h5ad(cpp_h5ad_header(path.expand(x), layer))
-    if (header$by_cells) return(file_source(path.expand(x), layer, header, assay.type))
+    header <- cell_header(cell_file(x), assay.type)
+    if (header$by_cells) return(file_source(header, list(path = x, assay.type = assay.type)))
   }
   parts <- cell_parts(x, assay.type)
   if (!any(vapply(parts$parts, is_foreign, NA))) {
@@ -33,25 +32,26 @@ memory_source <- function(counts) {
   new_source(rownames(counts), colnames(counts), list(c(1, ncol(counts))), read)
 }
 
-file_source <- function(path, layer, header, assay.type) {
+# header: what cell_header() returns.
+file_source <- function(header, place) {
   coming <- NULL  # the block that is being read ahead, and the engine's handle of it
   read <- function(block) {
-    slots <- about_h5ad(if (identical(coming$block, block)) {
+    slots <- about_cells(if (identical(coming$block, block)) {
       cpp_take_cells(coming$cells)
     } else {
-      cpp_read_h5ad_cells(path, layer, block[1], block[2])
+      cpp_read_cells(header$path, header$layer, block[1], block[2])
     })
     coming <<- NULL
-    h5ad_counts(slots, header$genes, header$cells[block[1]:block[2]])
+    header_counts(slots, header, header$cells[seq(block[1], length.out = diff(block) + 1)])
   }
   blocks <- cell_blocks(length(header$cells), cells_in_block(header))
-  place <- list(path = path, assay.type = assay.type)
   if (length(blocks) == 1) {
     whole <- memory_source(read(blocks[[1]]))
     return(new_source(header$genes, header$cells, blocks, whole$read, place = place))
   }
   ahead <- function(block) {
-    coming <<- list(block = block, cells = cpp_read_ahead(path, layer, block[1], block[2]))
+    cells <- cpp_read_ahead(header$path, header$layer, block[1], block[2])
+    coming <<- list(block = block, cells = cells)
   }
   finish <- function() {
     if (!is.null(coming)) cpp_forget_cells(coming$cells)

@@ -2,32 +2,41 @@
 # rows and one of its columns. Version 2 has matrix.mtx, genes.tsv and barcodes.tsv, version 3
 # features.tsv for the genes and all three compressed; STARsolo and others write either.
 
-#' Read a 10x folder
+#' Read a 10x folder or `.h5` file
 #'
-#' Brings a folder of Cell Ranger's (`filtered_feature_bc_matrix`, `filtered_gene_bc_matrices/...`)
-#' into R as an object to work on. Wherever the path of an `.h5ad` is taken, by [canal_train()] and
-#' [canal_predict()] say, that of such a folder is too.
+#' Brings what Cell Ranger writes, a folder (`filtered_feature_bc_matrix`,
+#' `filtered_gene_bc_matrices/...`) or the same in one file (`filtered_feature_bc_matrix.h5`,
+#' `filtered_gene_bc_matrices_h5.h5`), into R as an object to work on. Wherever the path of an
+#' `.h5ad` is taken, by [canal_train()] and [canal_predict()] say, that of such a folder or file is
+#' too.
 #'
 #' @param path A folder with `matrix.mtx`, `barcodes.tsv` and `features.tsv` (Cell Ranger 3 and
-#'   later) or `genes.tsv` (2), each plain or compressed (`.gz`).
+#'   later) or `genes.tsv` (2), each plain or compressed (`.gz`); or an HDF5 file of Cell Ranger's,
+#'   which is known by its content, whatever its name.
 #' @param as `"SingleCellExperiment"` or `"Seurat"`; the package of that name is needed.
+#' @param assay.type `"counts"`; or the name of a genome, which must be told where an `.h5` file of
+#'   Cell Ranger 2 has several.
 #'
 #' @details
-#' Genes are named by their symbols, the second column of `features.tsv` or `genes.tsv`, or the
-#' first where there is no second; cells by their barcodes as they are, `-1` included. Symbols that
-#' come more than once stay so in a SingleCellExperiment, and what looks genes up takes the first
-#' row, with a warning; Seurat makes them unique. Features of another type than "Gene Expression"
-#' (the third column of `features.tsv`: antibodies, guides) are left out, which is told
+#' Genes are named by their symbols, the second column of `features.tsv` or `genes.tsv` (in a file
+#' `features/name` or `gene_names`), or by their ids where there are none; cells by their barcodes
+#' as they are, `-1` included. Symbols that come more than once stay so in a SingleCellExperiment,
+#' and what looks genes up takes the first row, with a warning; Seurat makes them unique. Features
+#' of another type than "Gene Expression" (the third column of `features.tsv`,
+#' `features/feature_type`: antibodies, guides) are left out, which is told
 #' (`canalR_message_features`).
 #'
-#' The matrix is text, read by [Matrix::readMM()]: while it is, about 40 bytes per count that is not
-#' 0 are in memory, then 12. The folder is never written to.
+#' While a matrix is read, about 40 bytes per count that is not 0 are in memory, then 12; a folder's
+#' is text, read by [Matrix::readMM()]. [canal_predict()] and others read a file's in blocks of
+#' cells instead. Neither is ever written to.
 #'
 #' @return The object, its counts (genes x cells) in assay `"counts"` or Seurat assay `"RNA"`.
 #' @section Errors: `canalR_error_file` for a folder without one of the files, or with two of a
 #'   kind, for a matrix that is no Matrix Market file or not whole, and for tables with another
-#'   number of lines than it has rows or columns; `canalR_error_empty` for a folder without gene
-#'   expression; `canalR_error_package` where the class's package is missing.
+#'   number of lines than it has rows or columns; the same for a file that is none of Cell Ranger's,
+#'   truncated or damaged, or compressed by what HDF5 has not; `canalR_error_assay` for several
+#'   genomes and none chosen; `canalR_error_empty` where there is no gene expression;
+#'   `canalR_error_package` where the class's package is missing.
 #' @examples
 #' folder <- tempfile()
 #' dir.create(folder)
@@ -39,15 +48,20 @@
 #'   canal_read_10x(folder)
 #' }
 #' @export
-canal_read_10x <- function(path, as = c("SingleCellExperiment", "Seurat")) {
+canal_read_10x <- function(path, as = c("SingleCellExperiment", "Seurat"), assay.type = "counts") {
   if (missing(as)) as <- as[1]
   check_choice(as, c("SingleCellExperiment", "Seurat"), "as")
   path <- check_path(path)
-  if (!dir.exists(path)) {
-    canal_abort("file", "path", "a folder", sprintf("\"%s\", which is none", path),
-                if (file.exists(path)) "canal_read_h5ad() reads .h5ad files.")
+  if (dir.exists(path)) {
+    check_folder_assay(assay.type)
+    return(object_of(cells_in_10x(path, "path")$counts, NULL, as))
   }
-  object_of(cells_in_10x(path, "path")$counts, NULL, as)
+  file <- cell_file(path, "path")
+  if (file$format != "10x") {
+    canal_abort("file", "path", "a 10x folder or .h5 file",
+                sprintf("\"%s\", an AnnData file", path), "canal_read_h5ad() reads it.")
+  }
+  object_of(cells_in_10x_file(file, assay.type)$counts, NULL, as)
 }
 
 # Folders that are given for `x` ------------------------------------------------------------------
@@ -57,18 +71,18 @@ is_folder <- function(x) {
 }
 
 cells_in_folder <- function(x, assay.type) {
-  check_assay_type(assay.type)
-  if (assay.type != "counts") abort_assay(assay.type, "counts", "a matrix")
+  check_folder_assay(assay.type)
   cells_in_10x(path.expand(x), "x")
 }
 
-# The names of the cells, which need no counts to be read: a matrix without rows.
+check_folder_assay <- function(assay.type) {
+  check_assay_type(assay.type)
+  if (assay.type != "counts") abort_assay(assay.type, "counts", "a matrix")
+}
+
+# The names of the cells, which need no counts to be read.
 barcodes_alone <- function(x) {
-  load_matrix()
-  barcodes <- first_field(read_lines(files_10x(path.expand(x), "x")$barcodes, "x"))
-  cells_result(methods::new("dgCMatrix", p = integer(length(barcodes) + 1),
-                            Dim = c(0L, length(barcodes)),
-                            Dimnames = list(character(), barcodes)), NULL)
+  cells_alone(first_field(read_lines(files_10x(path.expand(x), "x")$barcodes, "x")))
 }
 
 # Reading -----------------------------------------------------------------------------------------
@@ -182,10 +196,16 @@ check_lines <- function(lines, path, expected, of_what, argument) {
               paste(thousands(lines), "lines"), "Are the files of one run?", call = NULL)
 }
 
-# The rows that are genes.
 gene_expression <- function(counts, type, argument) {
+  rows <- gene_rows(type, argument)
+  if (is.null(rows)) counts else counts[rows, , drop = FALSE]
+}
+
+# The numbers of the features that are genes, NULL where all are. type: one per feature, NA where
+# none is told, or empty.
+gene_rows <- function(type, argument) {
   other <- !is.na(type) & type != "Gene Expression"
-  if (!any(other)) return(counts)
+  if (!any(other)) return(NULL)
   types <- table(type[other])
   words <- paste(thousands(as.integer(types)), names(types), collapse = ", ")
   if (all(other)) {
@@ -194,5 +214,5 @@ gene_expression <- function(counts, type, argument) {
   }
   canal_inform("features", sprintf("Features of other types than Gene Expression left out: %s.",
                                    words))
-  counts[!other, , drop = FALSE]
+  which(!other)
 }

@@ -46,6 +46,8 @@ labels_in_order <- function(labels, cells, n_cells, argument, wanted = NULL) {
                 sprintf("%d labels", length(labels)))
   }
   text <- as.character(labels)
+  # NaN, of a column of numbers, would be a text.
+  text[is.na(labels)] <- NA
   place <- places_by_name(names(labels), cells, argument)
   if (!is.null(place)) text <- text[place]
   check_no_missing(text, cells, argument, wanted)

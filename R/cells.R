@@ -1,7 +1,6 @@
 # What the rest of canalR asks of a user's object, whatever its class: counts, cell names, columns
 # of cells, a place for results and for the record of how they came about. One file per family of
-# classes (cells-matrix.R, cells-sce.R, cells-seurat.R; paths: cells-h5ad.R, cells-10x.R) holds the
-# methods.
+# classes (cells-matrix.R, cells-sce.R, cells-seurat.R; paths: cells-file.R) holds the methods.
 
 # The counts of an object: list(counts, obs) of class `canal_cells`; `counts` is a dgCMatrix
 # (genes x cells, with dimnames), `obs` the columns of cells as a data.frame or DataFrame, or NULL.
@@ -60,7 +59,7 @@ abort_class <- function(x, call = sys.call(-1)) {
   hint <- if (is.data.frame(x)) "as.matrix() makes a matrix of a data frame of counts."
   canal_abort("class", "x", paste(
     "a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or Matrix",
-    "(genes x cells), or the path of an .h5ad file or a 10x folder"
+    "(genes x cells), or the path of an .h5ad file, a 10x .h5 file or a 10x folder"
   ), paste("an object of class", class(x)[1]), hint, call = call)
 }
 

@@ -5,8 +5,8 @@
 #' by themselves, from raw counts; this is for looking at the values, and for other methods.
 #'
 #' @param x Genes x cells, raw counts: a SingleCellExperiment, SummarizedExperiment or Seurat object
-#'   (its default assay), a matrix or Matrix such as a `dgCMatrix`, or the path of an `.h5ad` or of
-#'   a 10x folder (see [canal_read_10x()]).
+#'   (its default assay), a matrix or Matrix such as a `dgCMatrix`, or the path of an `.h5ad`, or
+#'   of a 10x `.h5` file or folder (see [canal_read_10x()]).
 #' @param target What the counts of a cell add up to once scaled, a number above 0. `NULL` takes the
 #'   mean library size: all counts over all cells, those without any among them. Cells to be
 #'   compared with others need the same target, not a mean of their own.

@@ -60,7 +60,7 @@ cellular_predict <- function(x, model, novelty_threshold = 0.25,
   query <- run_cellular(x, model, "probabilities", max_missing, assay.type, settings)
   answer <- cellular_calls(query$out$probabilities, model@labels, novelty_threshold)
   note <- cellular_record(model, list(
-    threshold = novelty_threshold, max_missing = max_missing, prune_below = prune_below,
+    novelty_threshold = novelty_threshold, max_missing = max_missing, prune_below = prune_below,
     assay.type = assay.type, cells = length(query$kept),
     dropped = length(query$cells) - length(query$kept)
   ))

@@ -5,7 +5,8 @@
 #' another as they are in the data. With `classifier = TRUE` a classifier is trained on top.
 #'
 #' @param x Cells with raw counts: a SingleCellExperiment, SummarizedExperiment or Seurat object, a
-#'   matrix or `dgCMatrix` (genes x cells), or the path of an `.h5ad`.
+#'   matrix or `dgCMatrix` (genes x cells), or the path of an `.h5ad`, or of a 10x `.h5` file
+#'   or folder (see [canal_read_10x()]).
 #' @param labels The cells' types: the name of a column of `x`, or a vector with one per cell.
 #' @param batch The cells' batches in the same way. `NULL`: all are one.
 #' @param latent_dim Width of the embedding, and how many principal components the centroid loss
@@ -36,7 +37,8 @@
 #' @param checkpoint A folder where the whole state of the training is kept after every epoch, as in
 #'   [canal_train()]. The classifier has none.
 #' @param verbose Show progress and say what was done.
-#' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
+#' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts; of a 10x `.h5`
+#'   file with several genomes, one's name.
 #' @param ... Arguments of [cellular_classifier()], with `classifier = TRUE`. Those that both have
 #'   in common (`epochs`, `learning_rate`, ...) are the encoder's here; call [cellular_classifier()]
 #'   for others.

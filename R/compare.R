@@ -22,8 +22,8 @@
 #' what there is to reach.
 #'
 #' @param x Cells to annotate: a SingleCellExperiment, SummarizedExperiment or Seurat object, a
-#'   matrix or `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad` or a
-#'   10x folder.
+#'   matrix or `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad`, a
+#'   10x `.h5` file or a 10x folder.
 #' @param truth The cells' true types: the name of a column of `x`, or a vector with one per cell.
 #' @param train Labelled cells to train on: one object of the same kinds, or a list of them (the
 #'   stages).

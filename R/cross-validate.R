@@ -4,9 +4,9 @@
 #' one, annotates that one, and measures it, for every fold in turn.
 #'
 #' @param x Labelled cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix
-#'   or `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad` or a 10x
-#'   folder (read once). Not [CanalTokens-class]: their genes were chosen on all cells, those of the
-#'   tested fold too.
+#'   or `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad`, or of a 10x `.h5` file
+#'   or folder (read once). Not [CanalTokens-class]: their genes were chosen on all cells, those of
+#'   the tested fold too.
 #' @param labels The cells' types: the name of a column of `x`, or a vector with one per cell.
 #' @param model The [CanalModel-class] that every fold starts from, as [canal_train()] takes it:
 #'   an untrained, pre-trained or imported one. One that was trained on cells of `x` knows them.

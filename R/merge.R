@@ -13,9 +13,9 @@
 #' which a model can mistake for a property of that source; `"intersection"` avoids that.
 #'
 #' @param x A list of sources: SingleCellExperiment, SummarizedExperiment or Seurat objects,
-#'   matrices or dgCMatrices (genes x cells, raw counts), paths of `.h5ad` files or 10x folders; or
-#'   a character vector of paths. Its names are the sources' names; without, a path's file name or
-#'   `source1`, `source2`, ...
+#'   matrices or dgCMatrices (genes x cells, raw counts), paths of `.h5ad` files, of 10x `.h5` files
+#'   or folders; or a character vector of paths. Its names are the sources' names; without, a path's
+#'   file name or `source1`, `source2`, ...
 #' @param genes `"union"`: every gene of any source, zero where a source lacks it, in the order in
 #'   which they first come. `"intersection"`: the genes that all sources have, in the order of the
 #'   first.
@@ -94,7 +94,7 @@ source_names <- function(sources) {
   if (is.null(names)) names <- character(length(sources))
   for (i in which(is.na(names) | !nzchar(names))) {
     path <- is.character(sources[[i]])
-    names[i] <- if (path) sub("[.]h5ad$", "", basename(sources[[i]])) else paste0("source", i)
+    names[i] <- if (path) sub("[.]h5(ad)?$", "", basename(sources[[i]])) else paste0("source", i)
   }
   make.unique(names)
 }

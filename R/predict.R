@@ -5,8 +5,8 @@
 #'
 #' @inheritParams canal_train
 #' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or
-#'   `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad` or a 10x folder
-#'   (see [canal_read_10x()]).
+#'   `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad`, or of a 10x `.h5`
+#'   file or folder (see [canal_read_10x()]).
 #' @param model A trained [CanalModel-class].
 #' @param novelty How cells of unknown types are found: `"none"`; `"canal"`, the energy score of
 #'   CANAL with a threshold learned from mixtures of the cells at hand; `"threshold"`, scBERT's:
@@ -53,13 +53,14 @@
 #' confidence and its probabilities never do. With the other choices the score is `1 - confidence`,
 #' and nothing depends on other cells.
 #'
-#' An `.h5ad` file whose matrix lies by cells (CSR, or dense), and an assay that lies on disk
-#' (HDF5Array, TENxMatrix and every other DelayedArray; BPCells), is read in blocks of cells, twice:
-#' once to look at all values, once to annotate. So a file may be larger than memory, which holds a
-#' block and the results: about 0.5 GB per million cells with ten types. `novelty = "canal"` mixes
-#' cells all over the file and needs the first layer of the head (`fc1`) of all of them, about 5 GB
-#' more per million cells with the 128 units of the presets. The results are those of the same
-#' counts in memory, bit for bit. A matrix that lies by genes (CSC) is read whole.
+#' A 10x `.h5` file, an `.h5ad` whose matrix lies by cells (CSR, or dense), and an assay that lies
+#' on disk (HDF5Array, TENxMatrix and every other DelayedArray; BPCells) are read in blocks of cells,
+#' twice: once to look at all values, once to annotate. So a file may be larger than memory, which
+#' holds a block and the results: about 0.5 GB per million cells with ten types.
+#' `novelty = "canal"` mixes cells all over the file and needs the first layer of the head (`fc1`)
+#' of all of them, about 5 GB more per million cells with the 128 units of the presets. The results
+#' are those of the same counts in memory, bit for bit. An `.h5ad` whose matrix lies by genes (CSC)
+#' is read whole.
 #'
 #' @return What came in, with these columns in `colData` or `meta.data` (`canal` being the
 #'   `prefix`): `canal_label`, `canal_confidence` (largest softmax, 0 to 1), `canal_novelty`,

@@ -13,7 +13,7 @@
 #'
 #' @param x Cells with raw counts (whole numbers or not): a SingleCellExperiment or
 #'   SummarizedExperiment, a Seurat object, a matrix or dgCMatrix (genes x cells), or the path of an
-#'   `.h5ad` file or a 10x folder (see [canal_read_10x()]).
+#'   `.h5ad` file, or of a 10x `.h5` file or folder (see [canal_read_10x()]).
 #' @param vocabulary A [canal_vocabulary()], a character vector of gene symbols, or a
 #'   [CanalModel][CanalModel-class]: then its vocabulary is used, the genes it was trained on (or,
 #'   before its first stage, its configuration's `n_genes`) and its `n_bins`, unless they are given

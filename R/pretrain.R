@@ -6,9 +6,10 @@
 #'
 #' @inheritParams canal_train
 #' @param x Cells without labels: a SingleCellExperiment, SummarizedExperiment or Seurat object, a
-#'   matrix or `dgCMatrix` (genes x cells, raw counts), the path of an `.h5ad` or a 10x folder, or a
-#'   list of several of these. Genes that one of them lacks are zeros in its cells. Tokens that do
-#'   not fit into `memory` are prepared from the files anew in every epoch, block by block.
+#'   matrix or `dgCMatrix` (genes x cells, raw counts), the path of an `.h5ad`, of a 10x `.h5` file
+#'   or folder, or a list of several of these. Genes that one of them lacks are zeros in its cells.
+#'   Tokens that do not fit into `memory` are prepared from the files anew in every epoch, block by
+#'   block.
 #' @param vocabulary A [canal_vocabulary()] or gene symbols: the genes of the sequence, all of them.
 #'   Its position table, if it has one, stays fixed; else one is learned. A
 #'   [CanalModel][CanalModel-class] that has not been trained yet: its pre-training goes on.

@@ -6,8 +6,9 @@
 #' mitochondrial share mostly damaged.
 #'
 #' @param x Genes x cells, raw counts: a SingleCellExperiment, SummarizedExperiment or Seurat object
-#'   (its default assay), a matrix or Matrix such as a `dgCMatrix`; or the path of an `.h5ad` or of
-#'   a 10x folder (see [canal_read_10x()]), which is read as a SingleCellExperiment.
+#'   (its default assay), a matrix or Matrix such as a `dgCMatrix`; or the path of an `.h5ad`, or
+#'   of a 10x `.h5` file or folder (see [canal_read_10x()]), which is read as a
+#'   SingleCellExperiment.
 #' @param nmads A cell farther than so many median absolute deviations (MAD) from the median is left
 #'   out; a number from 0, `Inf` for no limit. As R's [stats::mad()] has it, the MAD is scaled by
 #'   1.4826 to a standard deviation; 5 without that scale (scipy's, [cellular_qc()]'s) are 3.37 with

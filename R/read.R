@@ -1,16 +1,18 @@
 #' Read an AnnData file
 #'
 #' Brings an `.h5ad` into R as an object to work on. [canal_train()] and [canal_predict()] take the
-#' path itself, too. [canal_read_10x()] reads Cell Ranger's folders.
+#' path itself, too. [canal_read_10x()] reads Cell Ranger's folders and `.h5` files.
 #'
-#' @param path An `.h5ad` file.
+#' @param path An `.h5ad` file, as AnnData 0.7 or later writes it, backed ones included. Of what its
+#'   arrays may be compressed by, gzip and LZF can be read, and the plugins that HDF5 finds.
 #' @param as `"SingleCellExperiment"` or `"Seurat"`; the package of that name is needed.
 #' @param assay.type Which matrix: `"counts"` (the layer of that name if there is one, else `X`),
 #'   `"X"`, `"raw/X"` or a layer.
 #'
 #' @return The object, its counts in assay `"counts"` or Seurat assay `"RNA"`, its `obs` as columns
-#'   of cells.
-#' @section Errors: `canalR_error_file` for a missing, truncated or foreign file,
+#'   of cells: categorical and text columns as text, `""` where missing, nullable ones with `NA`.
+#' @section Errors: `canalR_error_file` for a missing, truncated or foreign file, and for one whose
+#'   arrays are compressed by a plugin of HDF5's that is not there (Blosc, Zstandard),
 #'   `canalR_error_assay` for a matrix that it does not hold, `canalR_error_package` where the
 #'   class's package is missing.
 #' @examples
@@ -23,7 +25,12 @@ canal_read_h5ad <- function(path, as = c("SingleCellExperiment", "Seurat"),
                             assay.type = "counts") {
   if (missing(as)) as <- as[1]
   check_choice(as, c("SingleCellExperiment", "Seurat"), "as")
-  cells <- cells_in_h5ad(check_path(path), assay.type)
+  file <- cell_file(check_path(path), "path")
+  if (file$format != "h5ad") {
+    canal_abort("file", "path", "an AnnData file (.h5ad)",
+                sprintf("\"%s\", a matrix of Cell Ranger's", path), "canal_read_10x() reads it.")
+  }
+  cells <- cells_in_h5ad(file, assay.type)
   object_of(cells$counts, cells$obs, as)
 }
 

@@ -153,7 +153,7 @@ human_genes <- function(wanted) {
 check_no_path <- function(x, call = sys.call(-1)) {
   if (is.character(x) && length(x) == 1 && !is.na(x) && file.exists(path.expand(x))) {
     canal_abort("class", "x", "cells or symbols", sprintf("the path of a file, \"%s\"", x),
-                "canal_read_h5ad() reads it.", call = call)
+                "canal_read_h5ad() or canal_read_10x() reads it.", call = call)
   }
 }
 

@@ -6,8 +6,8 @@
 #' types that are new.
 #'
 #' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or
-#'   `dgCMatrix` (genes x cells, raw counts), the path of an `.h5ad` or a 10x folder (see
-#'   [canal_read_10x()]), or [CanalTokens-class].
+#'   `dgCMatrix` (genes x cells, raw counts), the path of an `.h5ad`, or of a 10x `.h5` file or
+#'   folder (see [canal_read_10x()]), or [CanalTokens-class].
 #' @param labels The cells' types: the name of a column of `x`, or a vector with one per cell.
 #' @param model A [CanalModel-class]: [canal_model()] or [canal_import()] for stage 1, then the
 #'   model that the stage before returned.
@@ -73,7 +73,8 @@
 #'   `checkpoint`, and shows progress. When a worker is lost, all end with `canalR_error_team`; with
 #'   `checkpoint`, a new team goes on from the last whole epoch.
 #' @param verbose Show progress and say what was done.
-#' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts.
+#' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts; of a 10x `.h5`
+#'   file with several genomes, one's name.
 #' @param min_genes Leave out cells with fewer detected genes, see [canal_prepare()].
 #'
 #' @details The loss is the label-smoothed cross-entropy, from stage 2 on plus `lambda * K_old /

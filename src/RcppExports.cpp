@@ -341,27 +341,37 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_h5ad_header
-Rcpp::List cpp_h5ad_header(std::string path, std::string layer);
-RcppExport SEXP _canalR_cpp_h5ad_header(SEXP pathSEXP, SEXP layerSEXP) {
+// cpp_cell_file
+Rcpp::List cpp_cell_file(std::string path);
+RcppExport SEXP _canalR_cpp_cell_file(SEXP pathSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cell_file(path));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cell_header
+Rcpp::List cpp_cell_header(std::string path, std::string layer);
+RcppExport SEXP _canalR_cpp_cell_header(SEXP pathSEXP, SEXP layerSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
     Rcpp::traits::input_parameter< std::string >::type layer(layerSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_h5ad_header(path, layer));
+    rcpp_result_gen = Rcpp::wrap(cpp_cell_header(path, layer));
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_read_h5ad_cells
-Rcpp::List cpp_read_h5ad_cells(std::string path, std::string layer, double first, double last);
-RcppExport SEXP _canalR_cpp_read_h5ad_cells(SEXP pathSEXP, SEXP layerSEXP, SEXP firstSEXP, SEXP lastSEXP) {
+// cpp_read_cells
+Rcpp::List cpp_read_cells(std::string path, std::string layer, double first, double last);
+RcppExport SEXP _canalR_cpp_read_cells(SEXP pathSEXP, SEXP layerSEXP, SEXP firstSEXP, SEXP lastSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
     Rcpp::traits::input_parameter< std::string >::type layer(layerSEXP);
     Rcpp::traits::input_parameter< double >::type first(firstSEXP);
     Rcpp::traits::input_parameter< double >::type last(lastSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_read_h5ad_cells(path, layer, first, last));
+    rcpp_result_gen = Rcpp::wrap(cpp_read_cells(path, layer, first, last));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -1033,8 +1043,9 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_attention_reader", (DL_FUNC) &_canalR_cpp_attention_reader, 2},
     {"_canalR_cpp_attention_shares", (DL_FUNC) &_canalR_cpp_attention_shares, 5},
     {"_canalR_cpp_read_h5ad", (DL_FUNC) &_canalR_cpp_read_h5ad, 2},
-    {"_canalR_cpp_h5ad_header", (DL_FUNC) &_canalR_cpp_h5ad_header, 2},
-    {"_canalR_cpp_read_h5ad_cells", (DL_FUNC) &_canalR_cpp_read_h5ad_cells, 4},
+    {"_canalR_cpp_cell_file", (DL_FUNC) &_canalR_cpp_cell_file, 1},
+    {"_canalR_cpp_cell_header", (DL_FUNC) &_canalR_cpp_cell_header, 2},
+    {"_canalR_cpp_read_cells", (DL_FUNC) &_canalR_cpp_read_cells, 4},
     {"_canalR_cpp_read_ahead", (DL_FUNC) &_canalR_cpp_read_ahead, 4},
     {"_canalR_cpp_take_cells", (DL_FUNC) &_canalR_cpp_take_cells, 1},
     {"_canalR_cpp_forget_cells", (DL_FUNC) &_canalR_cpp_forget_cells, 1},

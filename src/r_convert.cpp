@@ -110,6 +110,18 @@ SEXP values_to_r(const canal::Tree& tree, Float32Form form) {
   return text_array(tree.text, tree.shape);
 }
 
+void set_missing(SEXP x, const std::vector<uint8_t>& missing) {
+  for (size_t i = 0; i < missing.size(); ++i) {
+    if (missing[i] == 0) continue;
+    switch (TYPEOF(x)) {
+      case LGLSXP: LOGICAL(x)[i] = NA_LOGICAL; break;
+      case INTSXP: INTEGER(x)[i] = NA_INTEGER; break;
+      case REALSXP: REAL(x)[i] = NA_REAL; break;
+      default: refuse("missing", "values of another kind than numbers or booleans are missing");
+    }
+  }
+}
+
 std::vector<int64_t> shape_from_r(SEXP x) {
   SEXP dim = Rf_getAttrib(x, R_DimSymbol);
   if (Rf_isNull(dim)) return {static_cast<int64_t>(Rf_xlength(x))};
@@ -337,6 +349,7 @@ SEXP integers_to_r(const std::vector<int64_t>& values) {
 
 SEXP tree_to_r(const canal::Tree& tree, Float32Form form) {
   Rcpp::RObject x = values_to_r(tree, form);
+  set_missing(x, tree.missing);
   if (!tree.attributes.empty()) x.attr(attributes_name) = named_list(tree.attributes, form);
   return x;
 }

@@ -1,8 +1,8 @@
-// Files: AnnData, canalR's own HDF5 files, checkpoints and gene tables.
+// Files: AnnData, 10x matrices, canalR's own HDF5 files, checkpoints and gene tables.
 #include <Rcpp.h>
 
+#include "engine/cell_file.h"
 #include "engine/checkpoint.h"
-#include "engine/h5ad.h"
 #include "engine/runtime.h"
 #include "engine/tree.h"
 #include "r_convert.h"
@@ -10,7 +10,7 @@
 
 namespace {
 
-Rcpp::List matrix_slots(const canal::AnnDataMatrix& matrix) {
+Rcpp::List matrix_slots(const canal::CellMatrix& matrix) {
   return Rcpp::List::create(Rcpp::Named("p") = matrix.starts, Rcpp::Named("i") = matrix.gene,
                             Rcpp::Named("x") = matrix.value,
                             Rcpp::Named("dims") = Rcpp::IntegerVector::create(
@@ -71,13 +71,27 @@ Rcpp::List cpp_read_h5ad(std::string path, std::string layer) {
   });
 }
 
-// Names and extents; `by_cells` tells whether cpp_read_h5ad_cells() can be asked.
+// What a file with cells is, told by its content: `format` ("h5ad" or "10x") and the names of its
+// `matrices`, one of which is the `layer` of the calls below.
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_h5ad_header(std::string path, std::string layer) {
+Rcpp::List cpp_cell_file(std::string path) {
   return glue::guarded([&] {
-    const canal::AnnDataHeader header = canal::read_h5ad_header(path, layer);
+    const canal::CellFile file = canal::inspect_cell_file(path);
+    const bool tenx = file.format == canal::CellFormat::tenx;
+    return Rcpp::List::create(Rcpp::Named("format") = tenx ? "10x" : "h5ad",
+                              Rcpp::Named("matrices") = glue::text_to_r(file.matrices));
+  });
+}
+
+// Names and extents; `by_cells` tells whether cpp_read_cells() can be asked. `types`: of the
+// features of a 10x file, one per gene; empty where none are told.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_cell_header(std::string path, std::string layer) {
+  return glue::guarded([&] {
+    const canal::CellHeader header = canal::read_cell_header(path, layer);
     return Rcpp::List::create(Rcpp::Named("genes") = glue::text_to_r(header.gene_names),
                               Rcpp::Named("cells") = glue::text_to_r(header.cell_names),
+                              Rcpp::Named("types") = glue::text_to_r(header.feature_types),
                               Rcpp::Named("values") = static_cast<double>(header.values),
                               Rcpp::Named("by_cells") = header.by_cells);
   });
@@ -86,12 +100,12 @@ Rcpp::List cpp_h5ad_header(std::string path, std::string layer) {
 // Cells `first` to `last`, counted from 1, as the slots of a genes x cells dgCMatrix. Whoever reads
 // a file in blocks can be interrupted between them.
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_read_h5ad_cells(std::string path, std::string layer, double first, double last) {
+Rcpp::List cpp_read_cells(std::string path, std::string layer, double first, double last) {
   Rcpp::checkUserInterrupt();
   return glue::guarded([&] {
     const auto from = static_cast<int64_t>(first);
     const auto to = static_cast<int64_t>(last);
-    return matrix_slots(canal::read_h5ad_cells(path, layer, from - 1, to - from + 1));
+    return matrix_slots(canal::read_cells(path, layer, from - 1, to - from + 1));
   });
 }
 
@@ -111,7 +125,7 @@ Rcpp::XPtr<canal::CellsAhead> cpp_read_ahead(std::string path, std::string layer
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_take_cells(Rcpp::XPtr<canal::CellsAhead> ahead) {
   return glue::guarded([&] {
-    const canal::AnnDataMatrix matrix = ahead->take();
+    const canal::CellMatrix matrix = ahead->take();
     ahead.release();
     return matrix_slots(matrix);
   });

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/array.h"
-#include "engine/h5ad.h"
+#include "engine/cell_file.h"
 
 namespace canal {
 

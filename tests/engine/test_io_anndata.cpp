@@ -18,7 +18,7 @@ double expected_value(int64_t cell, int64_t gene) {
 }
 
 void expect_matrix(const AnnData& bank, const std::string& name) {
-  const canal::AnnDataMatrix& matrix = bank.counts;
+  const canal::CellMatrix& matrix = bank.counts;
   ASSERT_EQ(matrix.cells, 6) << name;
   ASSERT_EQ(matrix.genes, 5) << name;
   ASSERT_EQ(matrix.starts.size(), 7u) << name;

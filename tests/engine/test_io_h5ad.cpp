@@ -1,8 +1,7 @@
 // AnnData files: one small matrix in all its forms, tables in all their spellings, a real file.
-#include <cmath>
 #include <limits>
 
-#include "engine/h5ad.h"
+#include "engine/cell_file.h"
 #include "io_support.h"
 
 namespace {
@@ -192,8 +191,8 @@ TEST(H5ad, ColumnsComeInTheirOrderWhateverTheirSpelling) {
   EXPECT_EQ(columns.child("word")->text, (Texts{"p", "q", ""}));
   EXPECT_EQ(columns.child("size")->float32, (std::vector<float>{1, 2, 3}));
   EXPECT_TRUE(columns.child("flag")->boolean);
-  EXPECT_EQ(columns.child("maybe")->float64[2], 6);
-  EXPECT_TRUE(std::isnan(columns.child("maybe")->float64[1]));
+  EXPECT_EQ(columns.child("maybe")->int32, (std::vector<int32_t>{4, 5, 6}));
+  EXPECT_EQ(columns.child("maybe")->missing, (std::vector<uint8_t>{0, 1, 0}));
 }
 
 TEST(H5ad, DamageIsNamed) {
@@ -233,8 +232,8 @@ TEST(H5ad, DamageIsNamed) {
 }
 
 // Cells `first` to `first + count - 1` of what was read whole.
-canal::AnnDataMatrix naive_cells(const canal::AnnDataMatrix& whole, int64_t first, int64_t count) {
-  canal::AnnDataMatrix part{count, whole.genes, {0}, {}, {}};
+canal::CellMatrix naive_cells(const canal::CellMatrix& whole, int64_t first, int64_t count) {
+  canal::CellMatrix part{count, whole.genes, {0}, {}, {}};
   for (int64_t cell = first; cell < first + count; ++cell) {
     for (int32_t i = whole.starts[cell]; i < whole.starts[cell + 1]; ++i) {
       part.gene.push_back(whole.gene[i]);
@@ -245,7 +244,7 @@ canal::AnnDataMatrix naive_cells(const canal::AnnDataMatrix& whole, int64_t firs
   return part;
 }
 
-void expect_same_matrix(const canal::AnnDataMatrix& matrix, const canal::AnnDataMatrix& expected) {
+void expect_same_matrix(const canal::CellMatrix& matrix, const canal::CellMatrix& expected) {
   EXPECT_EQ(matrix.cells, expected.cells);
   EXPECT_EQ(matrix.genes, expected.genes);
   EXPECT_EQ(matrix.starts, expected.starts);
@@ -254,10 +253,10 @@ void expect_same_matrix(const canal::AnnDataMatrix& matrix, const canal::AnnData
 }
 
 void expect_every_range(const std::string& path, int64_t step) {
-  const canal::AnnDataMatrix whole = canal::read_h5ad(path, "X").counts;
+  const canal::CellMatrix whole = canal::read_h5ad(path, "X").counts;
   for (int64_t first = 0; first <= whole.cells; first += step) {
     for (int64_t count = 0; count <= whole.cells - first; count += step) {
-      expect_same_matrix(canal::read_h5ad_cells(path, "X", first, count),
+      expect_same_matrix(canal::read_cells(path, "X", first, count),
                          naive_cells(whole, first, count));
     }
   }
@@ -276,10 +275,10 @@ TEST(H5ad, TheHeaderTellsWhatTheMatrixHolds) {
   const TempFolder folder;
   const auto header_of = [&](const Tree& matrix) {
     canal::write_tree(folder.file("made.h5ad"), file_with(matrix));
-    return canal::read_h5ad_header(folder.file("made.h5ad"), "X");
+    return canal::read_cell_header(folder.file("made.h5ad"), "X");
   };
   for (const Tree& matrix : {csr(), csc(), floats({3, 4}, dense_values)}) {
-    const canal::AnnDataHeader header = header_of(matrix);
+    const canal::CellHeader header = header_of(matrix);
     EXPECT_EQ(header.cell_names, (std::vector<std::string>{"c1", "c2", "c3"}));
     EXPECT_EQ(header.gene_names, (std::vector<std::string>{"A", "B", "C", "D"}));
   }
@@ -298,7 +297,7 @@ TEST(H5ad, CellsThatAreNotThereAreRefused) {
   const std::string path = folder.file("made.h5ad");
   const auto refuse = [&](int64_t first, int64_t count) {
     expect_error(ErrorKind::input, "expected some of the 3 in the file",
-                 [&] { canal::read_h5ad_cells(path, "X", first, count); });
+                 [&] { canal::read_cells(path, "X", first, count); });
   };
   for (const Tree& matrix : {csr(), floats({3, 4}, dense_values)}) {
     canal::write_tree(path, file_with(matrix));
@@ -310,7 +309,7 @@ TEST(H5ad, CellsThatAreNotThereAreRefused) {
     refuse(1, std::numeric_limits<int64_t>::max());
   }
   canal::write_tree(path, file_with(csc()));
-  expect_error(ErrorKind::input, "lies by genes", [&] { canal::read_h5ad_cells(path, "X", 0, 1); });
+  expect_error(ErrorKind::input, "lies by genes", [&] { canal::read_cells(path, "X", 0, 1); });
 }
 
 TEST(H5ad, DamageIsNamedInTheRangeThatHasIt) {
@@ -324,12 +323,11 @@ TEST(H5ad, DamageIsNamedInTheRangeThatHasIt) {
     canal::write_tree(path, root);
   };
   const auto refuse = [&](const std::string& fragment, int64_t first, int64_t count) {
-    expect_error(ErrorKind::file, fragment,
-                 [&] { canal::read_h5ad_cells(path, "X", first, count); });
+    expect_error(ErrorKind::file, fragment, [&] { canal::read_cells(path, "X", first, count); });
   };
   damage("indices", integers({1, 3, 0, 4}));
   refuse("an index beyond its shape", 2, 1);
-  EXPECT_EQ(canal::read_h5ad_cells(path, "X", 0, 2).gene, (std::vector<int32_t>{1, 3}));
+  EXPECT_EQ(canal::read_cells(path, "X", 0, 2).gene, (std::vector<int32_t>{1, 3}));
   damage("indptr", integers({1, 2, 2, 4}));
   refuse("starts out of order", 0, 1);
   damage("indptr", integers({0, 2, 1, 4}));
@@ -350,8 +348,8 @@ TEST(H5ad, TruncatedFilesEndInAnErrorForEveryRange) {
   for (const double share : {0.2, 0.5, 0.9, 0.999}) {
     const auto bytes = static_cast<size_t>(share * static_cast<double>(whole.size()));
     const std::string path = folder.write("cut.h5ad", whole.substr(0, bytes));
-    expect_error(ErrorKind::file, "cut.h5ad", [&] { canal::read_h5ad_cells(path, "X", 0, 5); });
-    expect_error(ErrorKind::file, "cut.h5ad", [&] { canal::read_h5ad_header(path, "X"); });
+    expect_error(ErrorKind::file, "cut.h5ad", [&] { canal::read_cells(path, "X", 0, 5); });
+    expect_error(ErrorKind::file, "cut.h5ad", [&] { canal::read_cell_header(path, "X"); });
   }
 }
 

@@ -17,3 +17,21 @@ compress <- function(path) {
   writeBin(readBin(path, "raw", file.size(path)), connection)
   unlink(path)
 }
+
+# Counts (a dgCMatrix) as a file of Cell Ranger's: version 3 and later, or a genome of version 2.
+# change: of the parts of its matrix, for files that are not as they should be.
+write_10x_h5 <- function(counts, types = NULL, genome = NULL, change = identity) {
+  matrix <- list(data = counts@x, indices = counts@i, indptr = counts@p, shape = dim(counts),
+                 barcodes = colnames(counts))
+  ids <- paste0("E", seq_len(nrow(counts)))
+  if (is.null(genome)) {
+    matrix$features <- list(id = ids, name = rownames(counts))
+    if (is.null(types)) types <- rep("Gene Expression", nrow(counts))
+    matrix$features$feature_type <- types
+  } else {
+    matrix <- c(matrix, list(genes = ids, gene_names = rownames(counts)))
+  }
+  path <- tempfile(fileext = ".h5")
+  cpp_write_tree(path, stats::setNames(list(change(matrix)), c(genome, "matrix")[1]))
+  path
+}

@@ -7,6 +7,11 @@ some_query <- function() {
   methods::as(counts, "CsparseMatrix")
 }
 
+# A file of the counts, in one of the layouts that files have.
+write_layout <- function(counts, layout) {
+  if (layout == "10x") write_10x_h5(counts) else write_h5ad(counts, layout)
+}
+
 values_of <- function(result) {
   list(as.data.frame(result), S4Vectors::metadata(result)$canal$parameters)
 }
@@ -19,8 +24,8 @@ test_that("annotations from a file are those of the counts in memory", {
                                 probabilities = "columns"))
     }
     expected <- annotate(counts)
-    for (layout in c("csr", "csc", "dense")) {
-      path <- write_h5ad(counts, layout)
+    for (layout in c("csr", "csc", "dense", "10x")) {
+      path <- write_layout(counts, layout)
       expect_identical(annotate(path), expected)
       for (size in c(1, 3, 7, ncol(counts) - 1)) {
         expect_identical(with_blocks_of(size, annotate(path)), expected)
@@ -32,19 +37,26 @@ test_that("annotations from a file are those of the counts in memory", {
 test_that("embeddings from a file are those of the counts in memory", {
   counts <- some_query()
   embed <- function(x) canal_embed(x, stage_two(), verbose = FALSE)$embedding
-  for (layout in c("csr", "dense")) {
-    path <- write_h5ad(counts, layout)
+  for (layout in c("csr", "dense", "10x")) {
+    path <- write_layout(counts, layout)
     expect_identical(with_blocks_of(4, embed(path)), embed(counts))
   }
 })
 
 test_that("blocks are read one by one, and all of them", {
-  path <- write_h5ad(some_query())
-  source <- with_blocks_of(4, cell_source(path, "counts"))
-  expect_identical(unlist(source$blocks, use.names = FALSE)[1:4], c(1, 4, 5, 8))
-  read <- lapply(source$blocks, source$read)
-  expect_true(all(vapply(read, ncol, 0L) <= 4))
-  expect_identical(do.call(cbind, read), some_query())
+  for (layout in c("csr", "dense", "10x")) {
+    source <- with_blocks_of(4, cell_source(write_layout(some_query(), layout), "counts"))
+    expect_identical(unlist(source$blocks, use.names = FALSE)[1:4], c(1, 4, 5, 8))
+    read <- lapply(source$blocks, source$read)
+    expect_true(all(vapply(read, ncol, 0L) <= 4))
+    expect_identical(do.call(cbind, read), some_query())
+    # Read ahead, and whatever was: the block that is asked for.
+    for (asked in list(source$blocks[[2]], source$blocks[[1]])) {
+      source$ahead(source$blocks[[2]])
+      expect_identical(source$read(asked), some_query()[, asked[1]:asked[2]])
+      source$finish()
+    }
+  }
   expect_length(cell_source(write_h5ad(some_query(), "csc"), "counts")$blocks, 1)
 })
 
@@ -89,6 +101,7 @@ test_that("unusable counts are told as those in memory are, before anything is a
     expect_identical(expected[1], paste0("canalR_error_", kind))
     for (size in c(3, 1000)) {
       expect_identical(with_blocks_of(size, message_of(write_h5ad(counts))), expected)
+      expect_identical(with_blocks_of(size, message_of(write_10x_h5(counts))), expected)
     }
   }
   counts <- some_query()
@@ -120,8 +133,8 @@ test_that("cells that are not in the file are refused", {
   path <- write_h5ad(some_query())
   n <- ncol(some_query())
   for (block in list(c(0, 3), c(n, n + 1), c(5, 3), c(-1, 1))) {
-    expect_error(cpp_read_h5ad_cells(path, "X", block[1], block[2]), class = "canalR_error_input")
+    expect_error(cpp_read_cells(path, "X", block[1], block[2]), class = "canalR_error_input")
   }
-  expect_error(cpp_read_h5ad_cells(write_h5ad(some_query(), "csc"), "X", 1, 2), "lies by genes",
+  expect_error(cpp_read_cells(write_h5ad(some_query(), "csc"), "X", 1, 2), "lies by genes",
                class = "canalR_error_input")
 })

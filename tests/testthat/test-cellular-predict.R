@@ -47,12 +47,13 @@ test_that("a cell's result does not depend on the others, nor on blocks or files
   whole <- cellular_predict(counts, model, verbose = FALSE)
   some <- cellular_predict(counts[, c(9, 2)], model, verbose = FALSE)
   expect_identical(some$cellular_confidence, whole$cellular_confidence[c(9, 2)])
-  file <- write_h5ad(counts)
-  by_file <- with_blocks_of(4, cellular_predict(file, model, verbose = FALSE))
-  expect_identical(as.data.frame(by_file), as.data.frame(whole))
   embedding <- cellular_embed(counts, model, verbose = FALSE)$embedding
-  expect_identical(with_blocks_of(7, cellular_embed(file, model, verbose = FALSE))$embedding,
-                   embedding)
+  for (file in c(write_h5ad(counts), write_10x_h5(counts))) {
+    by_file <- with_blocks_of(4, cellular_predict(file, model, verbose = FALSE))
+    expect_identical(as.data.frame(by_file), as.data.frame(whole))
+    expect_identical(with_blocks_of(7, cellular_embed(file, model, verbose = FALSE))$embedding,
+                     embedding)
+  }
   expect_identical(dim(embedding), c(ncol(counts), 8L))
 })
 

@@ -53,10 +53,10 @@ std::vector<int32_t> new_places(const std::vector<int64_t>& genes, int64_t count
   return places;
 }
 
-AnnDataMatrix matrix_at_places(const AnnDataMatrix& matrix, const std::vector<int64_t>& cells,
-                               const std::vector<int64_t>& genes, Budget& budget) {
+CellMatrix matrix_at_places(const CellMatrix& matrix, const std::vector<int64_t>& cells,
+                            const std::vector<int64_t>& genes, Budget& budget) {
   const std::vector<int32_t> places = new_places(genes, matrix.genes);
-  AnnDataMatrix out{
+  CellMatrix out{
       static_cast<int64_t>(cells.size()), static_cast<int64_t>(genes.size()), {0}, {}, {}};
   for (const int64_t cell : cells) {
     std::vector<std::pair<int32_t, double>> line;

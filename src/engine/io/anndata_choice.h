@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/h5ad.h"
+#include "engine/cell_file.h"
 #include "engine/io/budget.h"
 
 namespace canal::io {

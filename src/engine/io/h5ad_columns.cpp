@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <limits>
 
 #include "engine/io/hdf5_values.h"
 #include "engine/io/tree_numbers.h"
@@ -22,7 +21,9 @@ std::vector<std::string> as_texts(const Tree& tree) {
   if (tree.kind == Tree::Kind::text) return tree.text;
   std::vector<std::string> texts;
   for (size_t i = 0; i < value_count(tree); ++i) {
-    if (tree.boolean) {
+    if (!tree.missing.empty() && tree.missing[i] != 0) {
+      texts.emplace_back();
+    } else if (tree.boolean) {
       texts.emplace_back(tree.uint8[i] != 0 ? "True" : "False");
     } else if (is_real(tree)) {
       texts.push_back(number_text(number_at(tree, i)));
@@ -62,21 +63,16 @@ Tree masked(const Tree& values, const Tree& mask, const std::string& place) {
   if (value_count(mask) != count) {
     throw FormatError("is damaged: the values and the mask of '" + place + "' differ in length");
   }
+  std::vector<uint8_t> missing;
+  for (size_t i = 0; i < count; ++i) missing.push_back(integer_at(mask, i) != 0 ? 1 : 0);
+  Tree column = values;
   if (values.kind == Tree::Kind::text) {
-    std::vector<std::string> texts = values.text;
     for (size_t i = 0; i < count; ++i) {
-      if (integer_at(mask, i) != 0) texts[i].clear();
+      if (missing[i] != 0) column.text[i].clear();
     }
-    return text_column(std::move(texts));
+    return column;
   }
-  Tree column;
-  column.kind = Tree::Kind::float64;
-  column.shape = values.shape;
-  for (size_t i = 0; i < count; ++i) {
-    const bool missing = integer_at(mask, i) != 0;
-    column.float64.push_back(missing ? std::numeric_limits<double>::quiet_NaN()
-                                     : number_at(values, i));
-  }
+  column.missing = std::move(missing);
   return column;
 }
 
@@ -85,18 +81,31 @@ bool are_arrays(const Tree* first, const Tree* second) {
          second->kind != Tree::Kind::group;
 }
 
+// Small numbers are numbers, though R would have them as bytes.
+Tree as_column(Tree values) {
+  if (values.kind != Tree::Kind::uint8 || values.boolean) return values;
+  values.kind = Tree::Kind::int32;
+  values.int32.assign(values.uint8.begin(), values.uint8.end());
+  values.uint8.clear();
+  return values;
+}
+
 // One column, a group for a categorical or nullable one. A group of another kind is returned.
+// old_categories: of a categorical column as AnnData 0.7 writes it, else NULL.
 Tree decoded(const Tree& column, const Tree* old_categories, const std::string& place) {
   if (column.kind != Tree::Kind::group) {
-    return old_categories != nullptr ? categorical(*old_categories, column, place) : column;
+    return old_categories != nullptr ? categorical(*old_categories, column, place)
+                                     : as_column(column);
   }
-  const Tree* codes = column.child("codes");
-  const Tree* categories = column.child("categories");
-  if (are_arrays(codes, categories)) return categorical(*categories, *codes, place);
   const Tree* values = column.child("values");
   const Tree* mask = column.child("mask");
-  if (are_arrays(values, mask)) return masked(*values, *mask, place);
-  return column;
+  if (are_arrays(values, mask)) return as_column(masked(*values, *mask, place));
+  const Tree* codes = column.child("codes");
+  const Tree* categories = column.child("categories");
+  if (codes == nullptr || categories == nullptr) return column;
+  // Categories may be a nullable array in their turn.
+  const Tree names = decoded(*categories, nullptr, place + "/categories");
+  return are_arrays(codes, &names) ? categorical(names, *codes, place) : column;
 }
 
 void check_table(const Hdf5File& file, const std::string& table) {
@@ -123,9 +132,9 @@ std::string index_name(const Hdf5File& file, const std::string& table) {
 
 std::vector<std::string> column_order(const Hdf5File& file, const std::string& table) {
   for (const auto& [name, value] : table_attributes(file, table)) {
-    if (name == "column-order" && value.kind == Tree::Kind::text) return value.text;
+    // An empty order is written as an empty array of numbers.
+    if (name == "column-order") return value.text;
   }
-  // An empty order is written as an empty array of numbers.
   std::vector<std::string> names = names_in(file, table);
   const std::string index = index_name(file, table);
   const auto is_no_column = [&](const std::string& name) {
@@ -135,13 +144,27 @@ std::vector<std::string> column_order(const Hdf5File& file, const std::string& t
   return names;
 }
 
+// A name with "/" in it is a way through groups.
+const Tree* below(const Tree& group, const std::string& name) {
+  const Tree* child = group.child(name);
+  const size_t end = name.find('/');
+  if (child != nullptr || end == std::string::npos) return child;
+  const Tree* step = group.child(name.substr(0, end));
+  return step != nullptr ? below(*step, name.substr(end + 1)) : nullptr;
+}
+
 }  // namespace
 
 std::vector<std::string> read_index(const Hdf5File& file, const std::string& table) {
   if (!has_place(file, table)) throw FormatError("has no '" + table + "'");
   check_table(file, table);
-  const std::string place = table + "/" + index_name(file, table);
-  return as_texts(decoded(read_place(file, place), nullptr, place));
+  const std::string name = index_name(file, table);
+  const std::string place = table + "/" + name;
+  const Tree index = read_place(file, place);
+  const std::string categories = table + "/__categories/" + name;
+  if (!has_place(file, categories)) return as_texts(decoded(index, nullptr, place));
+  const Tree old = read_place(file, categories);
+  return as_texts(decoded(index, &old, place));
 }
 
 Tree read_columns(const Hdf5File& file, const std::string& table, int64_t rows) {
@@ -150,9 +173,9 @@ Tree read_columns(const Hdf5File& file, const std::string& table, int64_t rows) 
   const Tree group = read_place(file, table);
   const Tree* old = group.child("__categories");
   for (const std::string& name : column_order(file, table)) {
-    const Tree* column = group.child(name);
+    const Tree* column = below(group, name);
     if (column == nullptr) continue;
-    const Tree* categories = old != nullptr ? old->child(name) : nullptr;
+    const Tree* categories = old != nullptr ? below(*old, name) : nullptr;
     Tree values = decoded(*column, categories, table + "/" + name);
     if (values.kind == Tree::Kind::group) continue;
     if (values.shape != std::vector<int64_t>{rows}) {

@@ -11,8 +11,7 @@ namespace canal::io {
 std::vector<std::string> read_index(const Hdf5File& file, const std::string& table);
 
 // The columns of a table of `rows` rows, in the order the file gives: categorical and text columns
-// as text with "" where missing, others as they are, those with missing numbers as float64 with
-// NaN.
+// as text with "" where missing, others as they are, with Tree::missing where they are nullable.
 Tree read_columns(const Hdf5File& file, const std::string& table, int64_t rows);
 
 }  // namespace canal::io

@@ -32,11 +32,11 @@ void check_extent(const Extent& extent, size_t values) {
 }
 
 // Rows of a dense matrix without their zeros.
-AnnDataMatrix from_dense(const PickledArray<double>& array) {
+CellMatrix from_dense(const PickledArray<double>& array) {
   if (array.shape.size() != 2) throw FormatError("has a matrix that has not two dimensions");
   const Extent extent{array.shape[0], array.shape[1]};
   check_extent(extent, array.items.size());
-  AnnDataMatrix out{extent.rows, extent.columns, {0}, {}, {}};
+  CellMatrix out{extent.rows, extent.columns, {0}, {}, {}};
   for (int64_t row = 0; row < extent.rows; ++row) {
     for (int64_t column = 0; column < extent.columns; ++column) {
       const double value = array.items[static_cast<size_t>(row * extent.columns + column)];
@@ -98,8 +98,8 @@ Compressed turned(const Compressed& matrix) {
   return out;
 }
 
-AnnDataMatrix from_rows(const Compressed& matrix) {
-  AnnDataMatrix out{matrix.lines, matrix.width, {}, {}, matrix.values};
+CellMatrix from_rows(const Compressed& matrix) {
+  CellMatrix out{matrix.lines, matrix.width, {}, {}, matrix.values};
   out.starts.assign(matrix.starts.begin(), matrix.starts.end());
   out.gene.assign(matrix.places.begin(), matrix.places.end());
   return out;
@@ -178,7 +178,7 @@ class AnnDataReader {
     return places;
   }
 
-  AnnDataMatrix matrix_at(NodeId id) {
+  CellMatrix matrix_at(NodeId id) {
     if (const auto dense = numbers_at(pickle_, id)) {
       budget_.spend(static_cast<int64_t>(dense->items.size()), "the values of a matrix");
       return from_dense(*dense);

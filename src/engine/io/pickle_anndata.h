@@ -1,6 +1,6 @@
 // An AnnData that was pickled whole, rebuilt from the inert values of the pickle.
 #pragma once
-#include "engine/h5ad.h"
+#include "engine/cell_file.h"
 #include "engine/io/budget.h"
 #include "engine/io/pickle.h"
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "engine/array.h"
+#include "engine/io/hdf5_filters.h"
 #include "engine/io/hdf5_values.h"
 
 namespace canal::io {
@@ -64,6 +65,16 @@ bool is_external(hid_t group, const std::string& name) {
   return info.type != H5L_TYPE_HARD && info.type != H5L_TYPE_SOFT;
 }
 
+// Whether there is something at a path from the group, in this very file. Every step of the way is
+// asked for: a question about the last one fails where one is missing.
+bool is_within(hid_t group, const std::string& path) {
+  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::string step = path.substr(0, end);
+    if (H5Lexists(group, step.c_str(), H5P_DEFAULT) <= 0 || is_external(group, step)) return false;
+    if (end == std::string::npos) return true;
+  }
+}
+
 // Reads one object and all below it. `above_` holds the groups on the way, so that a file whose
 // group contains itself ends in an error instead of never.
 class TreeReader {
@@ -111,6 +122,7 @@ class TreeReader {
     if (!set_kind(type, tree)) return std::nullopt;
     tree.shape = shape_of(space);
     check_declared_size(file_, tree.shape, memory_width(type, tree), place);
+    if (element_count(tree.shape) > 0) check_filters(dataset, place);
     const auto transfer = [&](hid_t memory_type, void* out) {
       return H5Dread(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
     };
@@ -178,11 +190,7 @@ void check_declared_size(const Hdf5File& file, const std::vector<int64_t>& shape
 }
 
 bool has_place(const Hdf5File& file, const std::string& place) {
-  // Every step of the way is asked for: a question about the last one fails where one is missing.
-  for (size_t end = place.find('/', 1); end != std::string::npos; end = place.find('/', end + 1)) {
-    if (H5Lexists(file.handle, place.substr(0, end).c_str(), H5P_DEFAULT) <= 0) return false;
-  }
-  return place == "/" || H5Lexists(file.handle, place.c_str(), H5P_DEFAULT) > 0;
+  return place == "/" || is_within(file.handle, place);
 }
 
 Tree read_place(const Hdf5File& file, const std::string& place) {
@@ -195,7 +203,7 @@ Tree read_place(const Hdf5File& file, const std::string& place) {
 }
 
 std::optional<int64_t> array_length(hid_t group, const std::string& name) {
-  if (H5Lexists(group, name.c_str(), H5P_DEFAULT) <= 0 || is_external(group, name)) return {};
+  if (!is_within(group, name)) return {};
   const std::string what = "has an array '" + name + "' that cannot be read";
   const Handle object(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose, what);
   if (H5Iget_type(object) != H5I_DATASET) return {};
@@ -216,6 +224,7 @@ Tree read_slice(const Hdf5File& file, hid_t group, const std::string& name, int6
   Tree tree;
   if (!set_kind(type, tree)) throw FormatError(what + ": it holds neither numbers nor texts");
   check_declared_size(file, shape_of(space), memory_width(type, tree), name);
+  if (count > 0) check_filters(dataset, name);
   tree.shape = {count};
   const hsize_t start = static_cast<hsize_t>(first);
   const hsize_t extent = static_cast<hsize_t>(count);

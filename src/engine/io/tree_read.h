@@ -17,14 +17,15 @@ struct Hdf5File {
 
 Hdf5File open_tree_file(const std::string& path);
 
-// Whether the file has something at `place`, a path from the root.
+// Whether the file has something at `place`, a path from the root. What links lead to in other
+// files does not count.
 bool has_place(const Hdf5File& file, const std::string& place);
 
 // The group or array at `place` with all below it. Throws FormatError.
 Tree read_place(const Hdf5File& file, const std::string& place);
 
-// The length of the one-dimensional array of numbers or texts `name` of a group; nothing where
-// there is none.
+// The length of the one-dimensional array of numbers or texts `name` of a group, a path from it;
+// nothing where there is none.
 std::optional<int64_t> array_length(hid_t group, const std::string& name);
 
 // `count` of its values, from the `first` on.

@@ -1,10 +1,11 @@
-#include "engine/io/h5ad_matrix.h"
+#include "engine/io/hdf5_matrix.h"
 
 #include <algorithm>
 #include <limits>
 #include <optional>
 
 #include "engine/array.h"
+#include "engine/io/hdf5_filters.h"
 #include "engine/io/hdf5_values.h"
 #include "engine/io/tree_numbers.h"
 
@@ -38,74 +39,10 @@ struct Compressed {
   throw FormatError("is damaged: the matrix '" + place + "' " + reason);
 }
 
-Handle open_object(const Hdf5File& file, const std::string& place) {
-  return Handle(H5Oopen(file.handle, place.c_str(), H5P_DEFAULT), H5Oclose,
-                "has '" + place + "' that cannot be opened");
-}
-
-// "csr_matrix" (AnnData 0.7 and later), "csr" (h5sparse).
-bool is_by_rows(const Tree& group, const std::string& place) {
-  for (const char* name : {"encoding-type", "h5sparse_format"}) {
-    const Tree* format = group.attribute(name);
-    if (format == nullptr || format->text.size() != 1) continue;
-    const std::string start = format->text[0].substr(0, 3);
-    if (start == "csr") return true;
-    if (start == "csc") return false;
-    throw FormatError("has a matrix '" + place + "' of the unknown kind '" + format->text[0] + "'");
-  }
-  throw FormatError("has a group '" + place + "' that is no sparse matrix");
-}
-
-std::vector<int64_t> declared_shape(const Tree& group, const std::string& place) {
-  for (const char* name : {"shape", "h5sparse_shape"}) {
-    const Tree* shape = group.attribute(name);
-    if (shape == nullptr || shape->shape != std::vector<int64_t>{2}) continue;
-    return {integer_at(*shape, 0), integer_at(*shape, 1)};
-  }
-  throw FormatError("has a sparse matrix '" + place + "' without a shape");
-}
-
 int64_t length_of(hid_t group, const std::string& name, const std::string& place) {
   const std::optional<int64_t> length = array_length(group, name);
   if (length) return *length;
   throw FormatError("has a sparse matrix '" + place + "' without its '" + name + "'");
-}
-
-MatrixLayout sparse_layout(hid_t group, const std::string& place) {
-  Tree tree;
-  tree.attributes = read_attributes(group);
-  const std::vector<int64_t> shape = declared_shape(tree, place);
-  check_extents(shape[0], shape[1], place);
-  const bool by_cells = is_by_rows(tree, place);
-  const int64_t major = by_cells ? shape[0] : shape[1];
-  const int64_t starts = length_of(group, "indptr", place);
-  const int64_t values = length_of(group, "data", place);
-  if (length_of(group, "indices", place) != values) {
-    fail_matrix(place, "has not as many indices as values");
-  }
-  if (starts != major + 1) {
-    fail_matrix(place, "has " + std::to_string(starts) + " starts for " + std::to_string(major) +
-                           " rows or columns");
-  }
-  return {false, by_cells, shape[0], shape[1], values};
-}
-
-MatrixLayout dense_layout(const Hdf5File& file, hid_t dataset, const std::string& place) {
-  const std::string what = "has a matrix '" + place + "' that cannot be read";
-  const Handle type(H5Dget_type(dataset), H5Tclose, what);
-  const H5T_class_t kind = H5Tget_class(type);
-  if (kind != H5T_FLOAT && kind != H5T_INTEGER) throw FormatError(what + ": it has no numbers");
-  const Handle space(H5Dget_space(dataset), H5Sclose, what);
-  const std::vector<int64_t> shape = shape_of(space);
-  if (shape.size() != 2) throw FormatError(what + ": it has not two dimensions");
-  check_extents(shape[0], shape[1], place);
-  check_declared_size(file, shape, H5Tget_size(type), place);
-  return {true, true, shape[0], shape[1], shape[0] * shape[1]};
-}
-
-MatrixLayout layout_of(const Hdf5File& file, hid_t object, const std::string& place) {
-  if (H5Iget_type(object) == H5I_DATASET) return dense_layout(file, object, place);
-  return sparse_layout(object, place);
 }
 
 // Starts `first` to `first + count` of a matrix with `values` values: they ascend, and those at the
@@ -149,7 +86,7 @@ Compressed read_compressed(const Hdf5File& file, hid_t group, const std::string&
 
 // Sorts each cell's genes, adds up what is given twice and leaves out zeros, so that every form of
 // a matrix gives the same numbers.
-bool is_tidy(const AnnDataMatrix& matrix) {
+bool is_tidy(const CellMatrix& matrix) {
   for (size_t cell = 0; cell + 1 < matrix.starts.size(); ++cell) {
     const auto last = static_cast<size_t>(matrix.starts[cell + 1]);
     for (auto i = static_cast<size_t>(matrix.starts[cell]) + 1; i < last; ++i) {
@@ -159,9 +96,9 @@ bool is_tidy(const AnnDataMatrix& matrix) {
   return std::find(matrix.value.begin(), matrix.value.end(), 0.0) == matrix.value.end();
 }
 
-AnnDataMatrix tidied(AnnDataMatrix matrix) {
+CellMatrix tidied(CellMatrix matrix) {
   if (is_tidy(matrix)) return matrix;
-  AnnDataMatrix out{matrix.cells, matrix.genes, {0}, {}, {}};
+  CellMatrix out{matrix.cells, matrix.genes, {0}, {}, {}};
   out.gene.reserve(matrix.gene.size());
   out.value.reserve(matrix.value.size());
   std::vector<std::pair<int32_t, double>> row;
@@ -185,8 +122,8 @@ AnnDataMatrix tidied(AnnDataMatrix matrix) {
   return out;
 }
 
-AnnDataMatrix from_rows(const Compressed& matrix) {
-  AnnDataMatrix out{matrix.major, matrix.minor, {}, {}, {}};
+CellMatrix from_rows(const Compressed& matrix) {
+  CellMatrix out{matrix.major, matrix.minor, {}, {}, {}};
   const int64_t start = integer_at(matrix.starts, 0);
   with_integers(matrix.starts, [&](const auto& starts) {
     out.starts.reserve(starts.size());
@@ -200,9 +137,9 @@ AnnDataMatrix from_rows(const Compressed& matrix) {
 }
 
 // Counts the values of each cell, then puts each gene's values at their cells' next free places.
-AnnDataMatrix from_columns(const Compressed& matrix) {
+CellMatrix from_columns(const Compressed& matrix) {
   const size_t count = value_count(matrix.indices);
-  AnnDataMatrix out{matrix.minor, matrix.major, {}, {}, {}};
+  CellMatrix out{matrix.minor, matrix.major, {}, {}, {}};
   out.starts.assign(static_cast<size_t>(matrix.minor) + 1, 0);
   out.gene.resize(count);
   out.value.resize(count);
@@ -223,7 +160,7 @@ AnnDataMatrix from_columns(const Compressed& matrix) {
   return out;
 }
 
-void append_rows(const std::vector<double>& block, int64_t rows, AnnDataMatrix& out) {
+void append_rows(const std::vector<double>& block, int64_t rows, CellMatrix& out) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t gene = 0; gene < out.genes; ++gene) {
       const double value = block[static_cast<size_t>(row * out.genes + gene)];
@@ -249,11 +186,11 @@ void read_block(hid_t dataset, int64_t first, int64_t rows, int64_t genes, doubl
 }
 
 // Cells from `first` on, `count` of them.
-AnnDataMatrix read_dense(hid_t dataset, const std::string& place, const MatrixLayout& layout,
-                         int64_t first, int64_t count) {
+CellMatrix read_dense(hid_t dataset, const std::string& place, const MatrixLayout& layout,
+                      int64_t first, int64_t count) {
   const std::string what = "has a matrix '" + place + "' that cannot be read";
   const int64_t genes = layout.genes;
-  AnnDataMatrix out{count, genes, {0}, {}, {}};
+  CellMatrix out{count, genes, {0}, {}, {}};
   const int64_t most_rows = std::max<int64_t>(1, block_numbers / std::max<int64_t>(1, genes));
   const int64_t block_rows = std::min(most_rows, count);
   std::vector<double> block(static_cast<size_t>(block_rows * genes));
@@ -268,23 +205,51 @@ AnnDataMatrix read_dense(hid_t dataset, const std::string& place, const MatrixLa
 
 }  // namespace
 
-MatrixLayout read_layout(const Hdf5File& file, const std::string& place) {
-  return layout_of(file, open_object(file, place), place);
+Handle open_matrix(const Hdf5File& file, const std::string& place) {
+  return Handle(H5Oopen(file.handle, place.c_str(), H5P_DEFAULT), H5Oclose,
+                "has '" + place + "' that cannot be opened");
 }
 
-AnnDataMatrix read_matrix(const Hdf5File& file, const std::string& place) {
-  const Handle object = open_object(file, place);
-  const MatrixLayout layout = layout_of(file, object, place);
+MatrixLayout compressed_layout(hid_t group, const std::string& place, bool by_cells, int64_t cells,
+                               int64_t genes) {
+  check_extents(cells, genes, place);
+  const int64_t major = by_cells ? cells : genes;
+  const int64_t starts = length_of(group, "indptr", place);
+  const int64_t values = length_of(group, "data", place);
+  if (length_of(group, "indices", place) != values) {
+    fail_matrix(place, "has not as many indices as values");
+  }
+  if (starts != major + 1) {
+    fail_matrix(place, "has " + std::to_string(starts) + " starts for " + std::to_string(major) +
+                           " rows or columns");
+  }
+  return {false, by_cells, cells, genes, values};
+}
+
+MatrixLayout dense_layout(const Hdf5File& file, hid_t dataset, const std::string& place) {
+  const std::string what = "has a matrix '" + place + "' that cannot be read";
+  const Handle type(H5Dget_type(dataset), H5Tclose, what);
+  const H5T_class_t kind = H5Tget_class(type);
+  if (kind != H5T_FLOAT && kind != H5T_INTEGER) throw FormatError(what + ": it has no numbers");
+  const Handle space(H5Dget_space(dataset), H5Sclose, what);
+  const std::vector<int64_t> shape = shape_of(space);
+  if (shape.size() != 2) throw FormatError(what + ": it has not two dimensions");
+  check_extents(shape[0], shape[1], place);
+  check_declared_size(file, shape, H5Tget_size(type), place);
+  check_filters(dataset, place);
+  return {true, true, shape[0], shape[1], shape[0] * shape[1]};
+}
+
+CellMatrix read_matrix(const Hdf5File& file, const std::string& place, const MatrixLayout& layout) {
+  const Handle object = open_matrix(file, place);
   if (layout.dense) return read_dense(object, place, layout, 0, layout.cells);
   const int64_t major = layout.by_cells ? layout.cells : layout.genes;
   const Compressed matrix = read_compressed(file, object, place, layout, 0, major);
   return tidied(layout.by_cells ? from_rows(matrix) : from_columns(matrix));
 }
 
-AnnDataMatrix read_cells(const Hdf5File& file, const std::string& place, int64_t first,
-                         int64_t count) {
-  const Handle object = open_object(file, place);
-  const MatrixLayout layout = layout_of(file, object, place);
+CellMatrix read_matrix_cells(const Hdf5File& file, const std::string& place,
+                             const MatrixLayout& layout, int64_t first, int64_t count) {
   if (!layout.by_cells) {
     throw Error(ErrorKind::input, "cells: expected a matrix that lies by cells; got '" + place +
                                       "', which lies by genes.");
@@ -294,8 +259,15 @@ AnnDataMatrix read_cells(const Hdf5File& file, const std::string& place, int64_t
                                       " in the file; got " + std::to_string(count) +
                                       " from the number " + std::to_string(first) + " on.");
   }
+  const Handle object = open_matrix(file, place);
   if (layout.dense) return read_dense(object, place, layout, first, count);
   return tidied(from_rows(read_compressed(file, object, place, layout, first, count)));
+}
+
+void check_names(const std::string& what, size_t names, int64_t expected) {
+  if (static_cast<int64_t>(names) == expected) return;
+  throw FormatError("is damaged: it names " + std::to_string(names) + " " + what +
+                    " and its matrix has " + std::to_string(expected));
 }
 
 }  // namespace canal::io
