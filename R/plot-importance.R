@@ -2,11 +2,12 @@
 
 #' @rdname canal-plots
 #' @param genes How many genes of each type to show, of those that `x` lists. `NULL`: 3 to 15,
-#'   what fits into a picture of 18 by 18 cm. More than 30 types take a larger one (60: 25 cm).
+#'   what fits into a picture of 18 x 12 cm; more than 14 types take a larger one (from 25 on, of
+#'   24 x 18 cm).
 #' @export
 plot.canal_importance <- function(x, ..., genes = NULL) {
   check_no_dots(...)
-  need_package("ggplot2", "x", "which draws the plots")
+  need_ggplot()
   if (!nrow(x)) canal_abort("empty", "x", "importances of at least one type", "none")
   layout <- panel_layout(attr(x, "cells")[unique(x$type)])
   if (is.null(genes)) genes <- max(3, min(15, floor(layout$height / 9)))
@@ -33,19 +34,21 @@ plot.canal_importance <- function(x, ..., genes = NULL) {
 measure_names <- c(lift = "share of attention over its mean in all types (lift)",
                    share = "share of attention")
 
-# Panels and what room they have, in points, in a square picture of 18 cm for up to 30 types, and
-# for more of an area that grows with their number; a letter is taken to be 0.6 of its size wide.
-# cells: their numbers, named by type.
+# Panels and what room they have, in points, in a picture of 18 x 12 cm for up to 14 types, of
+# 24 x 16 cm, which leaves 2 to spare, from 25 on, and of sizes between for those between; a letter
+# is taken to be 0.6 of its size wide. cells: their numbers, named by type.
 panel_layout <- function(cells) {
-  side <- 510 * max(1, sqrt(length(cells) / 30))
+  picture <- c(510, 340) * max(1, min(4 / 3, sqrt(length(cells) / 14)))
   columns <- ceiling(sqrt(0.8 * length(cells)))
   rows <- ceiling(length(cells) / columns)
-  size <- if (columns > 3) 7 else 10
-  width <- 0.96 * side / columns
-  lines <- lapply(sprintf("%s (%s)", names(cells), thousands(cells)), strwrap,
-                  width = width / (0.6 * size))
+  size <- if (columns > 5) 6 else if (columns > 3) 7 else 10
+  width <- 0.96 * picture[1] / columns
+  letters <- floor(width / (0.6 * size))
+  # Titles of many types in two or three lines, so that genes have room too.
+  names <- if (columns > 5) shorten_middle(names(cells), 2 * letters - 6) else names(cells)
+  lines <- lapply(sprintf("%s (%s)", names, thousands(cells)), strwrap, width = letters)
   titles <- vapply(lines, paste, "", collapse = "\n")
-  height <- 0.9 * side / rows - (max(lengths(lines)) * size + 6) - 6
+  height <- 0.9 * picture[2] / rows - (max(lengths(lines)) * size + 6) - 6
   list(columns = columns, width = width, height = height, title_size = size,
        titles = stats::setNames(titles, names(cells)))
 }

@@ -54,8 +54,8 @@
 #' and nothing depends on other cells.
 #'
 #' A 10x `.h5` file, an `.h5ad` whose matrix lies by cells (CSR, or dense), and an assay that lies
-#' on disk (HDF5Array, TENxMatrix and every other DelayedArray; BPCells) are read in blocks of cells,
-#' twice: once to look at all values, once to annotate. So a file may be larger than memory, which
+#' on disk (HDF5Array, TENxMatrix and every other DelayedArray; BPCells) are read in blocks of
+#' cells, twice: once to look at all values, once to annotate. So a file may be larger than memory, which
 #' holds a block and the results: about 0.5 GB per million cells with ten types.
 #' `novelty = "canal"` mixes cells all over the file and needs the first layer of the head (`fc1`)
 #' of all of them, about 5 GB more per million cells with the 128 units of the presets. The results

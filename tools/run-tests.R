@@ -14,6 +14,9 @@ outcome_of <- function(test) {
   "passed"
 }
 
+# Without it testthat takes this for CRAN, where pictures are not compared with their snapshots.
+Sys.setenv(NOT_CRAN = "true")
+
 # All failures are to be seen, not only the first ten.
 options(testthat.progress.max_fails = Inf)
 

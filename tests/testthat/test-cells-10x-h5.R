@@ -124,7 +124,8 @@ test_that("a file is prepared, annotated, embedded and trained on as its matrix 
              write_10x_h5(query$counts, genome = "hg19"))
   on.exit(unlink(paths))
   labels <- function(x, novelty) {
-    result <- predict_quietly(x, stage_one(), novelty = novelty, seed = 1, probabilities = "columns")
+    result <- predict_quietly(x, stage_one(), novelty = novelty, seed = 1,
+                              probabilities = "columns")
     list(as.data.frame(result), S4Vectors::metadata(result)$canal$parameters)
   }
   embedded <- function(x) canal_embed(x, stage_one(), verbose = FALSE)$embedding
