@@ -39,10 +39,10 @@
 canal_plot_embedding <- function(x, colour_by = "canal_label", prefix = "canal", reduction = NULL,
                                  seed = 1, ...) {
   need_ggplot()
-  check_prefix(prefix)
+  check_one_name(prefix)
   check_number(seed, "seed", from = 0, to = 2^31 - 1, whole = TRUE)
-  check_prefix(colour_by, "colour_by")
-  if (!is.null(reduction)) check_prefix(reduction, "reduction")
+  check_one_name(colour_by, "colour_by")
+  if (!is.null(reduction)) check_one_name(reduction, "reduction")
   colour <- written_column(x, colour_by, if (colour_by == paste0(prefix, "_label")) {
     writes_labels(prefix)
   })

@@ -26,7 +26,7 @@
 #' @export
 canal_plot_flow <- function(x, truth, prefix = "canal") {
   need_ggplot()
-  check_prefix(prefix)
+  check_one_name(prefix)
   labels <- written_column(x, paste0(prefix, "_label"), writes_labels(prefix))
   truth <- labels_of(x, truth, "truth", wanted = integer())
   if (!length(labels)) canal_abort("empty", "x", "at least one cell", "none")

@@ -30,7 +30,7 @@
 #' @export
 canal_plot_novelty <- function(x, prefix = "canal", truth = NULL, novel = NULL) {
   need_ggplot()
-  check_prefix(prefix)
+  check_one_name(prefix)
   score <- as.numeric(written_column(x, paste0(prefix, "_novelty"), writes_labels(prefix)))
   used <- is.finite(score)
   caption <- if (!all(used)) sprintf("%s without a score left out.", cells_text(sum(!used)))

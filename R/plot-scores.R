@@ -37,7 +37,7 @@
 #' @export
 canal_plot_scores <- function(x, prefix = "canal", by = NULL, most = 1200, seed = 1) {
   need_ggplot()
-  check_prefix(prefix)
+  check_one_name(prefix)
   check_number(most, "most", from = 100, to = 1e5, whole = TRUE)
   check_number(seed, "seed", from = 0, to = 2^31 - 1, whole = TRUE)
   scores <- cell_scores(x, prefix)

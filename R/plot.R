@@ -165,11 +165,11 @@ writes_labels <- function(prefix) {
 # Which of the two families of functions a prefix most likely is of, for hints.
 method_of <- function(prefix) if (startsWith(prefix, "cellular")) "cellular" else "canal"
 
-check_prefix <- function(prefix, argument = "prefix", call = sys.call(-1)) {
-  if (is.character(prefix) && length(prefix) == 1L && !is.na(prefix) && nzchar(prefix)) {
-    return(invisible(prefix))
+check_one_name <- function(name, argument = "prefix", call = sys.call(-1)) {
+  if (is.character(name) && length(name) == 1L && !is.na(name) && nzchar(name)) {
+    return(invisible(name))
   }
-  canal_abort("argument", argument, "one name", describe_value(prefix), call = call)
+  canal_abort("argument", argument, "one name", describe_value(name), call = call)
 }
 
 # What is left with the object about the prediction of that prefix: a list, empty without.

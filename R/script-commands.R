@@ -1,0 +1,175 @@
+# The work of the script's commands. call: list(command, options, inputs), see
+# inst/command-line/parse.R; options are checked as far as that goes without canalR.
+
+script_verbose <- function(options) !isTRUE(options$quiet)
+
+script_prepare <- function(call) {
+  options <- call$options
+  check_targets(options, "out")
+  format <- table_format(options$out, NULL, c("rds", "csv", "tsv"), "csv")
+  x <- script_cells(call$inputs)
+  vocabulary <- script_vocabulary(options)
+  if (!is.null(options$genes)) options$genes <- read_genes(options$genes, "genes")
+  # The whole vocabulary is NULL in R.
+  if (identical(options$`n-genes`, "all")) options["n-genes"] <- list(NULL)
+  tokens <- call_with("canal_prepare", options, list(x = x, vocabulary = vocabulary),
+                      verbose = script_verbose(options))
+  if (format == "rds") {
+    write_whole(options$out, function(part) saveRDS(tokens, part))
+  } else {
+    write_table(cbind(data.frame(cell = rownames(tokens)), as.matrix(tokens)), options$out, format)
+  }
+}
+
+script_pretrain <- function(call) {
+  options <- call$options
+  check_targets(options, "out")
+  x <- lapply(call$inputs, script_cells)
+  vocabulary <- script_vocabulary(options)
+  options$config <- script_config(options$config)
+  team <- script_team(options)
+  before <- if (is(vocabulary, "CanalModel")) vocabulary@provenance$pretraining
+  model <- call_with("canal_pretrain", options, list(x = x, vocabulary = vocabulary, team = team),
+                     verbose = script_verbose(options))
+  record <- model@provenance$pretraining
+  # Where nothing was learned there is no new record.
+  check_ended(if (identical(record, before)) "nothing" else record$stopped, options)
+  save_model(model, options, team)
+}
+
+script_train <- function(call) {
+  options <- call$options
+  check_targets(options, "out")
+  check_there(call$inputs)
+  check_label_files(options$labels, "labels")
+  team <- script_team(options)
+  if (isTRUE(options$new)) {
+    options$seed <- from_rank_0(team, checkpoint_seed(options$seed, options$checkpoint, "stage-1"))
+  }
+  model <- script_start(options)
+  options$recipe <- script_recipe(options$recipe)
+  if (identical(options$cache, "off")) options$cache <- FALSE
+  labels <- rep(options$labels, length.out = length(call$inputs))
+  for (i in seq_along(call$inputs)) {
+    if (is_rank_0(team)) script_tell("Input %d of %d: %s", i, length(call$inputs), call$inputs[i])
+    model <- train_on(call$inputs[i], labels[i], model, options, team)
+    check_ended(model@history[[length(model@history)]]$stopped, options)
+  }
+  save_model(model, options, team)
+}
+
+train_on <- function(path, labels, model, options, team) {
+  x <- script_cells(path)
+  # Read once, for counts and labels.
+  if (!is(x, "CanalTokens")) x <- told(cells_of(x, assay_of(options)), script_verbose(options))
+  call_with("canal_train", options,
+            list(x = x, labels = script_labels(x, labels, "labels"), model = model, team = team),
+            verbose = script_verbose(options))
+}
+
+# The model that the first stage begins with. One that is drawn anew has to be the same when a run
+# goes on from its checkpoint, and in all processes of a team: the seed is known by now.
+script_start <- function(options) {
+  if (!isTRUE(options$new)) return(script_model(options$model))
+  config <- script_config(options$config)
+  canal_model(if (is.null(config)) canal_config() else config, script_vocabulary(options),
+              options$seed)
+}
+
+script_team <- function(options) if (isTRUE(options$team)) canal_team()
+
+# In R a training that was stopped gives the best model so far; a job's output is the one that was
+# asked for, or none.
+check_ended <- function(stopped, options) {
+  if (stopped %in% c("epochs", "patience")) return(invisible())
+  hint <- if (is.null(options$checkpoint)) {
+    "With --checkpoint it could go on where it was stopped."
+  } else {
+    sprintf("The same call goes on from %s.", options$checkpoint)
+  }
+  if (stopped == "interrupt") {
+    script_tell("The training was interrupted. %s", hint)
+    stop(interrupted())
+  }
+  canal_abort("stopped", "model", "a training that comes to its end",
+              switch(stopped, error = "an error, told above", diverged = "one that diverged",
+                     "one that learned nothing"), call = NULL)
+}
+
+save_model <- function(model, options, team = NULL) {
+  if (!is_rank_0(team)) return(invisible())
+  canal_save(model, options$out)
+  script_tell("Wrote %s.", options$out)
+}
+
+script_import <- function(call) {
+  options <- call$options
+  check_targets(options, "out")
+  check_there(call$inputs, "path")
+  vocabulary <- script_vocabulary(options[setdiff(names(options), "positions")])
+  config <- script_config(options$config)
+  save_model(canal_import(call$inputs, vocabulary = vocabulary, config = config,
+                          positions = options$positions, verbose = script_verbose(options)),
+             options)
+}
+
+script_export <- function(call) {
+  options <- call$options
+  check_targets(options, "out")
+  canal_export(script_model(call$inputs), options$out, options$format,
+               verbose = script_verbose(options))
+  script_tell("Wrote %s.", options$out)
+}
+
+# Evaluation ---------------------------------------------------------------------------------------
+
+script_evaluate <- function(call) {
+  options <- call$options
+  if (is.null(options$out)) options$out <- "-"
+  check_targets(options, c("out", "plot"))
+  if (!is.null(options$plot)) need_package("ggplot2", "plot", "which draws it")
+  format <- table_format(options$out, options$format, c("text", "csv", "tsv"))
+  what <- if (is.null(options$what)) "types" else options$what
+  x <- script_predictions(call$inputs)
+  evaluation <- canal_evaluation(call_with("canal_evaluate", options,
+                                           list(x = x, truth = script_truth(x, options))))
+  write_evaluation(evaluation, what, options$out, format)
+  if (!is.null(options$plot)) {
+    write_whole(options$plot, function(part) {
+      ggplot2::ggsave(part, plot(evaluation), width = 7, height = 5, dpi = 120, bg = "white")
+    })
+  }
+}
+
+# A table of `canal predict`, or an object.
+script_predictions <- function(path) {
+  if (!is_table_path(path)) return(script_cells(path))
+  table <- read_table(path, "x", header = TRUE)
+  S4Vectors::DataFrame(table[-1], row.names = table[[1]], check.names = FALSE)
+}
+
+script_truth <- function(x, options) {
+  if (is.null(options$cells)) return(script_labels(x, options$truth, "truth"))
+  other <- script_cells(options$cells, "cells")
+  if (is.character(other)) other <- any_cells(other)
+  labels <- labels_of(other, options$truth, "truth", wanted = integer())
+  named_labels(cell_names(x), stats::setNames(labels, cell_names(other)), "truth", options$cells)
+}
+
+write_evaluation <- function(evaluation, what, path, format) {
+  if (format == "text") {
+    lines <- utils::capture.output({
+      print(evaluation, n = Inf)
+      if (what == "confusion") print(evaluation$confusion)
+    })
+    if (path == "-") return(writeLines(lines))
+    return(write_whole(path, function(part) writeLines(lines, part)))
+  }
+  table <- if (what == "confusion") {
+    confusion <- evaluation$confusion
+    cbind(data.frame(truth = rownames(confusion)), as.data.frame.matrix(confusion))
+  } else {
+    as.data.frame(evaluation, what = what)
+  }
+  write_table(table, path, format)
+}

@@ -1,0 +1,221 @@
+# Files of the script: cells, labels, models, vocabularies and settings in, results out. Whatever
+# can be known to be wrong is said before the work begins.
+
+has_ending <- function(path, endings) {
+  grepl(sprintf("\\.(%s)$", paste(endings, collapse = "|")), path, ignore.case = TRUE)
+}
+
+# In -----------------------------------------------------------------------------------------------
+
+check_there <- function(paths, argument = "x") {
+  for (path in paths[!file.exists(path.expand(paths))]) {
+    canal_abort("file", argument, "a path that is there", sprintf("\"%s\"", path),
+                sprintf("Paths start from the working directory, %s.", getwd()), call = NULL)
+  }
+}
+
+read_rds <- function(path, argument) {
+  check_there(path, argument)
+  tryCatch(readRDS(path), error = function(error) {
+    canal_abort("file", argument, "an object that saveRDS() wrote",
+                sprintf("\"%s\": %s", path, conditionMessage(error)), call = NULL)
+  })
+}
+
+# The object in an .rds; any other path is for canalR's functions to read.
+script_cells <- function(path, argument = "x") {
+  check_there(path, argument)
+  if (has_ending(path, "rds")) read_rds(path, argument) else path
+}
+
+is_table_path <- function(path) has_ending(path, c("csv", "tsv", "csv.gz", "tsv.gz"))
+
+# All columns as text. The first one names the cells.
+read_table <- function(path, argument, header) {
+  check_there(path, argument)
+  separator <- if (has_ending(path, c("csv", "csv.gz"))) "," else "\t"
+  tryCatch(
+    utils::read.table(path, header = header, sep = separator, quote = "\"", comment.char = "",
+                      colClasses = "character", check.names = FALSE, fileEncoding = "UTF-8"),
+    error = function(error) {
+      canal_abort("file", argument, "a table (.csv or .tsv)",
+                  sprintf("\"%s\": %s", path, conditionMessage(error)), call = NULL)
+    }
+  )
+}
+
+# The labels of the cells of `x` in their order, from a file; the name of a column as it is.
+# all: every cell has to have one; else NA where there is none.
+script_labels <- function(x, labels, argument, all = TRUE) {
+  if (!is_table_path(labels)) return(labels)
+  table <- read_table(labels, argument, header = FALSE)
+  if (ncol(table) < 2) {
+    canal_abort("labels", argument, "a table of cells and their labels",
+                sprintf("\"%s\", which has one column", labels), call = NULL)
+  }
+  named_labels(cell_names(x), stats::setNames(table[[2]], table[[1]]), argument, labels, all)
+}
+
+# labels: named by cell, perhaps with a header as first.
+named_labels <- function(cells, labels, argument, path, all = TRUE) {
+  if (is.null(cells)) {
+    canal_abort("names", argument, "cells with names, by which labels are found", "cells without",
+                call = NULL)
+  }
+  if (!names(labels)[1] %in% cells) labels <- labels[-1]
+  labels <- labels[names(labels) %in% cells]
+  twice <- unique(names(labels)[duplicated(names(labels))])
+  if (length(twice)) {
+    canal_abort("labels", argument, "one label for each cell",
+                sprintf("several for %s in \"%s\"", some_of(twice), path), call = NULL)
+  }
+  missing <- setdiff(cells, names(labels))
+  if (length(missing) && all) {
+    canal_abort("labels", argument, "a label for every cell",
+                sprintf("none in \"%s\" for %s of %s cells (%s)", path, thousands(length(missing)),
+                        thousands(length(cells)), some_of(missing)), call = NULL)
+  }
+  unname(labels[cells])
+}
+
+check_label_files <- function(labels, argument) {
+  check_there(Filter(is_table_path, as.character(labels)), argument)
+}
+
+script_model <- function(name) {
+  if (has_ending(name, c("pth", "pt", "safetensors"))) {
+    check_there(name, "model")
+    return(canal_import(name))
+  }
+  tryCatch(canal_pretrained(name), canalR_error = function(error) {
+    error$message <- sub("^`name`", "`model`", conditionMessage(error))
+    stop(error)
+  })
+}
+
+# What --vocabulary means: a canal_vocabulary, gene symbols, or a model.
+script_vocabulary <- function(options) {
+  file <- options$vocabulary
+  if (is.null(file)) return(NULL)
+  genes <- if (file == "compact" || has_ending(file, c("h5", "pth", "pt", "safetensors"))) {
+    script_model(file)
+  } else if (has_ending(file, "rds")) {
+    read_rds(file, "vocabulary")
+  } else {
+    read_genes(file, "vocabulary")
+  }
+  if (is.null(options$positions)) return(genes)
+  canal_vocabulary(if (is.character(genes)) genes else as_vocabulary(genes)$genes,
+                   options$positions)
+}
+
+# The first field of each line.
+read_genes <- function(file, argument) {
+  check_there(file, argument)
+  genes <- trimws(sub("[\t,].*", "", readLines(file, warn = FALSE, encoding = "UTF-8")))
+  genes[nzchar(genes)]
+}
+
+# "compact,n_genes=500" as list("compact", n_genes = 500).
+script_settings <- function(text, argument) {
+  fields <- trimws(strsplit(text, ",", fixed = TRUE)[[1]])
+  entries <- fields[-1]
+  if (length(fields) == 0 || !all(grepl("^[^=]+=.+$", entries))) {
+    canal_abort("argument", argument, "a name, then entries: compact,n_genes=500",
+                sprintf("\"%s\"", text), call = NULL)
+  }
+  values <- lapply(sub("^[^=]*=", "", entries), utils::type.convert, as.is = TRUE)
+  c(list(fields[1]), stats::setNames(values, sub("=.*", "", entries)))
+}
+
+script_config <- function(text) {
+  if (is.null(text)) return(NULL)
+  do.call(canal_config, script_settings(text, "config"))
+}
+
+script_recipe <- function(text) {
+  if (is.null(text)) return(NULL)
+  settings <- script_settings(text, "recipe")
+  recipe <- canal_recipe(settings[[1]])
+  recipe[names(settings)[-1]] <- settings[-1]
+  recipe
+}
+
+# Out ----------------------------------------------------------------------------------------------
+
+# Before hours of work: outputs that could not be written, or must not be.
+check_targets <- function(options, names) {
+  for (name in intersect(names, names(options))) {
+    if (options[[name]] != "-") check_output(options[[name]], name, isTRUE(options$force))
+  }
+}
+
+check_output <- function(path, name, force) {
+  folder <- dirname(path)
+  if (!dir.exists(folder) || !can_write(folder)) {
+    canal_abort("file", name, "a folder that can be written to", sprintf("\"%s\"", folder),
+                call = NULL)
+  }
+  if (dir.exists(path)) {
+    canal_abort("file", name, "a new file", sprintf("\"%s\", a folder", path), call = NULL)
+  }
+  if (file.exists(path) && !force) {
+    canal_abort("file", name, "a new file", sprintf("\"%s\", which is there", path),
+                "--force replaces it.", call = NULL)
+  }
+}
+
+# csv, tsv, rds or text; by the name where nobody says.
+table_format <- function(path, format, known, otherwise = known[1]) {
+  if (!is.null(format)) return(format)
+  if (path == "-") return(otherwise)
+  ending <- tolower(sub("^.*\\.", "", basename(path)))
+  if (ending == "txt") ending <- "text"
+  if (ending %in% known) return(ending)
+  canal_abort("argument", "out",
+              paste("a name that ends in one of", some_of(paste0(".", known), Inf)),
+              sprintf("\"%s\"", path), call = NULL)
+}
+
+# write(part) writes the file of that name, which becomes `path` when it is whole.
+write_whole <- function(path, write) {
+  part <- tempfile(paste0(".", basename(path), "-"), dirname(path),
+                   sub("^.*(\\.[^.]*)$", "\\1", basename(path)))
+  on.exit(unlink(part))
+  tryCatch({
+    write(part)
+    if (!file.rename(part, path)) stop("it could not be renamed")
+  }, error = function(error) {
+    canal_abort("file", "out", sprintf("room for %s", path), conditionMessage(error), call = NULL)
+  })
+  script_tell("Wrote %s.", path)
+}
+
+# table: a data frame; what it is written as goes by `format`.
+write_table <- function(table, path, format) {
+  separator <- if (format == "tsv") "\t" else ","
+  # Texts are quoted where they have to be.
+  plain <- function(x) !is.numeric(x) && any(grepl(paste0("[\"\n\r", separator, "]"), x))
+  quoted <- which(vapply(table, plain, NA))
+  write <- function(file) {
+    utils::write.table(table, file, sep = separator, quote = quoted, qmethod = "double",
+                       row.names = FALSE, col.names = FALSE, fileEncoding = "UTF-8")
+  }
+  header <- paste(csv_names(names(table), separator), collapse = separator)
+  if (path == "-") {
+    writeLines(header)
+    return(write(""))
+  }
+  write_whole(path, function(part) {
+    connection <- file(part, "wt", encoding = "UTF-8")
+    on.exit(close(connection))
+    writeLines(header, connection)
+    write(connection)
+  })
+}
+
+csv_names <- function(names, separator) {
+  odd <- grepl(paste0("[\"\n\r", separator, "]"), names)
+  names[odd] <- paste0("\"", gsub("\"", "\"\"", names[odd], fixed = TRUE), "\"")
+  names
+}

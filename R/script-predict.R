@@ -1,0 +1,95 @@
+# `canal predict`: labels and embedding of a file of cells, by a model of either class.
+
+script_predict <- function(call) {
+  options <- call$options
+  check_targets(options, c("out", "embedding"))
+  check_there(call$inputs)
+  check_label_files(options$clusters, "clusters")
+  format <- table_format(options$out, options$format, c("csv", "tsv", "rds"))
+  embedding_format <- if (!is.null(options$embedding)) {
+    table_format(options$embedding, NULL, c("csv", "tsv", "rds"))
+  }
+  model <- script_model(options$model)
+  functions <- prediction_functions(model)
+  check_for_model(options, functions)
+  workers <- script_workers(options)
+  x <- script_cells(call$inputs)
+  if (format == "rds" && is.character(x)) {
+    x <- told(experiment_at(x, assay_of(options)), script_verbose(options))
+    options$`assay-type` <- "counts"
+  }
+  results <- predicted_by(functions[["labels"]], x, model, options, workers)
+  embedding <- if (!is.null(options$embedding)) {
+    embedded_by(functions[["embedding"]], x, model, options, workers)
+  }
+  write_labels(results, functions[["labels"]], options, format)
+  if (!is.null(embedding)) write_embedding(embedding, options$embedding, embedding_format)
+}
+
+prediction_functions <- function(model) {
+  if (is(model, "CellularModel")) {
+    return(c(labels = "cellular_predict", embedding = "cellular_embed"))
+  }
+  c(labels = "canal_predict", embedding = "canal_embed")
+}
+
+# One default holds for all functions that read cells.
+assay_of <- function(options) {
+  if (is.null(options$`assay-type`)) formals(canal_predict)$assay.type else options$`assay-type`
+}
+
+# Options of the other class of models.
+check_for_model <- function(options, functions) {
+  both <- names(c(formals(canal_predict), formals(cellular_predict)))
+  own <- names(formals(get(functions[["labels"]])))
+  alien <- intersect(gsub("[._]", "-", setdiff(both, own)), names(options))
+  if (length(alien)) {
+    canal_abort("argument", gsub("-", "_", alien[1]),
+                sprintf("options of %s()", functions[["labels"]]), sprintf("--%s", alien[1]),
+                "It is for models of the other class.", call = NULL)
+  }
+}
+
+script_workers <- function(options) {
+  if (is.null(options$workers)) return(NULL)
+  need_package("BiocParallel", "workers", "which starts them")
+  check_number(options$workers, "workers", 1, 4096, whole = TRUE, call = NULL)
+  type <- if (is.null(options$`worker-type`)) "snow" else options$`worker-type`
+  make <- switch(type, snow = BiocParallel::SnowParam, multicore = BiocParallel::MulticoreParam)
+  make(workers = as.integer(options$workers))
+}
+
+predicted_by <- function(name, x, model, options, workers) {
+  options$checkpoint <- part_of(options$checkpoint, "labels")
+  objects <- list(x = x, model = model, BPPARAM = workers)
+  if (!is.null(options$clusters)) {
+    objects$clusters <- script_labels(x, options$clusters, "clusters", all = FALSE)
+  }
+  call_with(name, options, objects, verbose = script_verbose(options))
+}
+
+# Cells x width, whatever `x` is.
+embedded_by <- function(name, x, model, options, workers) {
+  options$checkpoint <- part_of(options$checkpoint, "embedding")
+  if (!is.character(x)) x <- cells_of(x, assay_of(options))$counts
+  table <- call_with(name, options, list(x = x, model = model, BPPARAM = workers),
+                     verbose = script_verbose(options))
+  `rownames<-`(table$embedding, rownames(table))
+}
+
+# Labels and embedding are two calls, with chunks of their own.
+part_of <- function(folder, name) if (!is.null(folder)) file.path(folder, name)
+
+write_labels <- function(results, name, options, format) {
+  if (format == "rds") return(write_whole(options$out, function(part) saveRDS(results, part)))
+  prefix <- if (is.null(options$prefix)) formals(get(name))$prefix else options$prefix
+  columns <- as.data.frame(cell_columns(results), optional = TRUE)
+  columns <- columns[startsWith(names(columns), paste0(prefix, "_"))]
+  write_table(cbind(data.frame(cell = cell_names(results)), columns), options$out, format)
+}
+
+write_embedding <- function(embedding, path, format) {
+  if (format == "rds") return(write_whole(path, function(part) saveRDS(embedding, part)))
+  table <- as.data.frame(embedding, row.names = seq_len(nrow(embedding)))
+  write_table(cbind(data.frame(cell = rownames(embedding)), table), path, format)
+}

@@ -1,0 +1,464 @@
+# The script inst/scripts/canal, through a shell as a batch job calls it.
+
+script_file <- function() system.file("scripts", "canal", package = "canalR")
+
+# The declarations and the parser, which must not need canalR.
+command_line <- function() {
+  once("command_line", function() {
+    space <- new.env(parent = baseenv())
+    for (part in c("options", "parse", "help")) {
+      sys.source(system.file("command-line", paste0(part, ".R"), package = "canalR"), space)
+    }
+    space
+  })
+}
+
+parsed <- function(...) {
+  command_line()$parse_call(c(...), command_line()$canal_commands())
+}
+
+expect_wrong <- function(..., says) {
+  expect_error(parsed(...), says, fixed = TRUE, class = "wrong_call")
+}
+
+# A folder with cells of two stages and labels, and what is made of them.
+job_folder <- function() {
+  once("job_folder", function() {
+    folder <- tempfile("job")
+    dir.create(folder)
+    stages <- list(one = stage_one_cells(), two = stage_two_cells())
+    for (name in names(stages)) {
+      cells <- stages[[name]]
+      file.rename(write_h5ad(cells$counts), file.path(folder, paste0(name, ".h5ad")))
+      # The header, the quotes and a cell that is not there are what people's files have.
+      table <- data.frame(cell = c(rev(colnames(cells$counts)), "another"),
+                          type = c(rev(cells$types), "none"))
+      utils::write.csv(table, file.path(folder, paste0(name, ".csv")), row.names = FALSE)
+    }
+    canal_save(untrained(), file.path(folder, "untrained.h5"))
+    saveRDS(stages$two$counts, file.path(folder, "matrix.rds"))
+    writeLines(rownames(panc()$counts), file.path(folder, "genes.txt"))
+    folder
+  })
+}
+
+in_job_folder <- function(code) {
+  before <- setwd(job_folder())
+  on.exit(setwd(before))
+  code
+}
+
+# Runs the script in the job's folder; returns its status, and stdout and stderr as lines.
+canal <- function(...) {
+  in_job_folder({
+    files <- tempfile(c("out", "log"))
+    status <- system2(script_file(), shQuote(c(...)), stdout = files[1], stderr = files[2],
+                      env = script_path())
+    list(status = status, out = readLines(files[1]), log = readLines(files[2]),
+         bytes = readBin(files[2], "raw", 1e6))
+  })
+}
+
+# The Rscript of the R that runs the tests.
+script_path <- function() {
+  paste0("PATH=", shQuote(paste(R.home("bin"), Sys.getenv("PATH"), sep = ":")))
+}
+
+# The same within this process: status and log.
+canal_here <- function(...) {
+  in_job_folder({
+    log <- utils::capture.output(type = "message", {
+      out <- utils::capture.output(status <- run_script(parsed(...)))
+    })
+    list(status = status, out = out, log = log)
+  })
+}
+
+expect_status <- function(result, status) {
+  expect_identical(as.integer(result$status), as.integer(status), info = paste(result$log,
+                                                                               collapse = "\n"))
+  invisible(result)
+}
+
+job_file <- function(name) file.path(job_folder(), name)
+
+leftovers <- function() list.files(job_folder(), "^\\.", all.files = TRUE, no.. = TRUE)
+
+# What the shell trained, once for all tests.
+shell_model <- function() {
+  once("shell_model", function() {
+    # Whatever the environment says of terminals, a file gets plain lines.
+    before <- Sys.getenv("R_CLI_DYNAMIC", NA)
+    Sys.setenv(R_CLI_DYNAMIC = "true")
+    on.exit({
+      if (is.na(before)) Sys.unsetenv("R_CLI_DYNAMIC") else Sys.setenv(R_CLI_DYNAMIC = before)
+    })
+    canal("train", "--model", "untrained.h5", "--labels", "one.csv", "--labels=two.csv",
+          "--epochs", "3", "--seed", "1", "--out", "model.h5", "--verbose", "one.h5ad", "two.h5ad")
+  })
+}
+
+r_model <- function() {
+  once("r_model", function() {
+    train_quietly(stage_two_cells(), train_quietly(stage_one_cells(), untrained(), epochs = 3),
+                  epochs = 3)
+  })
+}
+
+test_that("help and version are answered, and wrong calls with 2 and the nearest name", {
+  skip_on_os("windows")
+  expect_identical(file.access(script_file(), 1), c(0L), ignore_attr = TRUE)
+  help <- expect_status(canal("--help"), 0)
+  expect_true(all(vapply(names(command_line()$canal_commands()), function(name) {
+    any(grepl(paste0("^  ", name), help$out))
+  }, NA)))
+  expect_true(any(grepl("130 .*SIGINT", help$out)))
+  version <- expect_status(canal("--version"), 0)
+  expect_identical(version$out, paste("canalR", utils::packageVersion("canalR")))
+  wrong <- expect_status(canal("train", "--lables", "x"), 2)
+  expect_length(wrong$out, 0)
+  expect_match(wrong$log[1], "--lables.*did you mean --labels")
+  expect_match(wrong$log[2], "^Usage: canal train")
+})
+
+test_that("every command has help within 100 columns that names all of its options", {
+  commands <- command_line()$canal_commands()
+  for (name in names(commands)) {
+    lines <- command_line()$help_text(name, commands)
+    expect_lte(max(nchar(lines)), 100)
+    for (option in names(commands[[name]]$options)) {
+      expect_true(any(startsWith(lines, paste0("  --", option))), info = paste(name, option))
+    }
+  }
+})
+
+test_that("options are the arguments of the R functions, all of them", {
+  functions <- list(prepare = canal_prepare, pretrain = canal_pretrain, train = canal_train,
+                    predict = canal_predict, predict = cellular_predict,
+                    evaluate = canal_evaluate, import = canal_import, export = canal_export)
+  # `x` and `path` are inputs, a team's and workers' objects have flags of their own.
+  elsewhere <- c("x", "path", "verbose", "...", "BPPARAM")
+  commands <- command_line()$canal_commands()
+  for (i in seq_along(functions)) {
+    options <- commands[[names(functions)[i]]]$options
+    arguments <- setdiff(names(formals(functions[[i]])), elsewhere)
+    if (names(functions)[i] == "export") arguments <- setdiff(arguments, "model")
+    expect_identical(setdiff(gsub("[._]", "-", arguments), names(options)), character(),
+                     info = names(functions)[i])
+  }
+})
+
+test_that("words become options of their kinds", {
+  call <- parsed("train", "--model", "compact", "--labels", "celltype", "--out=m.h5",
+                 "--batch_size", "8", "--no-oversample", "--cache", "off", "--patience", "Inf",
+                 "a.h5ad", "--", "--odd.h5ad")
+  expect_identical(call$inputs, c("a.h5ad", "--odd.h5ad"))
+  expect_identical(call$options[c("batch-size", "oversample", "cache", "patience")],
+                   list(`batch-size` = 8, oversample = FALSE, cache = "off", patience = Inf))
+  base <- c("train", "--model", "m", "--labels", "l", "--out", "o")
+  expect_wrong(base, says = "CELLS is missing")
+  expect_wrong(base[1:5], "c", says = "--out is missing")
+  expect_wrong(base, "c", "--epochs", "1.5", says = "--epochs must be a whole number")
+  expect_wrong(base, "c", "--epochs", "1", "--epochs", "2", says = "--epochs is given twice")
+  expect_wrong(base, "c", "--trainable", "some", says = "one of all, stage, head")
+  expect_wrong(base, "c", "--seed", says = "--seed needs a value")
+  expect_wrong(base, "c", "--seed", "--quiet", says = "--seed needs a value")
+  expect_wrong(base, "c", "--new", says = "either --model or --new")
+  expect_wrong(base, "c", "--vocabulary", "v", says = "--vocabulary needs --new")
+  expect_wrong(base, "--labels", "l", "c", says = "2 times --labels for 1 inputs")
+  expect_wrong(base, "c", "--quiet", "--verbose", says = "exclude each other")
+  expect_wrong(replace(base, 7, "-"), "c", says = "not written to stdout")
+  expect_wrong("predict", "--model", "m", "--out", "o.csv", "a", "b", says = "2 inputs")
+  expect_wrong("predict", "--model", "m", "--out", "o.csv", "a", "--probabilities", "assay",
+               says = "needs an .rds")
+  expect_wrong(says = "no command")
+  expect_wrong("trian", says = "did you mean train?")
+})
+
+test_that("a job file has the options, and the command line comes first", {
+  file <- tempfile(fileext = ".txt")
+  writeLines(c("# a job", "model: compact", "labels: one.csv", "  two.csv", "out: m.h5", "",
+               "batch_size: 8", "oversample: no", "seed: 1", "input: a b.h5ad", "  c.h5ad"), file)
+  call <- parsed("train", "--job", file, "--seed", "2")
+  expect_identical(call$inputs, c("a b.h5ad", "c.h5ad"))
+  expect_identical(call$options[c("labels", "batch-size", "oversample", "seed", "out")],
+                   list(labels = c("one.csv", "two.csv"), `batch-size` = 8, oversample = FALSE,
+                        seed = 2, out = "m.h5"))
+  expect_identical(parsed("train", "--job", file, "x", "y")$inputs, c("x", "y"))
+  refused <- function(lines, says) {
+    writeLines(lines, file)
+    expect_wrong("train", "--job", file, says = says)
+  }
+  refused("epocs: 3", "unknown name \"epocs\"; did you mean epochs?")
+  refused("epochs: many", "--epochs must be a whole number")
+  refused(c("seed: 1", "seed: 2"), "\"seed\" is there twice")
+  refused("epochs 3", "a line must be")
+  refused("job: other", "unknown name \"job\"")
+  expect_wrong("train", "--job", "/nowhere/job", says = "cannot be read")
+})
+
+test_that("stages of files are those of the R calls, and the log is plain lines with times", {
+  skip_on_os("windows")
+  result <- expect_status(shell_model(), 0)
+  expect_length(result$out, 0)
+  expect_false(any(result$bytes %in% as.raw(c(0x1b, 0x0d))))
+  expect_match(result$log, "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8} ")
+  expect_true(any(grepl("Stage 2: ", result$log)))
+  model <- canal_load(job_file("model.h5"))
+  expect_identical(model@weights, r_model()@weights)
+  expect_identical(model@labels, r_model()@labels)
+  expect_identical(model@bank, r_model()@bank)
+})
+
+test_that("predictions are those of the R call, as a table and as an object", {
+  skip_on_os("windows")
+  expect_status(shell_model(), 0)
+  result <- expect_status(canal("predict", "--model", "model.h5", "--out", "-", "--novelty",
+                                "canal", "--seed", "1", "--top-k", "2", "--embedding", "e.rds",
+                                "--quiet", "--clusters", "two.csv", "--probabilities", "columns",
+                                "two.h5ad"), 0)
+  expect_length(result$log, 0)
+  cells <- stage_two_cells()
+  expected <- as.data.frame(predict_quietly(cells$counts, r_model(), novelty = "canal", seed = 1,
+                                            top_k = 2, clusters = cells$types,
+                                            probabilities = "columns"), optional = TRUE)
+  table <- utils::read.csv(text = result$out, row.names = 1, check.names = FALSE,
+                           colClasses = c(canal_reason = "character"))
+  expect_equal(table, expected, tolerance = 1e-14)
+  expect_identical(readRDS(job_file("e.rds")),
+                   `rownames<-`(canal_embed(cells$counts, r_model(), verbose = FALSE)$embedding,
+                                colnames(cells$counts)))
+})
+
+test_that("a file of cells becomes a SingleCellExperiment with labels in it", {
+  skip_if_not_installed("SingleCellExperiment")
+  skip_on_os("windows")
+  expect_status(shell_model(), 0)
+  expect_status(canal_here("predict", "--model", "model.h5", "--out", "labelled.rds", "two.h5ad"),
+                0)
+  labelled <- readRDS(job_file("labelled.rds"))
+  expect_s4_class(labelled, "SingleCellExperiment")
+  cells <- stage_two_cells()
+  expect_identical(labelled$canal_label, predict_quietly(cells$counts, r_model())$canal_label)
+  expect_equal(SummarizedExperiment::assay(labelled, "counts"), sparse(cells$counts))
+  expect_status(canal_here("predict", "--model", "model.h5", "--out", "table.tsv", "matrix.rds"),
+                0)
+  result <- expect_status(canal_here("evaluate", "--truth", "two.csv", "--format", "csv", "--what",
+                                     "overall", "table.tsv"), 0)
+  truth <- canal_evaluate(labelled$canal_label, cells$types)
+  expect_equal(utils::read.csv(text = result$out)$accuracy, truth$accuracy)
+})
+
+test_that("workers and kept chunks give the same table", {
+  skip_if_not_installed("BiocParallel")
+  skip_on_os("windows")
+  expect_status(shell_model(), 0)
+  shared <- function(run, out) {
+    expect_status(run("predict", "--model", "model.h5", "--out", out, "--workers", "2",
+                      "--worker-type", "multicore", "--checkpoint", "chunks", "two.h5ad"), 0)
+  }
+  shared(canal, "shared-1.csv")
+  again <- shared(canal_here, "shared-2.csv")
+  expect_match(again$log, "Going on with the chunks", all = FALSE)
+  expect_status(canal_here("predict", "--model", "model.h5", "--out", "alone.csv", "two.h5ad"), 0)
+  expect_identical(readLines(job_file("shared-1.csv")), readLines(job_file("alone.csv")))
+  expect_identical(readLines(job_file("shared-2.csv")), readLines(job_file("alone.csv")))
+  expect_gt(length(list.files(job_file("chunks/labels"), "^output-")), 1)
+})
+
+test_that("evaluation, preparation, information and other formats go by a shell too", {
+  skip_on_os("windows")
+  expect_status(shell_model(), 0)
+  cells <- stage_two_cells()
+  predicted <- predict_quietly(cells$counts, r_model())
+  utils::write.csv(data.frame(cell = rownames(predicted), canal_label = predicted$canal_label),
+                   job_file("predicted.csv"), row.names = FALSE)
+  evaluated <- expect_status(canal("evaluate", "--truth", "two.csv", "predicted.csv"), 0)
+  expected <- utils::capture.output(print(canal_evaluate(predicted$canal_label, cells$types)))
+  expect_identical(evaluated$out, expected)
+
+  info <- expect_status(canal("info", "model.h5", "two.h5ad"), 0)
+  expect_true(any(grepl("canalR model .*2 stages", info$out)))
+  expect_true(any(grepl(sprintf("cells +%d", ncol(cells$counts)), info$out)))
+
+  expect_status(canal("export", "model.h5", "--out", "model.safetensors"), 0)
+  expect_status(canal("import", "model.safetensors", "--out", "imported.h5"), 0)
+  expect_identical(canal_load(job_file("imported.h5"))@weights, r_model()@weights)
+
+  expect_status(canal("prepare", "--vocabulary", "genes.txt", "--n-genes", "all", "--min-genes",
+                      "0", "--out", "tokens.rds", "matrix.rds"), 0)
+  expect_identical(readRDS(job_file("tokens.rds")),
+                   canal_prepare(cells$counts, rownames(cells$counts), n_genes = NULL,
+                                 min_genes = 0, verbose = FALSE))
+})
+
+test_that("pre-training is that of the R call, of several inputs", {
+  skip_on_os("windows")
+  expect_status(canal("pretrain", "--vocabulary", "genes.txt", "--config",
+                      "compact,dim=8,heads=2,head_width=4,features=8", "--epochs", "2", "--seed",
+                      "3", "--out", "pretrained.h5", "one.h5ad", "matrix.rds"), 0)
+  config <- canal_config("compact", dim = 8, heads = 2, head_width = 4, features = 8)
+  expected <- canal_pretrain(list(stage_one_cells()$counts, stage_two_cells()$counts),
+                             rownames(panc()$counts), config, epochs = 2, seed = 3,
+                             verbose = FALSE)
+  expect_identical(canal_load(job_file("pretrained.h5"))@weights, expected@weights)
+})
+
+# Starts a training that would take for ever, sends it a signal when its first state is kept, and
+# returns its status and log. Nobody can say in a shell of which process "$!" is but by exec.
+stopped_training <- function(signal, ...) {
+  names <- c("pid", "status", "stopped.log")
+  unlink(job_file(names))
+  words <- c("train", "--model", "untrained.h5", "--labels", "one.csv", "--seed", "1", "--out",
+             "long.h5", "--checkpoint", "state", "--patience", "1e6", "--epochs", "1000000",
+             "one.h5ad")
+  shell <- job_file("start.sh")
+  writeLines(c(
+    paste("cd", shQuote(job_folder())),
+    sprintf("%s %s %s 2> stopped.log &", script_path(), shQuote(script_file()),
+            paste(shQuote(words), collapse = " ")),
+    "echo $! > pid.part && mv pid.part pid", "wait $!", "echo $? > status.part",
+    "mv status.part status"
+  ), shell)
+  began <- Sys.time()
+  system2("sh", shQuote(shell), wait = FALSE, stdout = FALSE, stderr = FALSE)
+  if (!wait_for(job_file("pid"))) stop("the shell did not start")
+  state <- job_file("state/stage-1.h5")
+  until <- Sys.time() + 60
+  while (!isTRUE(file.mtime(state) > began) && Sys.time() < until) Sys.sleep(0.02)
+  tools::pskill(as.integer(readLines(job_file("pid"))), signal)
+  if (!wait_for(job_file("status"))) stop("the training did not stop")
+  list(status = as.integer(readLines(job_file("status"))), log = readLines(job_file("stopped.log")))
+}
+
+test_that("SIGINT gives 130 and no model; that and a kill are made good by the same call", {
+  skip_on_os("windows")
+  interrupted <- expect_status(stopped_training(tools::SIGINT), 130)
+  expect_true(any(grepl("interrupted", interrupted$log)))
+  expect_false(file.exists(job_file("long.h5")))
+  expect_status(stopped_training(tools::SIGKILL), 137)
+  expect_false(file.exists(job_file("long.h5")))
+  expect_identical(leftovers(), character())
+  done <- length(cpp_read_tree(job_file("state/stage-1.h5"), "/", "raw")$run$losses$epoch)
+  expect_gt(done, 0)
+  resumed <- expect_status(canal("train", "--model", "untrained.h5", "--labels", "one.csv",
+                                 "--seed", "1", "--out", "long.h5", "--checkpoint", "state",
+                                 "--patience", "1e6", "--epochs", done + 2, "one.h5ad"), 0)
+  expect_true(any(grepl(sprintf("Going on after epoch %d", done), resumed$log)))
+  whole <- train_quietly(stage_one_cells(), untrained(), epochs = done + 2, patience = 1e6)
+  expect_identical(canal_load(job_file("long.h5"))@weights, whole@weights)
+})
+
+test_that("an untrained network that is drawn anew is the same when a run goes on", {
+  train <- function(out, epochs) {
+    canal_here("train", "--new", "--vocabulary", "genes.txt", "--config",
+               "compact,dim=8,heads=2,head_width=4,features=8,warm_up=0", "--labels", "one.csv",
+               "--checkpoint", "new-state", "--epochs", epochs, "--out", out, "one.h5ad")
+  }
+  expect_status(train("new-1.h5", "1"), 0)
+  result <- expect_status(train("new-2.h5", "2"), 0)
+  expect_true(any(grepl("Going on after epoch 1", result$log)))
+})
+
+test_that("what is wrong with the work gives 1, its words as they are, and no output", {
+  writeLines("mine", job_file("there.h5"))
+  base <- c("train", "--model", "untrained.h5", "--labels", "one.csv", "--epochs", "1")
+  fails <- function(..., says) {
+    result <- expect_status(canal_here(...), 1)
+    expect_true(any(grepl(says, result$log, fixed = TRUE)), info = paste(result$log,
+                                                                         collapse = "\n"))
+    expect_length(result$out, 0)
+  }
+  fails(base, "--out", "there.h5", "one.h5ad", says = "--force replaces it")
+  expect_identical(readLines(job_file("there.h5")), "mine")
+  fails(base, "--out", "no/where.h5", "one.h5ad", says = "`out`: expected a folder")
+  fails(base, "--out", "n.h5", "one.h5ad", "none.h5ad", says = "\"none.h5ad\"")
+  fails(replace(base, 5, "none.csv"), "--out", "n.h5", "one.h5ad", says = "\"none.csv\"")
+  fails(replace(base, 5, "type"), "--out", "n.h5", "one.h5ad", says = "`labels`")
+  fails(base, "--out", "n.h5", "two.h5ad", says = "none in \"one.csv\" for")
+  fails(replace(base, 3, "none.h5"), "--out", "n.h5", "one.h5ad", says = "`model`")
+  fails(base, "--recipe", "canal,epocs=3", "--out", "n.h5", "one.h5ad", says = "epocs")
+  fails(replace(base, 7, "0"), "--out", "n.h5", "one.h5ad", says = "`epochs`")
+  fails("predict", "--model", "untrained.h5", "--out", "n.csv", "one.h5ad", says = "untrained")
+  fails("predict", "--model", "untrained.h5", "--out", "n.xls", "one.h5ad", says = ".csv, .tsv")
+  fails("predict", "--model", "untrained.h5", "--out", "n.csv", "one.h5ad", "--max-missing", "1",
+        says = "`max_missing`")
+  expect_identical(c(list.files(job_folder(), "^n\\."), leftovers()), character())
+})
+
+test_that("--force replaces, a diverged or interrupted training does not", {
+  writeLines("mine", job_file("replaced.h5"))
+  base <- c("train", "--model", "untrained.h5", "--labels", "one.csv", "--epochs", "1", "--force",
+            "--seed", "1", "--out", "replaced.h5", "one.h5ad")
+  with_binding("try_epoch", function(...) "diverged", {
+    result <- expect_status(canal_here(base), 1)
+    expect_true(any(grepl("one that diverged", result$log)))
+  })
+  with_binding("try_epoch", function(...) "interrupt", expect_status(canal_here(base), 130))
+  expect_identical(readLines(job_file("replaced.h5")), "mine")
+  expect_status(canal_here(base), 0)
+  expect_identical(canal_load(job_file("replaced.h5"))@weights,
+                   train_quietly(stage_one_cells(), untrained(), epochs = 1)@weights)
+})
+
+test_that("a table is written whole or not at all, with quotes where they have to be", {
+  folder <- tempfile("table")
+  dir.create(folder)
+  path <- file.path(folder, "t.csv")
+  table <- data.frame(cell = c("a", "b"), label = c("T cell, \"CD4\"", NA), x = c(0.1, NA))
+  suppressMessages(write_table(table, path, "csv"))
+  expect_identical(readLines(path), c("cell,label,x", "a,\"T cell, \"\"CD4\"\"\",0.1", "b,NA,NA"))
+  expect_equal(utils::read.csv(path), table)
+  expect_error(write_whole(path, function(part) {
+    writeLines("half", part)
+    stop("no room")
+  }), "no room", class = "canalR_error_file")
+  expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), "t.csv")
+  expect_equal(utils::read.csv(path), table)
+})
+
+test_that("labels of a file are found by cell", {
+  cells <- c("c1", "c2", "c3")
+  path <- tempfile(fileext = ".tsv")
+  x <- matrix(1, 1, 3, dimnames = list("g", cells))
+  labels <- function(lines, ...) {
+    writeLines(lines, path)
+    script_labels(x, path, "labels", ...)
+  }
+  expect_identical(labels(c("c3\tB", "c1\tA", "c2\tA")), c("A", "A", "B"))
+  expect_identical(labels(c("barcode\ttype", "c3\tB", "c1\tA", "c2\tA'")), c("A", "A'", "B"))
+  expect_refused(labels(c("c1\tA", "c2\tA")), "labels", "labels")
+  expect_identical(labels(c("c1\tA", "c2\tA"), all = FALSE), c("A", "A", NA))
+  expect_refused(labels(c("c1\tA", "c2\tA", "c3\tB", "c1\tB")), "labels", "labels")
+  expect_refused(labels(c("c1", "c2")), "labels", "labels")
+  expect_refused(labels(c("c1\tA", "c2")), "file", "labels")
+  expect_identical(script_labels(x, "celltype", "labels"), "celltype")
+})
+
+test_that("CELLULAR's models annotate by the same command", {
+  model <- cellular_model()
+  canal_save(model, job_file("cellular.h5"))
+  expect_status(canal_here("predict", "--model", "cellular.h5", "--out", "cellular.csv",
+                           "--novelty-threshold", "0", "--embedding", "cellular-e.csv",
+                           "two.h5ad"), 0)
+  expected <- cellular_predict(stage_two_cells()$counts, model, novelty_threshold = 0,
+                               verbose = FALSE)
+  expect_identical(utils::read.csv(job_file("cellular.csv"))$cellular_label,
+                   expected$cellular_label)
+  result <- expect_status(canal_here("predict", "--model", "cellular.h5", "--out", "c.csv",
+                                     "--novelty", "canal", "two.h5ad"), 1)
+  expect_match(result$log, "models of the other class", all = FALSE)
+})
+
+test_that("the template of Slurm jobs becomes a job", {
+  skip_if_not_installed("brew")
+  resources <- list(ncpus = 4, memory = 2000, walltime = 3600, partition = "long")
+  job <- list2env(list(job.name = "j", log.file = "j.log", uri = "j.rds", resources = resources,
+                       array.jobs = TRUE, jobs = data.frame(job.id = 1:3)))
+  lines <- utils::capture.output(brew::brew(
+    system.file("scripts", "slurm.tmpl", package = "canalR"), envir = job
+  ))
+  expect_true(all(c("#!/bin/bash", "#SBATCH --time=60", "#SBATCH --cpus-per-task=4",
+                    "#SBATCH --array=1-3", "#SBATCH --partition=long") %in% lines))
+  expect_false(any(grepl("<%", lines, fixed = TRUE)))
+})
