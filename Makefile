@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps install demo test bench lint format docs check clean
+.PHONY: help deps install demo demo-trixie test test-trixie bench lint format docs check clean
 
 # A bare machine has no locale; R needs UTF-8 for its messages and ours.
 export LC_ALL := $(if $(filter Darwin,$(shell uname -s)),en_US.UTF-8,C.UTF-8)
@@ -18,6 +18,7 @@ export R_LIBS := $(CURDIR)/.Rlib$(if $(R_LIBS),:$(R_LIBS))
 help:
 	@echo "make demo     install what is missing, build canalR, annotate a stream of pancreas data"
 	@echo "make test     the same, then all tests of the engine and of the R package"
+	@echo "make test-trixie   the tests on Debian 13, which it installs in .build/ (4 GB; needs root)"
 	@echo "make bench    time canalR and a plain PyTorch program of the same network: bench/results.md"
 	@echo "make install  build canalR into .Rlib/ in this folder"
 	@echo "make deps     install what is missing (Debian and Ubuntu; needs root or sudo only then)"
@@ -41,6 +42,13 @@ test:
 	@tools/deps.sh test
 	@tools/install.sh
 	@tools/test.sh
+
+# Debian 13 inside .build/: R 4.5, LibTorch 2.6, Seurat 5.
+test-trixie:
+	@tools/trixie.sh
+
+demo-trixie:
+	@tools/trixie.sh -- make -s demo DEMO_ARGS="$(DEMO_ARGS)"
 
 # BENCH_ARGS=--quick for a trial.
 bench:

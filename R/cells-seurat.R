@@ -72,6 +72,24 @@ matching_layers <- function(layers, wanted) {
   layers[startsWith(layers, paste0(wanted, "."))]
 }
 
+# An assay of some of its genes, which are in its order. Version 5's own subset() warns for every
+# layer, and keeps all genes of a layer that has none of them, which is then no part of the assay.
+assay_of_genes <- function(assay, genes) {
+  if (is_layered(assay)) {
+    put <- layer_function("LayerData<-")
+    held <- methods::slot(assay, "features")[genes, , drop = FALSE]
+    for (layer in colnames(held)[!colSums(held)]) assay <- put(assay, layer = layer, value = NULL)
+  }
+  withCallingHandlers(
+    subset(assay, features = genes),
+    warning = function(condition) {
+      if (grepl("Different features in new layer", conditionMessage(condition), fixed = TRUE)) {
+        invokeRestart("muffleWarning")
+      }
+    }
+  )
+}
+
 # One genes x cells matrix from parts that hold different cells, and perhaps different genes: a gene
 # that a part lacks was not counted there.
 join_layers <- function(parts, genes, cells) {

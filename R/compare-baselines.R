@@ -24,6 +24,7 @@ logistic_labels <- function(data) {
        note = if (length(alone)) paste("left out types of one cell:", some_of(alone)))
 }
 
+# SingleR's Wilcoxon tests are scran's.
 singler_labels <- function(data) {
   threads <- if (data$threads) data$threads else cpp_runtime_info()$cores
   found <- SingleR::SingleR(log_normalise(data$query), log_normalise(data$train),
@@ -64,6 +65,6 @@ with_packages <- function(packages, annotate) {
 
 baselines <- list(
   logistic = list(annotate = with_packages("glmnet", logistic_labels)),
-  SingleR = list(annotate = with_packages("SingleR", singler_labels)),
+  SingleR = list(annotate = with_packages(c("SingleR", "scran"), singler_labels)),
   Seurat = list(annotate = with_packages(c("Seurat", "SeuratObject"), seurat_labels))
 )

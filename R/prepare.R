@@ -27,7 +27,8 @@
 #'   200, or 2 % of the vocabulary genes measured where fewer than 10,000 are.
 #' @param target_sum The total over vocabulary genes that each cell is normalised to.
 #' @param n_bins The highest token, 1 to 254. A network reads only tokens of its own `n_bins`.
-#' @param assay.type The assay (SingleCellExperiment) or layer (Seurat) that holds the counts.
+#' @param assay.type The assay (SingleCellExperiment) or layer (Seurat) that holds the counts. Of
+#'   Seurat 5, layers that it was split into (`counts.1`, `counts.2`) serve as well.
 #' @param verbose Tell the overlap with the vocabulary, dropped cells and chosen genes?
 #' @param num_threads Threads; `NULL` for every core this process may use.
 #'

@@ -285,13 +285,22 @@ with_chosen.Seurat <- function(x, genes, cells, report) {
   x <- subset(x, cells = colnames(x)[cells])
   # Of the object as a whole, subset() would drop assays that have none of the genes.
   if (!all(genes)) {
-    x@assays[[name]] <- subset(x@assays[[name]], features = kept)
+    x@assays[[name]] <- assay_of_genes(x@assays[[name]], kept)
     for (reduction in names(x@reductions)) {
       if (identical(SeuratObject::DefaultAssay(x@reductions[[reduction]]), name)) {
-        x@reductions[[reduction]] <- subset(x@reductions[[reduction]], features = kept)
+        x@reductions[[reduction]] <- loadings_of_genes(x@reductions[[reduction]], kept)
       }
     }
   }
   with_cell_record(x, list(quality = report))
+}
+
+# Not subset(), which fails where a reduction was made of none of these genes.
+loadings_of_genes <- function(reduction, genes) {
+  for (slot in c("feature.loadings", "feature.loadings.projected")) {
+    loadings <- methods::slot(reduction, slot)
+    methods::slot(reduction, slot) <- loadings[rownames(loadings) %in% genes, , drop = FALSE]
+  }
+  reduction
 }
 # nolint end

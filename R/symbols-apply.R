@@ -34,8 +34,8 @@ gene_names.SummarizedExperiment <- function(x) {
 gene_names.Seurat <- function(x) {
   need_seurat()
   assay <- x[[SeuratObject::DefaultAssay(x)]]
-  if (!identical(class(assay)[1], "Assay")) {
-    canal_abort("class", "x", "a default assay of the class Assay",
+  if (!class(assay)[1] %in% c("Assay", "Assay5")) {
+    canal_abort("class", "x", "a default assay of the class Assay or Assay5",
                 paste("one of the class", class(assay)[1]),
                 "Rename the matrix of counts, and make the object of it.", call = sys.call(-2))
   }
@@ -72,7 +72,12 @@ with_symbols.SummarizedExperiment <- function(x, report) {
 #' @exportS3Method
 with_symbols.Seurat <- function(x, report) {
   name <- SeuratObject::DefaultAssay(x)
-  x@assays[[name]] <- renamed_assay(x@assays[[name]], report)
+  assay <- x@assays[[name]]
+  x@assays[[name]] <- if (is_layered(assay)) {
+    renamed_layers(assay, report)
+  } else {
+    renamed_assay(assay, report)
+  }
   for (reduction in names(x@reductions)) {
     if (identical(SeuratObject::DefaultAssay(x@reductions[[reduction]]), name)) {
       x@reductions[[reduction]] <- renamed_loadings(x@reductions[[reduction]], report)
@@ -87,6 +92,18 @@ renamed_assay <- function(assay, report) {
     methods::slot(assay, slot) <- renamed_by_name(methods::slot(assay, slot), report)
   }
   assay@var.features <- symbols_of(assay@var.features, report)
+  methods::validObject(assay)
+  assay
+}
+
+# The layers of an Assay5 have no names of their own; its variable features have, in a column.
+renamed_layers <- function(assay, report) {
+  assay <- assay_of_genes(assay, report$gene[!is.na(report$symbol)])
+  dimnames(assay) <- list(symbols_of(rownames(assay), report), colnames(assay))
+  column <- assay@meta.data[["var.features"]]
+  if (!is.null(column)) {
+    assay@meta.data[["var.features"]] <- report$symbol[match(column, report$gene)]
+  }
   methods::validObject(assay)
   assay
 }

@@ -29,10 +29,10 @@
 #'   mostly is another transcript or a pseudogene.)
 #'
 #' Letter case counts. Nothing but the genes' names and their number changes. Of a Seurat object the
-#' default assay is renamed everywhere it holds names: counts, data, scaled data, variable features,
-#' columns of features, and loadings of its reductions; other assays stay as they are. It must be
-#' of the class `Assay` (that of version 3 and 4; `SCTAssay` and `Assay5` hold more names): rename
-#' the counts before the object is made otherwise.
+#' default assay is renamed everywhere it holds names: counts, data, scaled data (all layers in
+#' version 5), variable features, columns of features, and loadings of its reductions; other assays
+#' stay as they are. It must be of the class `Assay` or `Assay5` (an `SCTAssay` holds more names, in
+#' its models): rename the counts before the object is made otherwise.
 #'
 #' @return `x` with other names and perhaps fewer genes. The report is kept in the metadata
 #'   (`metadata(x)$canal$symbols`, `x@@misc$canal$symbols`), or as the attribute `canal_symbols` of

@@ -33,3 +33,10 @@ package_digest() {
 
 # A stamp file holds the digest its step was last done for.
 is_current() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
+
+# Copies the clone without what git ignores, and tells what was copied, sorted. Not by git, which
+# may be missing, or distrust a clone of another user.
+copy_clone() {
+  tar -c --exclude=./.git --exclude-from=<(sed 's,/$,,' .gitignore) . |
+    tar -x -v --no-same-owner -C "$1" | grep -v '/$' | LC_ALL=C sort
+}

@@ -13,7 +13,7 @@ demo_packages=(
 )
 test_packages=("${demo_packages[@]}" libgloo-dev cmake libgtest-dev python3-torch
   r-cran-testthat r-cran-digest r-cran-seurat r-cran-knitr r-cran-rmarkdown
-  r-cran-glmnet r-bioc-singler r-bioc-scuttle r-cran-uwot
+  r-cran-glmnet r-bioc-singler r-bioc-scran r-bioc-scuttle r-cran-uwot
   r-cran-vdiffr r-bioc-biocparallel r-cran-batchtools r-bioc-delayedarray r-bioc-hdf5array)
 bench_packages=("${demo_packages[@]}" python3 python3-torch python3-h5py r-bioc-scuttle r-bioc-scran
   r-cran-seurat r-cran-glmnet r-bioc-singler r-cran-irlba r-cran-cluster)

@@ -104,7 +104,7 @@ if is_current "$stamp" "$digest_now"; then
   cat .build/test-result
   exit 0
 fi
-rm -f "$stamp"
+rm -f "$stamp" .build/test-result
 
 echo "== Engine (C++, without R)"
 if build_engine; then run_engine_tests; else crashed "the engine's tests do not build"; fi

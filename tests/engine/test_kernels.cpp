@@ -1,6 +1,8 @@
 // Every tier of kernels against LibTorch's operators, forward and backward, on sizes that fill
 // their blocks and tiles badly.
 #include <ATen/ops/arange.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/gelu.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
@@ -194,6 +196,14 @@ std::vector<std::pair<const char*, at::Tensor*>> learned(LayerParameters& w) {
           {"b2", &w.b2}};
 }
 
+// LibTorch 2.6 makes NaN of gelu(infinity), 1.13 infinity, as the kernels do.
+bool gelu_keeps_infinity() {
+  return !at::gelu(at::full({8}, std::numeric_limits<double>::infinity(), at::kFloat))
+              .isnan()
+              .any()
+              .item<bool>();
+}
+
 // One value that is no number in a parameter: what comes out is no number in the same places as by
 // LibTorch's operators, and the next cell on the same pass is well.
 TEST_P(Kernels, what_is_no_number_stays_none) {
@@ -208,6 +218,8 @@ TEST_P(Kernels, what_is_no_number_stays_none) {
     for (size_t i = 0; i < learned(shapes).size(); ++i) {
       canal::Parameters p = random_parameters(GetParam(), 1);
       auto [name, tensor] = learned(p.layers[0])[i];
+      const bool before_gelu = tensor == &p.layers[0].w1 || tensor == &p.layers[0].b1;
+      if (before_gelu && !std::isnan(value) && !gelu_keeps_infinity()) continue;
       tensor->view({-1})[0] = value;
       const at::Tensor expected =
           canal::run_layers(p, x, 0, 1, {canal::Stabiliser::cell, &control}).isnan();

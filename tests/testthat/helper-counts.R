@@ -37,3 +37,9 @@ log_normalised <- function(counts, total = 1e4, logarithm = log1p) {
   counts@x <- logarithm(counts@x * rep(total / sums, diff(counts@p)))
   counts
 }
+
+# With an assay of the class that Seurat's versions 3 and 4 make by default. Version 4 warns that it
+# completes the assay's key.
+older_seurat <- function(counts) {
+  suppressWarnings(SeuratObject::CreateSeuratObject(SeuratObject::CreateAssayObject(counts)))
+}

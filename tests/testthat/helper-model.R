@@ -126,10 +126,15 @@ in_new_session <- function(code, value, before_waiting = function(process) NULL)
     "saveRDS(result, file.path(folder, 'part.rds'))",
     "file.rename(file.path(folder, 'part.rds'), file.path(folder, 'result.rds'))"
   ), file("code.R"))
-  system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(file("code.R"))),
-          stdout = file("output"), stderr = file("output"), wait = FALSE)
+  # Not system2(wait = FALSE), which has a shell start it in the background: such a process ignores
+  # Ctrl-C, which newer versions of R respect.
+  process <- pipe(sprintf("%s --vanilla %s < /dev/null > %s 2>&1",
+                          shQuote(file.path(R.home("bin"), "Rscript")), shQuote(file("code.R")),
+                          shQuote(file("output"))), "r")
+  on.exit(close(process), add = TRUE, after = FALSE)
   before_waiting(file)
   if (!wait_for(file("result.rds"))) {
+    tools::pskill(as.integer(readLines(file("pid"))), tools::SIGKILL)
     stop("the other session gave no result:\n", paste(readLines(file("output")), collapse = "\n"))
   }
   readRDS(file("result.rds"))

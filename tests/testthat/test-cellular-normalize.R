@@ -98,7 +98,7 @@ test_that("an experiment gets the assay that its neighbours look for", {
 test_that("a Seurat object gets the slot that its neighbours look for", {
   skip_if_not_installed("SeuratObject")
   counts <- normalised_counts()
-  x <- SeuratObject::CreateSeuratObject(counts)
+  x <- older_seurat(counts)
   x@misc <- list(mine = 1)
   tags <- counts[1:4, ] + 1
   rownames(tags) <- paste0("TAG", 1:4)

@@ -38,6 +38,7 @@ test_that("logistic regression is the ridge of that penalty", {
 test_that("all methods annotate, and are measured as canal_evaluate() measures", {
   skip_if_not_installed("glmnet")
   skip_if_not_installed("SingleR")
+  skip_if_not_installed("scran")
   skip_if_not_installed("Seurat")
   train <- trained_on()
   truth <- panc_cells("celseq2")$types

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 namespace canal {
@@ -39,8 +40,6 @@ std::vector<char> endpoint(const sockaddr_storage& address) {
   }
   return {};
 }
-
-constexpr size_t endpoint_room = sizeof(in_port_t) + sizeof(in6_addr);
 
 // Gloo's form of an address begins with a sockaddr_storage.
 std::vector<char> endpoint(const std::vector<char>& gloo_address) {
@@ -70,34 +69,39 @@ std::vector<int> open_descriptors() {
   return found;
 }
 
-// Where all workers listened: a row per worker, in it an endpoint per other worker.
-class ListeningTable {
+// An endpoint per other worker, told to that worker: where this one listens for it, for instance.
+class EndpointTable {
  public:
-  ListeningTable(c10d::ProcessGroupGloo& group, c10d::TCPStore& table)
-      : rank_(group.getRank()), table_(table) {
-    std::vector<uint8_t> row(group.getSize() * endpoint_room);
-    for (const std::vector<char>& address : listening_addresses(group)) {
-      own_.push_back(endpoint(address));
-      std::copy(own_.back().begin(), own_.back().end(),
-                row.begin() + static_cast<int64_t>(own_.size() - 1) * endpoint_room);
+  // own: by rank, empty for this worker and where there is none.
+  EndpointTable(c10d::TCPStore& table, std::string name, int rank,
+                std::vector<std::vector<char>> own)
+      : table_(table), name_(std::move(name)), rank_(rank), own_(std::move(own)) {
+    // A length in one byte, then the endpoint and nothing.
+    std::vector<uint8_t> row(own_.size() * room);
+    for (size_t other = 0; other < own_.size(); ++other) {
+      row[other * room] = static_cast<uint8_t>(own_[other].size());
+      std::copy(own_[other].begin(), own_[other].end(),
+                row.begin() + static_cast<int64_t>(other * room + 1));
     }
     table_.set(key(rank_), row);
   }
 
   const std::vector<char>& own(int other) const { return own_[other]; }
 
-  // Where that worker listened for this one.
+  // What that worker told this one.
   std::vector<char> theirs(int other) const {
     const std::vector<uint8_t> row = table_.get(key(other));
-    const auto begin = row.begin() + static_cast<int64_t>(rank_) * endpoint_room;
-    return {begin, begin + static_cast<int64_t>(own_[other].size())};
+    const auto begin = row.begin() + static_cast<int64_t>(rank_ * room);
+    return {begin + 1, begin + 1 + *begin};
   }
 
  private:
-  static std::string key(int rank) { return "listens " + std::to_string(rank); }
-  const int rank_;
+  static constexpr size_t room = 1 + sizeof(in_port_t) + sizeof(in6_addr);
+  std::string key(int rank) const { return name_ + " " + std::to_string(rank); }
   c10d::TCPStore& table_;
-  std::vector<std::vector<char>> own_;
+  const std::string name_;
+  const int rank_;
+  const std::vector<std::vector<char>> own_;
 };
 
 struct Socket {
@@ -105,10 +109,40 @@ struct Socket {
   std::vector<char> own, peer;
 };
 
-// Every connected socket of this process, duplicated first: another thread may close its own.
-std::vector<Socket> connected_sockets() {
+// The descriptors that an epoll descriptor watches; none for one of another kind.
+std::vector<int> watched_by(int descriptor) {
+  std::ifstream facts("/proc/self/fdinfo/" + std::to_string(descriptor));
+  std::vector<int> watched;
+  for (std::string word; facts >> word;) {
+    int number = 0;
+    if (word == "tfd:" && facts >> number) watched.push_back(number);
+  }
+  return watched;
+}
+
+bool listens_at(int socket, const std::vector<std::vector<char>>& places) {
+  const std::vector<char> own = endpoint_of(socket, getsockname);
+  if (own.empty() || !endpoint_of(socket, getpeername).empty()) return false;
+  return std::find(places.begin(), places.end(), own) != places.end();
+}
+
+// The descriptors among which a group's connections are. Newer Gloo goes on listening, in the loop
+// that waits for the connections, too; other groups of this process have loops of their own.
+std::vector<int> descriptors_of_group(const std::vector<std::vector<char>>& listening) {
+  std::vector<int> all = open_descriptors();
+  for (const int descriptor : all) {
+    std::vector<int> watched = watched_by(descriptor);
+    for (const int one : watched) {
+      if (listens_at(one, listening)) return watched;
+    }
+  }
+  return all;
+}
+
+// Those that are connected, duplicated first: another thread may close its own.
+std::vector<Socket> connected_among(const std::vector<int>& descriptors) {
   std::vector<Socket> sockets;
-  for (const int descriptor : open_descriptors()) {
+  for (const int descriptor : descriptors) {
     const int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
     if (copy < 0) continue;
     Socket socket{copy, endpoint_of(copy, getsockname), endpoint_of(copy, getpeername)};
@@ -131,22 +165,69 @@ tcp_info facts(int socket) {
 
 constexpr int tcp_established = 1;  // linux/tcp.h does not name the states, netinet/tcp.h clashes
 
+std::vector<std::vector<char>> listening_endpoints(c10d::ProcessGroupGloo& group) {
+  std::vector<std::vector<char>> endpoints;
+  for (const std::vector<char>& address : listening_addresses(group)) {
+    endpoints.push_back(endpoint(address));
+  }
+  return endpoints;
+}
+
+bool is_same_connection(const Socket& a, const Socket& b) {
+  return a.own == b.own && a.peer == b.peer;
+}
+
+// The one connection that this is true of; null for none and for several. Another worker of this
+// process may have duplicates of it at this moment.
+template <class Condition>
+Socket* only(std::vector<Socket>& sockets, Condition&& holds) {
+  Socket* found = nullptr;
+  for (Socket& socket : sockets) {
+    if (!holds(socket)) continue;
+    if (found != nullptr && !is_same_connection(*found, socket)) return nullptr;
+    if (found == nullptr) found = &socket;
+  }
+  return found;
+}
+
+// The sockets of a group by rank, null where none was found: one of two workers has connected to
+// where the other listened, and tells it from where, as that may have listened for all in one
+// place.
+std::vector<Socket*> by_rank(c10d::ProcessGroupGloo& group, c10d::TCPStore& table,
+                             const std::vector<std::vector<char>>& places,
+                             std::vector<Socket>& sockets) {
+  const int own_rank = group.getRank(), size = group.getSize();
+  const EndpointTable listening(table, "listens", own_rank, places);
+  std::vector<Socket*> found(size, nullptr);
+  std::vector<std::vector<char>> from(size);
+  for (int rank = 0; rank < size; ++rank) {
+    if (rank == own_rank) continue;
+    const std::vector<char> theirs = listening.theirs(rank);
+    found[rank] = only(sockets, [&](const Socket& socket) { return socket.peer == theirs; });
+    if (found[rank] != nullptr) from[rank] = found[rank]->own;
+  }
+  const EndpointTable connecting(table, "connects", own_rank, from);
+  for (int rank = 0; rank < size; ++rank) {
+    if (rank == own_rank || found[rank] != nullptr) continue;
+    const std::vector<char> theirs = connecting.theirs(rank);
+    const auto came = [&](const Socket& socket) { return socket.own == listening.own(rank); };
+    found[rank] = only(sockets, came);
+    if (found[rank] == nullptr) {
+      found[rank] = only(sockets, [&](const Socket& s) { return came(s) && s.peer == theirs; });
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 Connections::Connections(c10d::ProcessGroupGloo& group, c10d::TCPStore& table)
     : sockets_(group.getSize(), -1) {
-  const ListeningTable listening(group, table);
-  std::vector<Socket> sockets = connected_sockets();
-  for (int rank = 0; rank < group.getSize(); ++rank) {
-    if (rank == group.getRank()) continue;
-    // One of the two has connected to where the other listened.
-    const std::vector<char>& own = listening.own(rank);
-    const std::vector<char> theirs = listening.theirs(rank);
-    for (Socket& socket : sockets) {
-      if (socket.descriptor < 0 || (socket.own != own && socket.peer != theirs)) continue;
-      sockets_[rank] = std::exchange(socket.descriptor, -1);
-      break;
-    }
+  const std::vector<std::vector<char>> places = listening_endpoints(group);
+  std::vector<Socket> sockets = connected_among(descriptors_of_group(places));
+  const std::vector<Socket*> found = by_rank(group, table, places, sockets);
+  for (size_t rank = 0; rank < found.size(); ++rank) {
+    if (found[rank] != nullptr) sockets_[rank] = std::exchange(found[rank]->descriptor, -1);
   }
   for (const Socket& socket : sockets) {
     if (socket.descriptor >= 0) close(socket.descriptor);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <vector>
 
 #include <gloo/context.h>
@@ -30,15 +31,36 @@ struct OfContext : gloo::Context {
   static auto transport() { return &OfContext::transportContext_; }
 };
 
+inline gloo::transport::Context& transport_of(c10d::ProcessGroupGloo& group) {
+  return *((*(group.*OfGroup::contexts()).at(0)).*OfContext::transport());
+}
+
+template <class Options>
+auto refuse_libuv(Options& options, int) -> decltype(options.useLibUV = false, void()) {
+  options.useLibUV = false;
+}
+
+template <class Options>
+void refuse_libuv(Options&, ...) {}
+
 }  // namespace gloo_inside
 
+// How workers meet. Newer c10d would serve the table by libuv, without which LibTorch may be built
+// (Debian's is); its own server is in all versions.
+inline c10d::TCPStoreOptions store_options() {
+  c10d::TCPStoreOptions options;
+  gloo_inside::refuse_libuv(options, 0);
+  options.waitWorkers = false;
+  return options;
+}
+
 // Where this worker listened for each of the others: sockaddr_storage by rank, empty for itself.
+// Newer Gloo listens at one place for all.
 inline std::vector<std::vector<char>> listening_addresses(c10d::ProcessGroupGloo& group) {
-  const std::shared_ptr<gloo::Context>& context = (group.*gloo_inside::OfGroup::contexts()).at(0);
-  gloo::transport::Context& transport = *((*context).*gloo_inside::OfContext::transport());
-  std::vector<std::vector<char>> addresses(context->size);
-  for (int rank = 0; rank < context->size; ++rank) {
-    if (rank != context->rank) addresses[rank] = transport.getPair(rank)->address().bytes();
+  gloo::transport::Context& transport = gloo_inside::transport_of(group);
+  std::vector<std::vector<char>> addresses(group.getSize());
+  for (int rank = 0; rank < group.getSize(); ++rank) {
+    if (rank != group.getRank()) addresses[rank] = transport.getPair(rank)->address().bytes();
   }
   return addresses;
 }

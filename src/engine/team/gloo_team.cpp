@@ -3,6 +3,8 @@
 
 #include <ATen/ops/from_blob.h>
 
+#include <signal.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <future>
@@ -214,15 +216,27 @@ std::shared_ptr<gloo::transport::Device> device_at(const std::string& address) {
   return Group::createDeviceForInterface(interfaces.substr(0, interfaces.find(',')));
 }
 
+// Writing to a connection that is closed is an error, not the end of the process; the threads of
+// Gloo that this one starts inherit that.
+void block_sigpipe() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
 // Connects to all others; ends by Gloo's timeouts if nobody waits for it any longer.
 GroupPointer connect(const TeamOptions& options, const Meeting& meeting, const Deadline& deadline,
                      const Control& control) {
   auto how = Group::Options::create(
       std::chrono::milliseconds(std::max<int64_t>(1, std::llround(options.timeout_s * 1000))));
-  how->devices.push_back(device_at(meeting.own_address));
   how->threads = 1;
   auto group = in_background([table = meeting.table, rank = options.rank, size = options.size,
-                              how] { return c10::make_intrusive<Group>(table, rank, size, how); });
+                              address = meeting.own_address, how] {
+    block_sigpipe();
+    how->devices.push_back(device_at(address));
+    return c10::make_intrusive<Group>(table, rank, size, how);
+  });
   while (!is_ready(group, poll_interval)) {
     control.check();
     if (deadline.passed()) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "engine/team/gloo_inside.h"
 #include "engine/team/sockets.h"
 
 namespace canal {
@@ -45,10 +46,9 @@ c10::intrusive_ptr<c10d::TCPStore> open_table(const TeamOptions& options, const 
   if (!holds_table && !wait_until(deadline, control, listens)) {
     fail("Rank 0 does not listen at " + place_name(options) + ".");
   }
-  c10d::TCPStoreOptions how;
+  c10d::TCPStoreOptions how = store_options();
   how.port = static_cast<uint16_t>(options.port);
   how.isServer = holds_table;
-  how.waitWorkers = false;
   // Less than a second is no time for c10d, and Ctrl-C is looked for before and after.
   how.timeout = std::max(deadline.left(), std::chrono::milliseconds(2000));
   try {
