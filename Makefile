@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps install demo demo-trixie test test-trixie bench lint format docs check clean
+.PHONY: help deps install demo demo-trixie test test-trixie bench lint format docs site check clean
 
 # A bare machine has no locale; R needs UTF-8 for its messages and ours.
 export LC_ALL := $(if $(filter Darwin,$(shell uname -s)),en_US.UTF-8,C.UTF-8)
@@ -25,6 +25,7 @@ help:
 	@echo "make lint     check the style of R and C++ code and that generated files are up to date"
 	@echo "make format   lay out the C++ code as clang-format wants it"
 	@echo "make docs     write NAMESPACE, man/ and the Rcpp glue again from the sources"
+	@echo "make site     build the web site of README, guides and help pages: docs/index.html"
 	@echo "make check    R CMD build and R CMD check"
 	@echo "make clean    remove everything that was built"
 
@@ -69,10 +70,16 @@ docs:
 	@tools/deps.sh lint
 	@tools/docs.sh .
 
+# Without network, and its pages load nothing from elsewhere.
+site:
+	@tools/deps.sh site
+	@tools/install.sh
+	@tools/site.sh
+
 check:
 	@tools/deps.sh test
 	@tools/check.sh
 
 clean:
 	@./cleanup
-	rm -rf .Rlib .build demo-output canalR.Rcheck canalR_*.tar.gz
+	rm -rf .Rlib .build demo-output docs canalR.Rcheck canalR_*.tar.gz

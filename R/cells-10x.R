@@ -14,8 +14,8 @@
 #'   later) or `genes.tsv` (2), each plain or compressed (`.gz`); or an HDF5 file of Cell Ranger's,
 #'   which is known by its content, whatever its name.
 #' @param as `"SingleCellExperiment"` or `"Seurat"`; the package of that name is needed.
-#' @param assay.type `"counts"`; or the name of a genome, which must be told where an `.h5` file of
-#'   Cell Ranger 2 has several.
+#' @param assay.type Name of the genome, where an `.h5` file of Cell Ranger 2 has several; else
+#'   `"counts"`.
 #'
 #' @details
 #' Genes are named by their symbols, the second column of `features.tsv` or `genes.tsv` (in a file
@@ -37,6 +37,7 @@
 #'   truncated or damaged, or compressed by what HDF5 has not; `canalR_error_assay` for several
 #'   genomes and none chosen; `canalR_error_empty` where there is no gene expression;
 #'   `canalR_error_package` where the class's package is missing.
+#' @source 10x Genomics, Cell Ranger: feature-barcode matrices, Market Exchange Format.
 #' @examples
 #' folder <- tempfile()
 #' dir.create(folder)

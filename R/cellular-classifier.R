@@ -5,17 +5,19 @@
 #'
 #' @inheritParams cellular_train
 #' @param model A [CellularModel-class]. A classifier that it has is replaced.
-#' @param hidden Widths of the two hidden layers; one number for both.
-#' @param learning_rate Highest learning rate, with the schedule of [cellular_train()].
-#' @param dropout Share of the first hidden layer's values that are dropped in training.
+#' @param hidden Widths of the two hidden layers, whole numbers; one number for both.
+#' @param learning_rate Highest learning rate, 0 to 1, with the schedule of [cellular_train()].
+#' @param dropout Share of the first hidden layer's values that are dropped in training, 0 to 0.99.
 #' @param loss `"published"`: the cross-entropy of the softmax of the network's *probabilities*, as
 #'   the published program has it. `"plain"`: that of its logits, as usual.
 #' @param search `TRUE` tries `trials` settings and keeps the one with the smallest validation loss;
 #'   `hidden`, `learning_rate` and `dropout` are then chosen, not given.
-#' @param trials How many settings, drawn at random: widths from 64 to 2,048 and the learning rate
-#'   from 1e-5 to 1e-2, both evenly by their logarithm, dropout from 0 to 0.5. All are trained for a
-#'   quarter of the epochs, the better half of them for another quarter, and the better half of
-#'   those to the end (successive halving).
+#' @param trials How many settings (1 to 10,000), drawn at random: widths from 64 to 2,048 and the
+#'   learning rate from 1e-5 to 1e-2, both evenly by their logarithm, dropout from 0 to 0.5. All
+#'   are trained for a quarter of the epochs, the better half of them for another quarter, and the
+#'   better half of those to the end (successive halving).
+#' @param max_missing The largest share (0 to 1) of the model's genes that `x` may lack. They count
+#'   as zeros.
 #'
 #' @return `model` with the classifier, the types of these cells as its labels.
 #' @section Errors: as [cellular_train()]; `canalR_error_overlap` where more than `max_missing` of

@@ -15,6 +15,10 @@
 #'   settings; `search`: a row per trial, where widths were searched.
 #' @slot provenance Where it comes from: `id`, `seed`, `created`, `version`.
 #' @slot cache An environment with the native networks; rebuilt whenever it is missing.
+#'
+#' @param object A `CellularModel`.
+#'
+#' @seealso [cellular_train()], which has an example.
 #' @export
 setClass("CellularModel", slots = c(
   genes = "character", labels = "character", batches = "character", target = "numeric",
@@ -74,6 +78,8 @@ with_cellular_weights <- function(model, weights = model@weights, classifier = m
   model
 }
 
+#' @rdname CellularModel-class
+#' @export
 setMethod("show", "CellularModel", function(object) {
   cat(cellular_text(object), sep = "\n")
 })

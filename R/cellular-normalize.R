@@ -10,8 +10,10 @@
 #' @param target What the counts of a cell add up to once scaled, a number above 0. `NULL` takes the
 #'   mean library size: all counts over all cells, those without any among them. Cells to be
 #'   compared with others need the same target, not a mean of their own.
-#' @param assay.type The assay or layer with raw counts.
-#' @param verbose Tell the target, cells without counts, and values that were replaced?
+#' @param assay.type Name of the assay (Seurat: layer, which may be split; `.h5ad`: layer, or `"X"`;
+#'   10x `.h5` of several genomes: one of them) with raw counts.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way. Told are the target, cells without counts, and values that were replaced.
 #'
 #' @details The values have the names that other packages look for, so that those find them: assay
 #'   `"logcounts"`, Seurat's layer (slot, before version 5) `"data"`. Values that were there are

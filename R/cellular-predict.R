@@ -10,7 +10,8 @@
 #' @param novelty_threshold With K types and the highest probability p, a cell's certainty is
 #'   `(p - 1/K) / (1 - 1/K)`, from 0 (all types alike) to 1. A cell of a certainty below this is
 #'   novel. 0 calls no cell novel.
-#' @param max_missing The largest share of the model's genes that `x` may lack. They count as zeros.
+#' @param max_missing The largest share (0 to 1) of the model's genes that `x` may lack. They count
+#'   as zeros.
 #'
 #' @details Every cell is scaled to the library size that the training cells had on average, so a
 #' cell's result does not depend on the others. A cell without counts of the model's genes gets `NA`

@@ -8,7 +8,8 @@
 #' @param nmads A cell farther than so many median absolute deviations (MAD) from the median is left
 #'   out; a number from 0, `Inf` for no limit. The MAD is the plain one, without the factor 1.4826
 #'   that R's [stats::mad()] has, so that 5 of them are 3.37 of those.
-#' @param verbose Tell what was left out?
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way. Told is what was left out.
 #'
 #' @details A cell is left out where it lies farther than that, on either side, in
 #' * ln(1 + counts), or ln(1 + detected genes);

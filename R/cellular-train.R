@@ -9,36 +9,40 @@
 #'   or folder (see [canal_read_10x()]).
 #' @param labels The cells' types: the name of a column of `x`, or a vector with one per cell.
 #' @param batch The cells' batches in the same way. `NULL`: all are one.
-#' @param latent_dim Width of the embedding, and how many principal components the centroid loss
-#'   takes its distances from.
-#' @param n_genes How many variable genes the encoder reads: scanpy's `cell_ranger` flavour, on the
-#'   training cells.
-#' @param classifier Train the classifier too? See [cellular_classifier()].
-#' @param search Search for its widths, learning rate and dropout?
-#' @param epochs The most epochs.
-#' @param batch_size Cells of a mini-batch. All mini-batches of an epoch have about the same number,
-#'   so that none is a mere rest.
+#' @param latent_dim Width of the embedding (a whole number from 1), and how many principal
+#'   components the centroid loss takes its distances from.
+#' @param n_genes How many variable genes the encoder reads, 2 or more: scanpy's `cell_ranger`
+#'   flavour, on the training cells.
+#' @param classifier `TRUE` trains the classifier, too. See [cellular_classifier()].
+#' @param search `TRUE` searches for its widths, learning rate and dropout.
+#' @param epochs The most epochs, a whole number from 1.
+#' @param batch_size Cells of a mini-batch, 2 or more. All mini-batches of an epoch have about the
+#'   same number, so that none is a mere rest.
 #' @param learning_rate Highest learning rate: it rises for `warm_up` epochs from 0 on, and falls
-#'   along a cosine to 0 at `epochs`.
-#' @param warm_up Epochs.
-#' @param weight_decay Adam's.
-#' @param dropout Share of the first hidden layer's values that are dropped in training.
-#' @param type_weight,batch_weight,centroid_weight Weights of the three losses, see Details. With
-#'   one batch alone there is no batch loss, and its weight goes to the types'.
+#'   along a cosine to 0 at `epochs`. At most 1.
+#' @param warm_up Epochs in which the learning rate rises, 0 or more.
+#' @param weight_decay Weight decay of Adam, 0 to 1.
+#' @param dropout Share of the first hidden layer's values that are dropped in training, 0 to 0.99.
+#' @param type_weight,batch_weight,centroid_weight Weights of the three losses, 0 or more, see
+#'   Details. With one batch alone there is no batch loss, and its weight goes to the types'.
 #' @param temperature Where the temperature of the type loss starts. It is learned, within
 #'   `temperature_range`.
-#' @param temperature_range The lowest and the highest.
-#' @param batch_temperature Temperature of the batch loss.
-#' @param patience Stop after so many epochs in a row without a smaller validation loss.
+#' @param temperature_range Two numbers above 0, the lowest temperature and the highest.
+#' @param batch_temperature Temperature of the batch loss, above 0.
+#' @param patience Stop after so many epochs in a row without a smaller validation loss; a whole
+#'   number from 1, or `Inf`.
 #' @param validation Share of each type's cells held out, 0 to 0.9. With 0 every epoch is run and
 #'   the last one kept.
-#' @param seed One whole number; `NULL` takes one from R's random numbers without using them up.
-#' @param num_threads Threads; `NULL` for every core this process may use.
+#' @param seed One whole number, 0 or more; `NULL` takes one from R's random numbers without using
+#'   them up.
+#' @param num_threads Threads; `NULL` for every core this process may use, or as many as the
+#'   environment variable `OMP_NUM_THREADS` says.
 #' @param checkpoint A folder where the whole state of the training is kept after every epoch, as in
 #'   [canal_train()]. The classifier has none.
-#' @param verbose Show progress and say what was done.
-#' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts; of a 10x `.h5`
-#'   file with several genomes, one's name.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way.
+#' @param assay.type Name of the assay (Seurat: layer, which may be split; `.h5ad`: layer, or `"X"`;
+#'   10x `.h5` of several genomes: one of them) with raw counts.
 #' @param ... Arguments of [cellular_classifier()], with `classifier = TRUE`. Those that both have
 #'   in common (`epochs`, `learning_rate`, ...) are the encoder's here; call [cellular_classifier()]
 #'   for others.

@@ -32,10 +32,14 @@
 #' @param methods Which: some of `"logistic"`, `"SingleR"` and `"Seurat"`; `NULL` for all. One whose
 #'   package is missing gets a row that says so.
 #' @param model A trained [CanalModel-class] to be put beside them, or `NULL`.
-#' @param seed One whole number; `NULL` takes one from R's random numbers without using them up.
-#' @param verbose Tell each method as it is done?
-#' @param assay.type The assay or layer with raw counts.
-#' @param num_threads Threads of SingleR and canalR; `NULL` for every core this process may use.
+#' @param seed One whole number, 0 or more; `NULL` takes one from R's random numbers without using
+#'   them up.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way. Each method is told as it is done.
+#' @param assay.type Name of the assay (Seurat: layer, which may be split; `.h5ad`: layer, or `"X"`;
+#'   10x `.h5` of several genomes: one of them) with raw counts.
+#' @param num_threads Threads; `NULL` for every core this process may use, or as many as the
+#'   environment variable `OMP_NUM_THREADS` says. SingleR takes them too.
 #' @param ... More arguments for [canal_predict()] with `model`. `novelty` is `"none"` here,
 #'   whatever the model's recipe says, as the baselines label every cell.
 #'
@@ -53,12 +57,13 @@
 #'   [canal_prepare()]. A method that fails is no error: its row says why.
 #' @source Friedman et al. (2010) *Journal of Statistical Software* 33:1 (glmnet); Aran et al.
 #'   (2019) *Nature Immunology* 20:163 (SingleR); Stuart et al. (2019) *Cell* 177:1888 (Seurat).
-#' @examplesIf requireNamespace("glmnet", quietly = TRUE)
-#' cells <- canalR:::cells_of(system.file("extdata", "panc8_small.h5ad", package = "canalR"))
-#' of <- function(batch) cells$counts[1:300, cells$obs$batch == batch]
-#' types <- function(batch) cells$obs$celltype[cells$obs$batch == batch]
-#' compared <- canal_compare(of("celseq2"), types("celseq2"), of("celseq"), types("celseq"),
-#'                           methods = "logistic", seed = 1, verbose = FALSE)
+#' @examplesIf requireNamespace("glmnet") && requireNamespace("SingleCellExperiment")
+#' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
+#' pancreas <- canal_read_h5ad(file)[1:300, ]
+#' train <- pancreas[, pancreas$batch == "celseq"]
+#' query <- pancreas[, pancreas$batch == "celseq2"]
+#' compared <- canal_compare(query, "celltype", train, "celltype", methods = "logistic", seed = 1,
+#'                           verbose = FALSE)
 #' compared
 #' head(as.data.frame(compared, what = "labels"))
 #' @export

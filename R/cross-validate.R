@@ -11,14 +11,16 @@
 #' @param model The [CanalModel-class] that every fold starts from, as [canal_train()] takes it:
 #'   an untrained, pre-trained or imported one. One that was trained on cells of `x` knows them.
 #' @param k Folds, from 2 to the number of cells that can be tested.
-#' @param seed One whole number: folds, and the training in each. `NULL` takes one from R's random
-#'   numbers without using them up.
+#' @param seed One whole number, 0 or more; `NULL` takes one from R's random numbers without using
+#'   them up. It governs the folds, and the training in each.
 #' @param ... More arguments for [canal_train()], such as `epochs` or `num_threads`. Of a
 #'   `checkpoint` folder every fold has a folder of its own, `fold-1`, `fold-2`, ...: the same call
 #'   made again, with a `seed`, goes on where it was stopped. Those that [canal_predict()] has too
 #'   go to it as well. The processes of a `team` must be given the same `seed`.
-#' @param verbose Show progress and tell each fold as it is done?
-#' @param assay.type The assay or layer with raw counts.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way. Each fold is told as it is done.
+#' @param assay.type Name of the assay (Seurat: layer, which may be split; `.h5ad`: layer, or `"X"`;
+#'   10x `.h5` of several genomes: one of them) with raw counts.
 #'
 #' @details Folds are drawn type by type: the sizes of folds differ by at most one cell, in every
 #'   type and in all. A type with fewer cells than folds is tested in as many folds as it has cells.
@@ -44,13 +46,13 @@
 #'   `canalR_error_argument` (a `k` with nothing to test in a fold; an argument that [canal_train()]
 #'   does not have), and those of [canal_train()] in the first fold.
 #' @source TransAnno-Net's five-fold cross-validation.
-#' @examples
+#' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
 #' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
-#' cells <- canalR:::cells_of(file)
-#' some <- which(cells$obs$batch == "celseq2")
-#' model <- canal_model(canal_config("compact", n_genes = 500), rownames(cells$counts), seed = 1)
-#' validated <- canal_cross_validate(cells$counts[, some], cells$obs$celltype[some], model, k = 2,
-#'                                   epochs = 10, seed = 1, verbose = FALSE)
+#' pancreas <- canal_read_h5ad(file)
+#' celseq2 <- pancreas[, pancreas$batch == "celseq2"]
+#' model <- canal_model(canal_config("compact", n_genes = 500), rownames(pancreas), seed = 1)
+#' validated <- canal_cross_validate(celseq2, "celltype", model, k = 2, epochs = 10, seed = 1,
+#'                                   verbose = FALSE)
 #' validated
 #' as.data.frame(validated)
 #' @export

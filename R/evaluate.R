@@ -151,6 +151,8 @@ thousands <- function(number) format(number, big.mark = ",", trim = TRUE)
 #' The evaluation kept with an object
 #'
 #' @param x What [canal_evaluate()] returned: an annotated object, or an evaluation itself.
+#' @param predicted The column of labels that was evaluated, `"canal_label"` say. `NULL`: the one
+#'   that was evaluated last.
 #' @param ... Not used.
 #' @param n At most that many types are printed, the largest first.
 #' @param row.names,optional As in [as.data.frame()].
@@ -160,6 +162,7 @@ thousands <- function(number) format(number, big.mark = ",", trim = TRUE)
 #' @return A `canal_evaluation`, described at [canal_evaluate()]. `as.data.frame()` gives a data
 #'   frame.
 #' @section Errors: `canalR_error_evaluation` for an object without one.
+#' @source The measures: see [canal_evaluate()].
 #' @examples
 #' evaluation <- canal_evaluate(c("a", "b", "a"), c("a", "b", "b"))
 #' identical(canal_evaluation(evaluation), evaluation)

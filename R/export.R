@@ -7,7 +7,8 @@
 #' @param path The file. One that is there is replaced when the new one is complete.
 #' @param format `"pth"` or `"safetensors"`; `NULL` takes it from the ending of `path` (`.pth` or
 #'   `.pt`, `.safetensors`).
-#' @param verbose Say what the file does not hold.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way. Told is what the file does not hold.
 #' @param ... For later versions; must be empty.
 #'
 #' @details A `.pth` holds one dict:

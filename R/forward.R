@@ -9,7 +9,8 @@
 #' @param output What to return: `"logits"` (cells x types), `"embedding"` (cells x `fc2`),
 #'   `"manifold"` (cells x `fc1`), `"encodings"` (cells x N x `dim`, after the final norm) or
 #'   `"mlm"` (cells x N x tokens, the pre-training head).
-#' @param num_threads Threads; `NULL` for every core this process may use.
+#' @param num_threads Threads; `NULL` for every core this process may use, or as many as the
+#'   environment variable `OMP_NUM_THREADS` says.
 #' @param device `"cpu"`, or `"cuda"` where LibTorch has it.
 #' @param precision As in [canal_predict()]; `"float32"` unless said otherwise, as raw numbers are
 #'   asked for to be compared.

@@ -17,7 +17,8 @@
 #' @param positions Whether the table of positions is `"fixed"` (gene2vec, as in scBERT and CANAL)
 #'   or `"learned"` (as in TransAnno-Net, whose checkpoints look the same), and so is trained on in
 #'   later stages. `NULL` takes what a file of [canal_export()] says, else `"fixed"`.
-#' @param verbose Say what was read and what was skipped.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way. Told is what was read and what was skipped.
 #' @param ... For later versions; must be empty.
 #'
 #' @details Names may bear DataParallel's or DistributedDataParallel's `module.` in front, all or

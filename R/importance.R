@@ -47,12 +47,13 @@
 #' @source Yang et al. (2022) scBERT as a large-scale pretrained deep language model for cell type
 #'   annotation of single-cell RNA-seq data. *Nature Machine Intelligence* 4:852,
 #'   \doi{10.1038/s42256-022-00534-z}, for the shares; the lift is canalR's.
-#' @examples
+#' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
 #' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
-#' genes <- rownames(canalR:::cells_of(file)$counts)
-#' model <- canal_model(canal_config("compact", n_genes = 50), genes, seed = 1)
-#' model <- canal_train(file, "celltype", model, epochs = 2, seed = 1, verbose = FALSE)
-#' importance <- canal_gene_importance(file, model, by = "celltype", top = 5, verbose = FALSE)
+#' pancreas <- canal_read_h5ad(file)
+#' model <- canal_model(canal_config("compact", n_genes = 50), rownames(pancreas), seed = 1)
+#' model <- canal_train(pancreas, "celltype", model, epochs = 2, seed = 1, verbose = FALSE)
+#' importance <- canal_gene_importance(pancreas, model, by = "celltype", top = 5,
+#'                                     verbose = FALSE)
 #' importance
 #' dim(as.matrix(importance))
 #' if (requireNamespace("ggplot2", quietly = TRUE)) plot(importance)

@@ -14,12 +14,13 @@
 #' @param worker `function(team, ...)`, called with the process's [canal_team()] and `args`; or the
 #'   path of an R script, which finds `team` and `args` as variables and whose last value counts.
 #' @param args A list of further arguments, the same for all.
-#' @param num_threads Threads of each process (`OMP_NUM_THREADS`, what `num_threads = NULL` means in
-#'   it). By default the processes share out this machine's cores.
-#' @param timeout As in [canal_team()].
+#' @param num_threads Threads of each process, 1 or more: what `num_threads = NULL` means in it
+#'   (`OMP_NUM_THREADS`). `NULL`: the processes share out this machine's cores.
+#' @param timeout Seconds, as in [canal_team()].
 #' @param logs A folder for the output of the processes, `rank-0.log` and so on; made if it is not
 #'   there. By default a temporary one that stays until this session ends.
-#' @param verbose Whether the output of rank 0 is shown as it comes.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way. Shown is the output of rank 0, as it comes.
 #'
 #' @return A list of what the workers returned, in the order of their ranks, with the attribute
 #'   `logs`, the folder.
@@ -27,6 +28,8 @@
 #'   folder that cannot be made; `canalR_error_team` if a worker failed, with its rank, its message
 #'   and the end of its output in the text, and `rank` and `logs` as fields, or if canalR was built
 #'   without Gloo and `n` is more than 1.
+#' @source Processes start as `torchrun` starts them (PyTorch, Elastic launch): by the environment
+#'   variables `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and `MASTER_PORT`.
 #' @examplesIf .Platform$OS.type == "unix" && nzchar(canalR:::cpp_team_backend())
 #' greet <- function(team, word) paste(word, "from rank", team$rank, "of", team$size)
 #' canal_launch(2, greet, list(word = "Hello"))

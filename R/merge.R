@@ -22,8 +22,11 @@
 #' @param source Name of the new column that tells the source.
 #' @param as What to return: `"SingleCellExperiment"` or `"Seurat"` (the package of that name is
 #'   needed), or `"list"`: `counts` (dgCMatrix, genes x cells) and `cells` (data frame).
-#' @param assay.type The assay or layer with raw counts, one for all sources or one each.
-#' @param verbose Tell what was merged?
+#' @param assay.type Name of the assay (Seurat: layer, which may be split; `.h5ad`: layer, or `"X"`;
+#'   10x `.h5` of several genomes: one of them) with raw counts.
+#'   One for all sources, or one for each.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way. Told is what was merged.
 #'
 #' @return The merged cells in the order of the sources, with a column `source` (a factor) after the
 #'   joined columns of cells.

@@ -18,6 +18,14 @@
 #' @slot pending Cells of an interrupted stage that have yet to be ranked for the bank.
 #' @slot provenance Where it comes from: `id`, `pretrained`, `positions`, `seed`, `created`.
 #' @slot cache An environment with the native network; rebuilt whenever it is missing.
+#'
+#' @param object A `CanalModel`.
+#'
+#' @seealso [canal_stream()] for its history, [canal_save()] to keep it.
+#' @examples
+#' model <- canal_model(canal_config("compact"), c("INS", "GCG", "SST"), seed = 1)
+#' model
+#' model@genes
 #' @export
 setClass("CanalModel", slots = c(
   config = "ANY", vocabulary = "ANY", genes = "character", labels = "character",
@@ -54,7 +62,8 @@ setMethod("initialize", "CanalModel", function(.Object, ...) {
 #' @param vocabulary A [canal_vocabulary()], or the gene symbols of one. Its position table (genes x
 #'   `dim`) becomes the network's and stays fixed in training; without one the table is drawn and
 #'   learned.
-#' @param seed One whole number; `NULL` takes one from R's random numbers without using them up.
+#' @param seed One whole number, 0 or more; `NULL` takes one from R's random numbers without using
+#'   them up.
 #'
 #' @return A [CanalModel-class].
 #' @section Errors: `canalR_error_argument` for something else than a configuration or vocabulary,
@@ -146,6 +155,8 @@ native_network <- function(model, compute) {
   pointer
 }
 
+#' @rdname CanalModel-class
+#' @export
 setMethod("show", "CanalModel", function(object) {
   cat(model_text(object), sep = "\n")
 })

@@ -24,17 +24,20 @@
 #'   `<prefix>_cluster_share`, their share of the cluster's labelled cells (0 to 1).
 #' @param prune_below `<prefix>_pruned` is the label, but `NA` where it is "Unassigned" or the
 #'   confidence is below this (0 to 1).
-#' @param top_k Add the most probable types, so many of them: `<prefix>_top_1`,
-#'   `<prefix>_top_1_confidence`, `<prefix>_top_2` and so on. A model of fewer types has fewer.
-#' @param threshold Threshold of the novelty: `NULL` is CANAL's own for `"canal"`, `unsure_below` of
-#'   the configuration for `"threshold"`.
-#' @param temperature Temperature T of CANAL's energy, `-T log(sum(exp(logits / T)))`.
+#' @param top_k Add the most probable types, so many of them (a whole number from 0):
+#'   `<prefix>_top_1`, `<prefix>_top_1_confidence`, `<prefix>_top_2` and so on. A model of fewer
+#'   types has fewer.
+#' @param threshold Threshold, 0 to 1: of the score for `"canal"` (cells above it are "Unassigned"),
+#'   of the confidence for `"threshold"` (cells below it are). `NULL` is CANAL's own for `"canal"`,
+#'   `unsure_below` of the configuration for `"threshold"`.
+#' @param temperature Temperature T of CANAL's energy, above 0: `-T log(sum(exp(logits / T)))`.
 #' @param precision Numbers that the network's products are computed with. `"float32"`;
 #'   `"bfloat16"`: products of numbers with 8 bits of precision, everything else (sums, norms,
 #'   softmax) in float32, about twice as fast on CPUs that multiply such numbers and an error on
 #'   others; `"auto"`: `"bfloat16"` on such CPUs, else `"float32"`. The answer to one choice is
 #'   always the same; confidences of the two differ by less than 0.02.
-#' @param seed Seed of CANAL's mixtures, used with `novelty = "canal"` only.
+#' @param seed One whole number, 0 or more; `NULL` takes one from R's random numbers without using
+#'   them up. It governs CANAL's mixtures, and is used with `novelty = "canal"` only.
 #' @param BPPARAM Workers of BiocParallel, [BiocParallel::SnowParam()] say, that share the cells out
 #'   among them, or `NULL` for this process alone. They are given paths and a saved model, and the
 #'   results are the same, bit for bit. A chunk of cells that fails is tried once more. Each
@@ -55,8 +58,8 @@
 #'
 #' A 10x `.h5` file, an `.h5ad` whose matrix lies by cells (CSR, or dense), and an assay that lies
 #' on disk (HDF5Array, TENxMatrix and every other DelayedArray; BPCells) are read in blocks of
-#' cells, twice: once to look at all values, once to annotate. So a file may be larger than memory, which
-#' holds a block and the results: about 0.5 GB per million cells with ten types.
+#' cells, twice: once to look at all values, once to annotate. So a file may be larger than
+#' memory, which holds a block and the results: about 0.5 GB per million cells with ten types.
 #' `novelty = "canal"` mixes cells all over the file and needs the first layer of the head (`fc1`)
 #' of all of them, about 5 GB more per million cells with the 128 units of the presets. The results
 #' are those of the same counts in memory, bit for bit. An `.h5ad` whose matrix lies by genes (CSC)
@@ -66,8 +69,8 @@
 #'   `prefix`): `canal_label`, `canal_confidence` (largest softmax, 0 to 1), `canal_novelty`,
 #'   `canal_pruned` and `canal_reason` (why a cell has no label, else `NA`), and those asked for;
 #'   for a matrix or a path a `DataFrame` with a row per cell. A cell with too few genes gets `NA`
-#'   and the reason. `metadata(x)$canal$canal$prediction` (`Misc(x, "canal")$canal$prediction` of a
-#'   Seurat object, whose command log has the call too) tells model, version and parameters.
+#'   and the reason. `metadata(x)$canal$canal$prediction` (`Misc(x, "canal")$canal$prediction` of
+#'   a Seurat object, whose command log has the call too) tells model, version and parameters.
 #' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for
 #'   probabilities as an assay of a SummarizedExperiment, which has no place for them,
 #'   `canalR_error_chunk` where a worker failed twice, `canalR_error_checkpoint` for a folder with

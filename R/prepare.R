@@ -27,10 +27,12 @@
 #'   200, or 2 % of the vocabulary genes measured where fewer than 10,000 are.
 #' @param target_sum The total over vocabulary genes that each cell is normalised to.
 #' @param n_bins The highest token, 1 to 254. A network reads only tokens of its own `n_bins`.
-#' @param assay.type The assay (SingleCellExperiment) or layer (Seurat) that holds the counts. Of
-#'   Seurat 5, layers that it was split into (`counts.1`, `counts.2`) serve as well.
-#' @param verbose Tell the overlap with the vocabulary, dropped cells and chosen genes?
-#' @param num_threads Threads; `NULL` for every core this process may use.
+#' @param assay.type Name of the assay (Seurat: layer, which may be split; `.h5ad`: layer, or `"X"`;
+#'   10x `.h5` of several genomes: one of them) with raw counts.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way. Told are the overlap with the vocabulary, cells left out and genes chosen.
+#' @param num_threads Threads; `NULL` for every core this process may use, or as many as the
+#'   environment variable `OMP_NUM_THREADS` says.
 #'
 #' @return A [CanalTokens][CanalTokens-class]: cells x genes.
 #'

@@ -14,16 +14,18 @@
 #'   Its position table, if it has one, stays fixed; else one is learned. A
 #'   [CanalModel][CanalModel-class] that has not been trained yet: its pre-training goes on.
 #' @param config A [canal_config()]; that of `vocabulary` where it is a model.
-#' @param epochs The most epochs.
-#' @param batch_size Cells of a mini-batch.
-#' @param accumulation Mini-batches per step of the optimiser.
+#' @param epochs The most epochs, a whole number from 1.
+#' @param batch_size Cells of a mini-batch, a whole number from 1.
+#' @param accumulation Mini-batches per step of the optimiser, a whole number from 1.
 #' @param learning_rate Highest learning rate of the schedule, see [canal_config()].
 #' @param clip_norm Longest gradient of a step; longer ones are scaled down. 0: no limit.
-#' @param patience Stop after so many validations in a row without a smaller loss.
+#' @param patience Stop after so many validations (one an epoch) in a row without a smaller loss; a
+#'   whole number from 1, or `Inf`.
 #' @param validation Share of the cells held out, 0 to 0.9.
-#' @param masked Share of a cell's tokens above 0 that are predicted, rounded up.
-#' @param replaced Probability that such a token is hidden behind the mask token; else it stays
-#'   visible.
+#' @param masked Share of a cell's tokens above 0 that are predicted, up to 1, rounded up to whole
+#'   tokens.
+#' @param replaced Probability (0 to 1) that such a token is hidden behind the mask token; else it
+#'   stays visible.
 #' @param zeros Tokens 0 that are predicted as well, for each of the others. 0 is the published
 #'   choice. A network that never has to predict a 0 need not know which genes a cell is silent in.
 #' @param balance `TRUE` weighs each kind of token by the inverse of its frequency among the

@@ -10,8 +10,9 @@
 #'   `http://` or `file://` address. `NULL` downloads nothing.
 #' @param sha256 The SHA-256 checksum (64 hexadecimal digits) of the file at `url`; a file with
 #'   another is refused and not kept. Needed with `url`.
-#' @param cache The folder of the cache.
-#' @param verbose Say what is done.
+#' @param cache The folder of the cache, made if it is not there and needed.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way.
 #'
 #' @details A model in the cache lies beside a text file with its checksum, which is looked at
 #' whenever the model is loaded.
@@ -25,6 +26,8 @@
 #' @section Errors: `canalR_error_file` where there is no such file, it cannot be downloaded, is
 #'   damaged or has another checksum; `canalR_error_package` where R is older than 4.5 and the
 #'   package digest is missing; `canalR_error_argument`.
+#' @source Pre-training as in scBERT (Yang et al. 2022), Methods, by [canal_pretrain()]; the data
+#'   are in the model card.
 #' @examples
 #' canal_pretrained("compact")
 #' @export

@@ -19,8 +19,10 @@
 #' @param batch Median and MAD are taken for each batch by itself: the name of a column of cells or
 #'   a vector with one per cell. `NULL`: all cells are one.
 #' @param ... For later versions; must be empty.
-#' @param assay.type The assay or layer with raw counts.
-#' @param verbose Tell what was left out?
+#' @param assay.type Name of the assay (Seurat: layer, which may be split; `.h5ad`: layer, or `"X"`;
+#'   10x `.h5` of several genomes: one of them) with raw counts.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way. Told is what was left out.
 #'
 #' @details A cell is judged by
 #' * the logarithm of its counts and that of its detected genes (count > 0), on both sides;

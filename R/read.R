@@ -6,8 +6,8 @@
 #' @param path An `.h5ad` file, as AnnData 0.7 or later writes it, backed ones included. Of what its
 #'   arrays may be compressed by, gzip and LZF can be read, and the plugins that HDF5 finds.
 #' @param as `"SingleCellExperiment"` or `"Seurat"`; the package of that name is needed.
-#' @param assay.type Which matrix: `"counts"` (the layer of that name if there is one, else `X`),
-#'   `"X"`, `"raw/X"` or a layer.
+#' @param assay.type Name of the matrix with raw counts: `"counts"` (the layer of that name if there
+#'   is one, else `X`), `"X"`, `"raw/X"` or a layer.
 #'
 #' @return The object, its counts in assay `"counts"` or Seurat assay `"RNA"`, its `obs` as columns
 #'   of cells: categorical and text columns as text, `""` where missing, nullable ones with `NA`.
@@ -15,6 +15,8 @@
 #'   arrays are compressed by a plugin of HDF5's that is not there (Blosc, Zstandard),
 #'   `canalR_error_assay` for a matrix that it does not hold, `canalR_error_package` where the
 #'   class's package is missing.
+#' @source AnnData's file format: Virshup et al. (2021) anndata: annotated data. *bioRxiv*
+#'   2021.12.16.473007.
 #' @examples
 #' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
 #' if (requireNamespace("SingleCellExperiment", quietly = TRUE)) {

@@ -9,6 +9,7 @@
 #' @return `canal_save()`: the path, invisibly. `canal_load()`: the model.
 #' @section Errors: `canalR_error_file` for a path that cannot be written, and for a missing,
 #'   truncated or foreign file; `canalR_error_version` for a file of a newer canalR.
+#' @source The format is canalR's own: HDF5, a data set for each part of the model.
 #' @examples
 #' model <- canal_model(canal_config("compact"), c("INS", "GCG", "SST"), seed = 1)
 #' file <- tempfile(fileext = ".h5")

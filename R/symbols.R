@@ -15,7 +15,8 @@
 #'   the genes are human.
 #' @param unmatched What becomes of genes that neither table knows: `"keep"` (under their name) or
 #'   `"drop"` (as scBERT does).
-#' @param verbose Say what was done.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way.
 #' @param ... For later versions; must be empty.
 #'
 #' @details In this order, for every gene:

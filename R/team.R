@@ -39,6 +39,7 @@
 #'   workers did not find each other, one was lost, or canalR was built without Gloo (Debian and
 #'   Ubuntu: `libgloo-dev`), and for a team that was left, broke up or is of another session. A team
 #'   that broke up stays so: join a new one.
+#' @source LibTorch's c10d (Li et al. 2020, *Proceedings of the VLDB Endowment* 13:3005) over Gloo.
 #' @examples
 #' team <- canal_team(rank = 0, size = 1)
 #' team

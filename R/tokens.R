@@ -22,6 +22,9 @@
 #' @param i Cells: numbers, names or logical.
 #' @param j,drop,... Not used: tokens are chosen by cell only.
 #'
+#' @return `dim()`: cells, genes. `dimnames()`: a list of the names of both. `x[i, ]`: a
+#'   `CanalTokens` of fewer cells. `as.matrix()`: an integer matrix, cells x genes.
+#'
 #' @examples
 #' counts <- matrix(rpois(200, 5), 10, dimnames = list(LETTERS[1:10], paste0("cell", 1:20)))
 #' tokens <- canal_prepare(counts, LETTERS[1:10], n_genes = NULL)

@@ -14,14 +14,16 @@
 #' @param recipe A [canal_recipe()], changed or not, or its name: settings that replace those of the
 #'   model's configuration, for this stage, later ones and prediction. Arguments of this call come
 #'   before it. `NULL` leaves the model's own.
-#' @param epochs The most epochs.
-#' @param batch_size Cells of a mini-batch.
-#' @param accumulation Mini-batches per step of the optimiser, whose gradients are averaged.
-#' @param clip_norm Longest gradient of a step; longer ones are scaled down. 0: no limit.
+#' @param epochs The most epochs, a whole number from 1.
+#' @param batch_size Cells of a mini-batch, a whole number from 1.
+#' @param accumulation Mini-batches per step of the optimiser, whose gradients are averaged; a whole
+#'   number from 1.
+#' @param clip_norm Longest gradient of a step (Euclidean norm over all that learns); longer ones
+#'   are scaled down. 0: no limit.
 #' @param learning_rate Highest learning rate of the schedule (cosine with warm restarts, see
-#'   [canal_config()]).
-#' @param lambda Weight of the distillation loss, which is scaled by old types / all types. 0 turns
-#'   it off.
+#'   [canal_config()]), 0 to 1.
+#' @param lambda Weight of the distillation loss, 0 or more, which is scaled by old types / all
+#'   types. 0 turns it off.
 #' @param bank_size Cells in the example bank, of all types together. 0 turns it off.
 #' @param new_genes The most genes that may join the sequence in this stage: of the stage's own most
 #'   variable genes (as many as the model has) those that the model lacks; in the first stage, of
@@ -30,7 +32,8 @@
 #'   [canal_pretrain()] its `outside_genes`, or more where the vocabulary has fewer than `n_genes`
 #'   genes that vary in these cells; of any other model none, as its vocabulary was chosen for it.
 #'   See Details.
-#' @param patience Stop after so many validations in a row without a better accuracy.
+#' @param patience Stop after so many validations (one an epoch) in a row without a better accuracy;
+#'   a whole number from 1, or `Inf`.
 #' @param validation Share of each type's cells held out, from 0 to 0.9. A type with one cell is
 #'   trained on and not validated. With 0 every epoch is run and the last one kept.
 #' @param label_smoothing Share of a target spread over all types, 0 to 0.99.
@@ -44,9 +47,10 @@
 #'   them. `NULL`: as the configuration says where all parameters are trained, else 0. New features
 #'   change what the frozen layers make of a cell, while those layers cannot learn to go with them,
 #'   and everything that was kept of them (`cache`) has to be computed anew.
-#' @param seed One whole number: held-out cells, new weights, order of the cells. `NULL` takes one
-#'   from R's random numbers without using them up.
-#' @param num_threads Threads; `NULL` for every core this process may use.
+#' @param seed One whole number, 0 or more; `NULL` takes one from R's random numbers without using
+#'   them up. It governs held-out cells, new weights and the order of the cells.
+#' @param num_threads Threads; `NULL` for every core this process may use, or as many as the
+#'   environment variable `OMP_NUM_THREADS` says.
 #' @param device `"cpu"`, or `"cuda"` where LibTorch has it.
 #' @param precision Numbers that products are computed with, see [canal_predict()].
 #' @param cache What frozen layers make of a cell is the same in every epoch, so it is kept:
@@ -72,9 +76,10 @@
 #'   trained, but for the rounding of sums in another order. Only rank 0 reads and writes
 #'   `checkpoint`, and shows progress. When a worker is lost, all end with `canalR_error_team`; with
 #'   `checkpoint`, a new team goes on from the last whole epoch.
-#' @param verbose Show progress and say what was done.
-#' @param assay.type The assay (or Seurat layer, or `.h5ad` layer) with raw counts; of a 10x `.h5`
-#'   file with several genomes, one's name.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way.
+#' @param assay.type Name of the assay (Seurat: layer, which may be split; `.h5ad`: layer, or `"X"`;
+#'   10x `.h5` of several genomes: one of them) with raw counts.
 #' @param min_genes Leave out cells with fewer detected genes, see [canal_prepare()].
 #'
 #' @details The loss is the label-smoothed cross-entropy, from stage 2 on plus `lambda * K_old /

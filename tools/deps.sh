@@ -1,5 +1,5 @@
 #!/bin/bash
-# Sees that what a target needs is there: deps.sh demo|test|bench|lint. Says nothing if it is.
+# Sees that what a target needs is there: deps.sh demo|test|bench|lint|site. Says nothing if it is.
 # Debian and Ubuntu packages are installed with apt-get as root or by sudo, only those that are
 # missing; elsewhere, and without root, the missing ones are named.
 source "$(dirname "$0")/common.sh"
@@ -18,13 +18,15 @@ test_packages=("${demo_packages[@]}" libgloo-dev cmake libgtest-dev python3-torc
 bench_packages=("${demo_packages[@]}" python3 python3-torch python3-h5py r-bioc-scuttle r-bioc-scran
   r-cran-seurat r-cran-glmnet r-bioc-singler r-cran-irlba r-cran-cluster)
 lint_packages=("${test_packages[@]}" clang-format r-cran-lintr r-cran-roxygen2)
+site_packages=("${test_packages[@]}" r-cran-pkgdown pandoc)
 
 case "${1:-}" in
   demo) wanted=("${demo_packages[@]}") ;;
   test) wanted=("${test_packages[@]}") ;;
   bench) wanted=("${bench_packages[@]}") ;;
   lint) wanted=("${lint_packages[@]}") ;;
-  *) echo "usage: tools/deps.sh demo|test|bench|lint" >&2; exit 2 ;;
+  site) wanted=("${site_packages[@]}") ;;
+  *) echo "usage: tools/deps.sh demo|test|bench|lint|site" >&2; exit 2 ;;
 esac
 log=.build/deps.log
 
@@ -56,7 +58,7 @@ present_otherwise() {
     libtorch-dev) [ -n "${LIBTORCH_HOME:-}" ] ;;
     g++) has g++ || has clang++ ;;
     python3-torch) python3 -c 'import torch' 2> /dev/null ;;
-    python3 | pkg-config | cmake | clang-format) has "$1" ;;
+    python3 | pkg-config | cmake | clang-format | pandoc) has "$1" ;;
     *) return 1 ;;
   esac
 }
