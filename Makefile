@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps install demo demo-trixie test test-trixie bench lint format docs site check clean
+.PHONY: help deps install demo demo-trixie test test-trixie bench lint format docs site tidy coverage \
+  check bioccheck clean
 
 # A bare machine has no locale; R needs UTF-8 for its messages and ours.
 export LC_ALL := $(if $(filter Darwin,$(shell uname -s)),en_US.UTF-8,C.UTF-8)
@@ -26,7 +27,10 @@ help:
 	@echo "make format   lay out the C++ code as clang-format wants it"
 	@echo "make docs     write NAMESPACE, man/ and the Rcpp glue again from the sources"
 	@echo "make site     build the web site of README, guides and help pages: docs/index.html"
-	@echo "make check    R CMD build and R CMD check"
+	@echo "make tidy     clang-tidy on the C++ code that has changed"
+	@echo "make coverage which lines the tests run, by folder: .build/coverage"
+	@echo "make check    R CMD build and R CMD check --as-cran"
+	@echo "make bioccheck R CMD build and BiocCheck"
 	@echo "make clean    remove everything that was built"
 
 deps:
@@ -76,9 +80,23 @@ site:
 	@tools/install.sh
 	@tools/site.sh
 
+tidy:
+	@tools/deps.sh tidy
+	@tools/install.sh
+	@tools/tidy.sh
+
+# COVERAGE_ARGS=engine or r for one half.
+coverage:
+	@tools/deps.sh coverage
+	@tools/coverage.sh $(COVERAGE_ARGS)
+
 check:
-	@tools/deps.sh test
+	@tools/deps.sh check
 	@tools/check.sh
+
+bioccheck:
+	@tools/deps.sh bioccheck
+	@tools/bioccheck.sh
 
 clean:
 	@./cleanup

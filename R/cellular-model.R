@@ -18,7 +18,17 @@
 #'
 #' @param object A `CellularModel`.
 #'
-#' @seealso [cellular_train()], which has an example.
+#' @return An object of class `CellularModel`; `show()` prints what it knows.
+#' @examples
+#' set.seed(1)
+#' counts <- matrix(rpois(60 * 40, 2), 60, 40,
+#'                  dimnames = list(paste0("gene", 1:60), paste0("cell", 1:40)))
+#' types <- rep(c("B", "T"), 20)
+#' counts[1:20, types == "B"] <- counts[1:20, types == "B"] + 5
+#' model <- cellular_train(counts, types, latent_dim = 4, n_genes = 40, epochs = 2, warm_up = 1,
+#'                         seed = 1, verbose = FALSE)
+#' model
+#' model@labels
 #' @export
 setClass("CellularModel", slots = c(
   genes = "character", labels = "character", batches = "character", target = "numeric",

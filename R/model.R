@@ -21,6 +21,7 @@
 #'
 #' @param object A `CanalModel`.
 #'
+#' @return An object of class `CanalModel`; `show()` prints what it knows and what it has learned.
 #' @seealso [canal_stream()] for its history, [canal_save()] to keep it.
 #' @examples
 #' model <- canal_model(canal_config("compact"), c("INS", "GCG", "SST"), seed = 1)

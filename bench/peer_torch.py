@@ -138,9 +138,12 @@ def published_names(depth):
 def check():
     """The recorded network is smaller than the published one, so its sizes are read from it."""
     import h5py
+    import tarfile
     global M
     folder = pathlib.Path(__file__).resolve().parents[1] / "tests/testthat/fixtures/golden"
-    weights = torch.load(folder / "canal_stage1.pth", map_location="cpu")["model_state_dict"]
+    with tarfile.open(folder / "checkpoints.tar.xz") as packed:
+        checkpoint = torch.load(packed.extractfile("canal_stage1.pth"), map_location="cpu")
+    weights = checkpoint["model_state_dict"]
     features = [w for name, w in weights.items() if name.endswith("projection_matrix")]
     M = features[0].shape[0]
     with h5py.File(folder / "reference.h5", "r") as recorded:

@@ -40,3 +40,10 @@ copy_clone() {
   tar -c --exclude=./.git --exclude-from=<(sed 's,/$,,' .gitignore) . |
     tar -x -v --no-same-owner -C "$1" | grep -v '/$' | LC_ALL=C sort
 }
+
+# For R CMD build and check and their like, which compile in folders of their own: all find the same
+# results in the compiler's cache, if there is one.
+compile_apart() {
+  export MAKEFLAGS R_MAKEVARS_USER=$PWD/tools/Makevars.check CCACHE_BASEDIR="" CCACHE_NOHASHDIR=true
+  MAKEFLAGS="-j$(jobs)"
+}

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Sees that what a target needs is there: deps.sh demo|test|bench|lint|site. Says nothing if it is.
+# Sees that what a target needs is there: deps.sh
+# demo|test|bench|lint|site|check|bioccheck|coverage|tidy. Says nothing if it is.
 # Debian and Ubuntu packages are installed with apt-get as root or by sudo, only those that are
 # missing; elsewhere, and without root, the missing ones are named.
 source "$(dirname "$0")/common.sh"
@@ -19,6 +20,11 @@ bench_packages=("${demo_packages[@]}" python3 python3-torch python3-h5py r-bioc-
   r-cran-seurat r-cran-glmnet r-bioc-singler r-cran-irlba r-cran-cluster)
 lint_packages=("${test_packages[@]}" clang-format r-cran-lintr r-cran-roxygen2)
 site_packages=("${test_packages[@]}" r-cran-pkgdown pandoc)
+# checkbashisms is in devscripts.
+check_packages=("${test_packages[@]}" devscripts qpdf)
+bioccheck_packages=("${check_packages[@]}" r-bioc-bioccheck)
+coverage_packages=("${test_packages[@]}" r-cran-covr gcovr)
+tidy_packages=("${test_packages[@]}" clang-tidy)
 
 case "${1:-}" in
   demo) wanted=("${demo_packages[@]}") ;;
@@ -26,7 +32,11 @@ case "${1:-}" in
   bench) wanted=("${bench_packages[@]}") ;;
   lint) wanted=("${lint_packages[@]}") ;;
   site) wanted=("${site_packages[@]}") ;;
-  *) echo "usage: tools/deps.sh demo|test|bench|lint|site" >&2; exit 2 ;;
+  check) wanted=("${check_packages[@]}") ;;
+  bioccheck) wanted=("${bioccheck_packages[@]}") ;;
+  coverage) wanted=("${coverage_packages[@]}") ;;
+  tidy) wanted=("${tidy_packages[@]}") ;;
+  *) echo "usage: tools/deps.sh demo|test|bench|lint|site|check|bioccheck|coverage|tidy" >&2; exit 2 ;;
 esac
 log=.build/deps.log
 
@@ -58,7 +68,8 @@ present_otherwise() {
     libtorch-dev) [ -n "${LIBTORCH_HOME:-}" ] ;;
     g++) has g++ || has clang++ ;;
     python3-torch) python3 -c 'import torch' 2> /dev/null ;;
-    python3 | pkg-config | cmake | clang-format | pandoc) has "$1" ;;
+    python3 | pkg-config | cmake | clang-format | clang-tidy | gcovr | qpdf | pandoc) has "$1" ;;
+    devscripts) has checkbashisms ;;
     *) return 1 ;;
   esac
 }

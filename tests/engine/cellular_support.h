@@ -50,6 +50,11 @@ inline canal::Weights weights_in(const canal::Tree& group) {
   return weights;
 }
 
+// To change.
+inline canal::FloatArray& array_of(canal::Weights& weights, const std::string& name) {
+  return const_cast<canal::FloatArray&>(*canal::find(weights, name));
+}
+
 // The published settings, without dropout.
 inline canal::CellularOptions cellular_options() {
   canal::CellularOptions options{};

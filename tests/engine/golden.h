@@ -1,20 +1,14 @@
-// Golden arrays: numbers that the published programs computed. The folder is CANALR_GOLDEN, or the
-// package's fixtures.
+// Golden arrays as what the engine takes.
 #pragma once
-#include <cstdlib>
 #include <string>
 
 #include "engine/array.h"
 #include "engine/checkpoint.h"
 #include "engine/errors.h"
 #include "engine/tree.h"
+#include "fixtures.h"
 
 namespace canal_test {
-
-inline std::string golden_path(const std::string& name) {
-  const char* folder = std::getenv("CANALR_GOLDEN");
-  return std::string(folder != nullptr ? folder : CANALR_FIXTURES) + "/" + name;
-}
 
 inline canal::Tree golden(const std::string& place) {
   return canal::read_tree(golden_path("reference.h5"), place);

@@ -12,19 +12,13 @@
 
 #include "engine/errors.h"
 #include "engine/io/zip_file.h"
+#include "fixtures.h"
 
 namespace io_test {
 
-inline std::string golden(const std::string& name) {
-  const char* folder = std::getenv("CANALR_GOLDEN");
-  const bool given = folder != nullptr && *folder != '\0';
-  return std::string(given ? folder : CANALR_FIXTURES) + "/" + name;
-}
+using canal_test::package_file;
 
-// Data that comes with the package, beside its fixtures.
-inline std::string package_file(const std::string& name) {
-  return std::string(CANALR_FIXTURES) + "/../../../../" + name;
-}
+inline std::string golden(const std::string& name) { return canal_test::golden_path(name); }
 
 // A folder that goes with the test.
 class TempFolder {

@@ -15,6 +15,7 @@ using canal::CellularSums;
 using canal::CellularTrainer;
 using canal::FloatArray;
 using canal::Weights;
+using canal_test::array_of;
 using canal_test::cellular_golden;
 using canal_test::cellular_options;
 using canal_test::floats;
@@ -295,7 +296,7 @@ TEST_P(Cellular, gradients_equal_finite_differences) {
   const Weights weights = trainer.weights();
   const auto loss_along = [&](const std::string& name, const FloatArray& gradient, double step) {
     Weights other = weights;
-    auto& values = const_cast<FloatArray*>(canal::find(other, name))->values;
+    std::vector<float>& values = array_of(other, name).values;
     for (size_t i = 0; i < values.size(); ++i)
       values[i] += static_cast<float>(step / length(gradient) * gradient.values[i]);
     return CellularTrainer(other, golden.distances, golden.groups, options)

@@ -10,6 +10,7 @@ namespace {
 using canal::ClassifierTrainer;
 using canal::FloatArray;
 using canal::Weights;
+using canal_test::array_of;
 using canal_test::cellular_golden;
 using canal_test::floats;
 using canal_test::weights_in;
@@ -118,9 +119,7 @@ class Naive {
   const Weights& weights() const { return weights_; }
 
  private:
-  FloatArray& weight(const std::string& name) {
-    return const_cast<FloatArray&>(*canal::find(weights_, "classifier." + name));
-  }
+  FloatArray& weight(const std::string& name) { return array_of(weights_, "classifier." + name); }
 
   static std::vector<double> softmax(const std::vector<double>& x) {
     std::vector<double> p;
@@ -205,7 +204,7 @@ TEST(ClassifierTrainer, gradients_equal_finite_differences) {
     for (const auto& [name, gradient] : gradients) {
       const auto loss_with = [&, &name = name](float change) {
         Weights other = weights;
-        const_cast<FloatArray*>(canal::find(other, name))->values[1] += change;
+        array_of(other, name).values[1] += change;
         return Naive::loss(Naive(other, cells).forward(), cells.types, plain);
       };
       const double slope = (loss_with(1e-3f) - loss_with(-1e-3f)) / 2e-3;

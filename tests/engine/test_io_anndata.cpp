@@ -9,7 +9,7 @@ using canal::AnnData;
 using canal::Checkpoint;
 
 std::string fixture(const std::string& name) {
-  return std::string(CANALR_FIXTURES) + "/../bank-" + name + ".pth";
+  return package_file("tests/testthat/fixtures/bank-" + name + ".pth");
 }
 
 // The formula of make-banks.py.
@@ -137,6 +137,7 @@ std::string index_of(const std::string& data) {
 
 std::string names(const std::vector<std::string>& values) {
   std::vector<std::string> items;
+  items.reserve(values.size());
   for (const std::string& value : values) items.push_back(text(value));
   return index_of(numpy_array("O8", integers({static_cast<int64_t>(values.size())}), list(items)));
 }
@@ -219,8 +220,7 @@ TEST(PickledAnnData, SparseValuesAreSortedAndTwiceNamedOnesAddUp) {
               by_rows ? (std::vector<int32_t>{0, 2, 3}) : (std::vector<int32_t>{0, 1, 3}));
     EXPECT_EQ(checkpoint.bank->counts.gene,
               by_rows ? (std::vector<int32_t>{0, 1, 1}) : (std::vector<int32_t>{0, 0, 1}));
-    EXPECT_EQ(checkpoint.bank->counts.value,
-              by_rows ? (std::vector<double>{2, 5, 8}) : (std::vector<double>{2, 5, 8}));
+    EXPECT_EQ(checkpoint.bank->counts.value, (std::vector<double>{2, 5, 8}));
   }
 }
 

@@ -221,7 +221,7 @@ TEST(Checkpoint, TypeNamesComeInAllTheirForms) {
 TEST(Checkpoint, GenePlacesComeInAllTheirForms) {
   const std::vector<int64_t> expected{0, 200, 7};
   const std::string latin1 = call(global("_codecs", "encode"),
-                                  {text(std::string("\0\0\xc3\x88\0\x07\0", 8)), text("latin1")});
+                                  {text(std::string("\0\0\xc3\x88\0\x07\0\0", 8)), text("latin1")});
   const std::vector<std::string> forms{
       integers({0, 200, 7}), numpy_array("i8", 3, bytes3(bytes_of(expected))),
       numpy_array("i4", 3, bytes3(bytes_of(std::vector<int32_t>{0, 200, 7}))),

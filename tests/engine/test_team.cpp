@@ -51,6 +51,7 @@ std::vector<std::string> in_team(const std::vector<Work>& work, double timeout_s
   const int size = static_cast<int>(work.size()), port = canal::free_port();
   std::vector<std::string> outcomes(size);
   std::vector<std::thread> threads;
+  threads.reserve(size);
   for (int rank = 0; rank < size; ++rank) {
     threads.emplace_back([&, rank] {
       outcomes[rank] = outcome_of([&] {
@@ -245,7 +246,10 @@ TEST(Team, AWorkerThatLeavesEndsTheOthersCalls) {
 // Run by the next two tests in another process: it takes part once and is killed in the midst, or
 // stopped, as if its machine were.
 TEST(Team, DISABLED_WorkerThatGetsASignal) {
-  const auto number = [](const char* name) { return std::atoi(std::getenv(name)); };
+  const auto number = [](const char* name) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? 0 : std::atoi(text);
+  };
   Control control;
   const int rank = number("CANALR_TEST_RANK");
   const auto team = canal::join_team(worker(rank, 2, number("CANALR_TEST_PORT")), control);

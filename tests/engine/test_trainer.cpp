@@ -127,8 +127,8 @@ TEST(Trainer, frozen_parameters_stay_as_they_are) {
   const canal::Weights after = trainer->weights();
   const auto& trained = stage.root.child("grad_step1")->children;
   for (const auto& [name, array] : before) {
-    const bool learns =
-        std::any_of(trained.begin(), trained.end(), [&](const auto& t) { return t.first == name; });
+    const bool learns = std::any_of(trained.begin(), trained.end(),
+                                    [&, &name = name](const auto& t) { return t.first == name; });
     const bool changed = canal::find(after, name)->values != array.values;
     EXPECT_EQ(changed, learns) << name;
   }
@@ -204,8 +204,8 @@ TEST(Trainer, a_share_of_dropped_tokens_beyond_1_is_refused) {
 // A central difference of the loss along one weight.
 double loss_at(GoldenStage& stage, canal::Weights weights, const std::string& name, size_t place,
                double step) {
-  for (auto& [other, array] : weights)
-    if (other == name) array.values[place] += static_cast<float>(step);
+  for (auto& entry : weights)
+    if (entry.first == name) entry.second.values[place] += static_cast<float>(step);
   const canal::Weights old = golden_weights("canal_stage1.pth");
   StageTrainer trainer(weights, &old, stage.data, stage.options, stage.control);
   return trainer.train_epoch(0, false, stage.control).total;

@@ -102,7 +102,7 @@ std::vector<Moments> moments_of_genes(const SparseCells& counts, const Alignment
                                       Flavour flavour, int num_threads, Control& control) {
   // More ranges than threads, as some hold more values than others.
   const int threads = usable_threads(num_threads);
-  const int64_t ranges = threads == 1 ? 1 : std::min<int64_t>(counts.genes, 8 * threads);
+  const int64_t ranges = threads == 1 ? 1 : std::min<int64_t>(counts.genes, int64_t{8} * threads);
   control.total = kept.size() * (1 + ranges);
   const std::vector<double> totals = totals_of_cells(counts, alignment, kept, num_threads, control);
   std::vector<Moments> moments(alignment.vocabulary_size);

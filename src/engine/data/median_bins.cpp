@@ -51,6 +51,7 @@ std::vector<double> above_median_of_bin(const std::vector<double>& mean,
   for (const std::vector<int64_t>& bin : bins) {
     if (bin.empty()) continue;
     std::vector<double> values;
+    values.reserve(bin.size());
     for (const int64_t gene : bin) values.push_back(dispersion[gene]);
     const double centre = median(values);
     for (double& value : values) value = std::abs(value - centre);

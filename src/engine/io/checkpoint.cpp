@@ -110,8 +110,9 @@ class CheckpointReader {
 
   bool take_texts(NodeId id, std::vector<std::string>& texts) const {
     auto found = texts_at(pickle(), id);
-    if (found) texts = *std::move(found);
-    return found.has_value();
+    if (!found) return false;
+    texts = *std::move(found);
+    return true;
   }
 
   bool take_text(NodeId id, std::string& text) const {
@@ -122,8 +123,9 @@ class CheckpointReader {
 
   bool take_places(NodeId id) {
     auto places = places_at(id);
-    if (places) out_.variable_genes0 = *std::move(places);
-    return places.has_value();
+    if (!places) return false;
+    out_.variable_genes0 = *std::move(places);
+    return true;
   }
 
   bool take_settings(NodeId id) {

@@ -40,7 +40,9 @@ class JsonParser {
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
 
   void skip_space() {
-    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != text_.npos) ++at_;
+    while (at_ < text_.size() &&
+           std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos)
+      ++at_;
   }
 
   bool take(char wanted) {
@@ -152,7 +154,7 @@ class JsonParser {
     constexpr std::string_view letters = "\"\\/bfnrt";
     constexpr std::string_view meanings = "\"\\/\b\f\n\r\t";
     const size_t place = letters.find(c);
-    if (place != letters.npos) {
+    if (place != std::string_view::npos) {
       out += meanings[place];
     } else if (c == 'u') {
       append_code_point(out);
@@ -181,7 +183,7 @@ class JsonParser {
       constexpr std::string_view digits = "0123456789abcdef";
       const char c = peek();
       const size_t value = digits.find(c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c);
-      if (value == digits.npos || c == '\0') fail("an escape lacks a digit");
+      if (value == std::string_view::npos || c == '\0') fail("an escape lacks a digit");
       code = code * 16 + static_cast<uint32_t>(value);
     }
     return code;

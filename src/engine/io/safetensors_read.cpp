@@ -196,7 +196,7 @@ class SafetensorsReader {
     } else if (name == "vocabulary") {
       out_.vocabulary = texts_in(name, text);
     } else if (name == "config") {
-      if (!read_settings(text, out_)) out_.skipped.push_back("config (metadata)");
+      if (!read_settings(text, out_)) out_.skipped.emplace_back("config (metadata)");
     } else if (name == "positions") {
       out_.positions = text;
     } else if (name != "format") {

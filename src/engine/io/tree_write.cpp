@@ -46,6 +46,7 @@ void check_array(const Tree& tree, const std::string& place) {
 
 void check_names(const std::vector<std::pair<std::string, Tree>>& trees, const std::string& place) {
   std::vector<std::string> names;
+  names.reserve(trees.size());
   for (const auto& entry : trees) names.push_back(entry.first);
   std::sort(names.begin(), names.end());
   for (size_t i = 0; i < names.size(); ++i) {

@@ -56,8 +56,8 @@ std::string kernels_for(const Compute& compute) {
 std::vector<std::string> available_kernels() {
   std::vector<std::string> names;
   for (const Tier& tier : tiers())
-    if (tier.runs_here()) names.push_back(tier.name);
-  names.push_back("libtorch");
+    if (tier.runs_here()) names.emplace_back(tier.name);
+  names.emplace_back("libtorch");
   return names;
 }
 

@@ -5,6 +5,7 @@
 #include <exception>
 #include <future>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "engine/runtime.h"
@@ -38,7 +39,7 @@ class Queue {
   void keep(int64_t chunk, std::exception_ptr error) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!error_ || chunk < failed_chunk_) {
-      error_ = error;
+      error_ = std::move(error);
       failed_chunk_ = chunk;
     }
     failed_ = true;

@@ -1,0 +1,68 @@
+# Coverage by lines: coverage.R measure <copy of the package> <folder>, which runs the R tests in the
+# copy, and coverage.R tables <folder>, which prints what is in the folder and fails below 90 %.
+arguments <- commandArgs(trailingOnly = TRUE)
+least <- 90
+
+measure <- function(package, folder) {
+  # -r: none of LibTorch's headers.
+  options(
+    covr.gcov_args = "-r",
+    covr.flags = c(CXX17FLAGS = "-O1 --coverage -fprofile-update=atomic", LDFLAGS = "--coverage")
+  )
+  coverage <- covr::package_coverage(package, type = "tests", quiet = FALSE)
+  lines <- covr::tally_coverage(coverage, by = "line")
+  lines <- data.frame(filename = lines$filename, line = lines$line, ran = lines$value > 0)
+  lines <- lines[grepl("^(R|src)/", lines$filename), ]
+  write_files(lines, file.path(folder, "r.csv"))
+  missing <- lines[!lines$ran, ]
+  ranges <- vapply(split(missing$line, missing$filename), paste, "", collapse = ",")
+  writeLines(paste(names(ranges), ranges), file.path(folder, "r-missing.txt"))
+}
+
+# gcovr's columns.
+write_files <- function(lines, path) {
+  files <- data.frame(
+    filename = sort(unique(lines$filename)),
+    line_total = as.vector(table(lines$filename)),
+    line_covered = as.vector(tapply(lines$ran, lines$filename, sum))
+  )
+  utils::write.csv(files, path, row.names = FALSE)
+}
+
+by_folder <- function(path) {
+  files <- utils::read.csv(path)
+  folder <- dirname(files$filename)
+  sums <- rowsum(files[c("line_total", "line_covered")], folder)
+  sums$percent <- round(100 * sums$line_covered / sums$line_total, 1)
+  sums
+}
+
+total_percent <- function(table) 100 * sum(table$line_covered) / sum(table$line_total)
+
+print_table <- function(title, table) {
+  cat("\n", title, "\n", sep = "")
+  print(table)
+  cat(sprintf("all: %.1f %%\n", total_percent(table)))
+  total_percent(table) >= least
+}
+
+tables <- function(folder) {
+  enough <- TRUE
+  engine <- file.path(folder, "engine.csv")
+  if (file.exists(engine)) enough <- print_table("Engine, under its tests", by_folder(engine))
+  r <- file.path(folder, "r.csv")
+  if (file.exists(r)) {
+    table <- by_folder(r)
+    own <- print_table("R, under the R tests", table["R", ])
+    glue <- print_table("Glue, under the R tests", table["src", ])
+    print_table("Engine, under the R tests", table[grepl("engine", rownames(table)), ])
+    enough <- enough && own && glue
+  }
+  if (!enough) cat("\nBelow", least, "%: see the *-missing.txt in", folder, "\n")
+  enough
+}
+
+switch(arguments[1],
+  measure = measure(arguments[2], arguments[3]),
+  tables = quit(status = as.integer(!tables(arguments[2])))
+)

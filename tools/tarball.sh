@@ -1,0 +1,17 @@
+#!/bin/bash
+# R CMD build into .build/tarball, where the last one is kept until something in it changes.
+source "$(dirname "$0")/common.sh"
+compile_apart
+
+clone=$PWD
+digest_now="$(package_digest) $(digest tests vignettes NEWS.md README.md .Rbuildignore)"
+stamp=.build/tarball/stamp
+if is_current "$stamp" "$digest_now"; then exit 0; fi
+
+rm -rf .build/tarball
+mkdir -p .build/tarball
+cd .build/tarball
+start=$SECONDS
+R CMD build "$clone"
+echo "Built $(ls canalR_*.tar.gz), $(wc -c < canalR_*.tar.gz) bytes, in $((SECONDS - start)) s."
+echo "$digest_now" > "$clone/$stamp"
