@@ -19,7 +19,8 @@ give_up_with_log() {
 configured_mirrors() {
   local lists=/etc/apt/sources.list
   sed -nE -e 's/^deb +(\[[^]]*\] *)?([^ ]+).*/\2/p' -e 's/^URIs: *(.*)/\1/p' \
-    $lists $lists.d/*.list $lists.d/*.sources 2> /dev/null | tr -s ' \t' '\n' | grep -E '^https?://' | sed 's,/*$,,' | awk '!seen[$0]++'
+    $lists $lists.d/*.list $lists.d/*.sources 2> /dev/null |
+    tr -s ' \t' '\n' | grep -E '^https?://' | sed 's,/*$,,' | awk '!seen[$0]++'
 }
 
 # The first of them that has Debian 13.
@@ -90,6 +91,7 @@ make_root_once() {
 
 # /proc is all that must be mounted. Nearly everything works without it, too.
 enter_root() {
+  : > "$log"
   if [ "$CANALR_OWN_MOUNTS" = yes ] && mount -t proc proc "$root/proc" 2> "$log"; then
     share_compiler_cache
   else

@@ -2,7 +2,7 @@
 # The tests on Debian 13 ("trixie"), whose R, LibTorch, Seurat and SingleCellExperiment are newer:
 #
 #   tools/trixie.sh                  'make test' in there; the last line is its sum
-#   tools/trixie.sh -- COMMAND ...   builds canalR and runs a command in there, in a copy of the clone
+#   tools/trixie.sh -- COMMAND ...   builds canalR and runs a command in there, in a copy of this
 #
 # Debian 13 is a folder that is entered by chroot (trixie-root.sh), which needs root. It stays, with
 # a copy of the clone and what was compiled there: when nothing has changed since all tests passed,
