@@ -18,6 +18,9 @@ run_cellular <- function(x, model, output, max_missing, assay.type, settings) {
   list(cells = source$cells, kept = kept, reason = reason, out = out)
 }
 
+# The linter does not look for the generics.
+# nolint start: object_name_linter.
+
 # Values (dgCMatrix, genes x cells).
 #' @exportS3Method
 pass_input.cellular_pass <- function(pass, counts, cells, threads) {
@@ -28,6 +31,7 @@ pass_input.cellular_pass <- function(pass, counts, cells, threads) {
 pass_output.cellular_pass <- function(pass, input, model, threads, progress) {
   stats::setNames(list(pass_cellular(input, model, pass$output, threads, progress)), pass$output)
 }
+# nolint end
 
 # The `output` of cells' values (genes x cells): a matrix with a row per cell.
 pass_cellular <- function(values, model, output, threads, progress = NULL) {

@@ -54,8 +54,8 @@ chunk_plan <- function(folder, source, kept, model, pass, settings) {
   }
   size <- ceiling(length(source$cells) / (4 * worker_count(settings$workers)))
   blocks <- unlist(lapply(source$blocks, function(block) {
-    size <- max(least_chunk, min(size, block[2] - block[1] + 1))
-    lapply(cell_blocks(block[2] - block[1] + 1, size), `+`, block[1] - 1)
+    cells <- block[2] - block[1] + 1
+    lapply(cell_blocks(cells, max(least_chunk, min(size, cells))), `+`, block[1] - 1)
   }), recursive = FALSE)
   has_cells <- vapply(blocks, function(block) any(kept >= block[1] & kept <= block[2]), NA)
   plan <- list(identity = identity, blocks = blocks[has_cells])

@@ -1,5 +1,5 @@
-# Coverage by lines: coverage.R measure <copy of the package> <folder>, which runs the R tests in the
-# copy, and coverage.R tables <folder>, which prints what is in the folder and fails below 90 %.
+# Coverage by lines: coverage.R measure <copy of the package> <folder>, which runs the R tests in
+# the copy, and coverage.R tables <folder>, which prints what is in the folder and fails below 90 %.
 arguments <- commandArgs(trailingOnly = TRUE)
 least <- 90
 

@@ -27,8 +27,8 @@ struct BlasReport {
 // Measures at most once, some milliseconds long.
 const BlasReport& blas_report();
 
-// Files of the LibTorch libraries (libtorch_cpu) that this process has loaded. More than the one the
-// engine was linked with means that another program brought its own: R's torch package, say.
+// Files of the LibTorch libraries (libtorch_cpu) that this process has loaded. More than the one
+// the engine was linked with means that another program brought its own: R's torch package, say.
 std::vector<std::string> loaded_libtorch();
 
 // Bytes of memory that are free, or can be freed at once, on this machine.
