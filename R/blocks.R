@@ -7,7 +7,8 @@ run_settings <- function(num_threads, verbose, activity, BPPARAM = NULL, checkpo
   check_flag(verbose, "verbose", call = call)
   check_workers(BPPARAM, call)
   list(threads = thread_count(num_threads), threads_given = !is.null(num_threads),
-       verbose = verbose, activity = activity, workers = BPPARAM, checkpoint = checkpoint)
+       verbose = verbose, activity = activity, workers = BPPARAM,
+       checkpoint = if (!is.null(checkpoint)) checkpoint_folder(checkpoint))
 }
 
 # A pass is what a network makes of cells, in two steps that need not happen in one process:
@@ -95,7 +96,7 @@ query_rows <- function(query) {
 # genes aligned (see align_genes()) and `detected`, the vocabulary genes that each cell has.
 survey_cells <- function(source, whole, threads) {
   vocabulary <- whole$genes
-  check_table(c(length(source$genes), length(source$cells)), source$genes, source$cells)
+  check_table(source$dim, source$genes, source$cells)
   places <- gene_places(source$genes, vocabulary)
   facts <- NULL
   detected <- numeric(length(source$cells))

@@ -5,11 +5,21 @@
 # embedding: a cells x width matrix, or NULL.
 # scores: a cells x types matrix with names of types, or NULL.
 # record: a list kept as entry `prefix` of the object's record; other entries of that stay.
-# call: of the user's function, which Seurat objects log.
+# call: of the user's function (see logged_call()), which Seurat objects log.
 cell_findings <- function(prefix, columns = NULL, embedding = NULL, scores = NULL,
                           record = list(), call = NULL) {
   list(prefix = prefix, columns = columns, embedding = embedding, scores = scores,
        record = if (length(record)) stats::setNames(list(record), prefix), call = call)
+}
+
+# A call for a log, by the name of the function: where objects themselves stand in it, as do.call()
+# puts them there, their class.
+logged_call <- function(name, call) {
+  plain <- function(part) is.symbol(part) || is.call(part) || (is.atomic(part) && length(part) < 20)
+  arguments <- lapply(as.list(call)[-1], function(part) {
+    if (plain(part)) part else as.name(sprintf("<%s>", class(part)[1]))
+  })
+  list(name = name, text = paste(deparse(as.call(c(as.name(name), arguments))), collapse = "\n"))
 }
 
 # Entries of the record that are no model's results.
@@ -27,6 +37,17 @@ check_prefix <- function(prefix, call = sys.call(-1)) {
 }
 
 embedding_name <- function(findings) toupper(findings$prefix)
+
+# What has that name already must be an embedding of the same prefix: nobody's principal components,
+# nor those of a prefix in other letters.
+check_free <- function(name, taken, x, findings) {
+  if (!name %in% taken || !is.null(cell_record(x)[[findings$prefix]]$embedding)) {
+    return(invisible())
+  }
+  canal_abort("argument", "prefix", "one whose embedding has a name of its own",
+              sprintf("\"%s\", and `x` has another embedding \"%s\"", findings$prefix, name),
+              "Choose another prefix, or remove that embedding first.", call = NULL)
+}
 
 reduction_name <- function(findings) tolower(findings$prefix)
 

@@ -2,10 +2,11 @@
 # has been made of it. Files of the engine's own readers, and matrices that lie on disk behind an
 # object (DelayedArray, HDF5Array, TENxMatrix, BPCells), are read so.
 
-# Names of the cells and genes, `blocks` (a list of first and last cell), read(first, last), counts
-# of those cells (dgCMatrix, genes x cells); ahead(block) starts to read one that will be asked for
-# next, so that the network need not wait for it, and finish() waits for what was started. `place`
-# is what another process opens the same source with: list(path, assay.type), or NULL.
+# Names of the cells and genes, `dim`, their numbers, `blocks` (a list of first and last cell),
+# read(block), the counts of those cells (dgCMatrix, genes x cells); ahead(block) starts to read one
+# that will be asked for next, so that the network need not wait for it, and finish() waits for what
+# was started. `place` is what another process opens the same source with: list(path, assay.type),
+# or NULL.
 cell_source <- function(x, assay.type) {
   if (is.character(x) && !is_folder(x)) {
     header <- cell_header(cell_file(x), assay.type)
@@ -19,9 +20,10 @@ cell_source <- function(x, assay.type) {
 }
 
 new_source <- function(genes, cells, blocks, read, ahead = function(block) NULL,
-                       finish = function() NULL, place = NULL) {
+                       finish = function() NULL, place = NULL,
+                       dim = c(length(genes), length(cells))) {
   list(genes = genes, cells = cells, blocks = blocks, read = read, ahead = ahead, finish = finish,
-       place = place)
+       place = place, dim = dim)
 }
 
 memory_source <- function(counts) {
@@ -29,7 +31,8 @@ memory_source <- function(counts) {
     if (block[1] == 1 && block[2] == ncol(counts)) return(counts)
     counts[, seq.int(block[1], block[2]), drop = FALSE]
   }
-  new_source(rownames(counts), colnames(counts), list(c(1, ncol(counts))), read)
+  new_source(rownames(counts), colnames(counts), list(c(1, ncol(counts))), read,
+             dim = dim(counts))
 }
 
 # header: what cell_header() returns.
@@ -113,7 +116,8 @@ parts_source <- function(parts) {
     join_layers(found[vapply(found, ncol, 0L) > 0], parts$genes, cells)
   }
   n_cells <- if (whole) ncol(parts$parts[[1]]) else length(parts$cells)
-  new_source(parts$genes, parts$cells, cell_blocks(n_cells, size), read)
+  n_genes <- if (whole) nrow(parts$parts[[1]]) else length(parts$genes)
+  new_source(parts$genes, parts$cells, cell_blocks(n_cells, size), read, dim = c(n_genes, n_cells))
 }
 
 foreign_columns <- function(x, first, last) {

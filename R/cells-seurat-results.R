@@ -28,6 +28,7 @@ with_cell_results.Seurat <- function(x, findings) {
 with_dim_reduc <- function(x, findings) {
   key <- paste0(reduction_name(findings), "_")
   embedding <- findings$embedding
+  check_free(reduction_name(findings), names(x@reductions), x, findings)
   dimnames(embedding) <- list(colnames(x), paste0(key, seq_len(ncol(embedding))))
   x[[reduction_name(findings)]] <- SeuratObject::CreateDimReducObject(
     embeddings = embedding, key = key, assay = SeuratObject::DefaultAssay(x)
@@ -44,26 +45,31 @@ with_score_assay <- function(x, findings) {
     return(x)
   }
   scores <- t(findings$scores)
-  dimnames(scores) <- list(gsub("_", "-", rownames(scores), fixed = TRUE), colnames(x))
+  types <- make.unique(gsub("_", "-", rownames(scores), fixed = TRUE))
+  dimnames(scores) <- list(types, colnames(x))
   assay <- SeuratObject::CreateAssayObject(data = scores)
   SeuratObject::Key(assay) <- paste0(tolower(findings$prefix), "scores_")
   x@assays[[name]] <- NULL
-  x[[name]] <- assay
+  # Version 5 counts what an assay holds, and warns that scores are no counts.
+  withCallingHandlers(x[[name]] <- assay, warning = function(condition) {
+    if (grepl("counts isn't present", conditionMessage(condition), fixed = TRUE)) {
+      invokeRestart("muffleWarning")
+    }
+  })
   x
 }
 
 # What Seurat's own functions leave in `x@commands`, by hand: LogSeuratCommand() looks for the
 # formals of the function that called it, and some of ours are models.
 with_command <- function(x, findings) {
-  called <- as.character(findings$call[[1]])
-  called <- called[length(called)]
+  called <- findings$call$name
   assay <- SeuratObject::DefaultAssay(x)
   usual <- findings$prefix == sub("_.*", "", called)
   name <- paste(c(called, assay, if (!usual) findings$prefix), collapse = ".")
   what <- if (is.null(findings$embedding)) "prediction" else "embedding"
   x@commands[[name]] <- methods::new(
     "SeuratCommand", name = name, time.stamp = Sys.time(), assay.used = assay,
-    call.string = paste(deparse(findings$call), collapse = "\n"),
+    call.string = findings$call$text,
     params = findings$record[[findings$prefix]][[what]]$parameters
   )
   x

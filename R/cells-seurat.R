@@ -16,6 +16,7 @@ cell_parts.Seurat <- function(x, assay.type) {
   check_assay_type(assay.type)
   name <- SeuratObject::DefaultAssay(x)
   assay <- x[[name]]
+  if (methods::is(assay, "SCTAssay")) warn_corrected(name)
   layers <- seurat_layers(assay)
   wanted <- matching_layers(layers, assay.type)
   if (!length(wanted)) {
@@ -106,6 +107,13 @@ join_layers <- function(parts, genes, cells) {
                 "Choose another default assay, or subset() the object to the cells it covers.")
   }
   if (identical(colnames(joined), cells)) joined else joined[, cells, drop = FALSE]
+}
+
+warn_corrected <- function(name) {
+  canal_warn("assay", "x", "raw counts",
+             sprintf("those of its default assay %s, which SCTransform has corrected", name),
+             "DefaultAssay(x) <- \"RNA\" chooses the raw ones, if that is their assay's name.",
+             call = NULL)
 }
 
 other_assays_hint <- function(x, name) {

@@ -66,7 +66,8 @@ cellular_predict <- function(x, model, novelty_threshold = 0.25,
     dropped = length(query$cells) - length(query$kept)
   ))
   note$novelty <- novelty_summary(1 - answer$score, novelty_threshold)
-  with_cell_results(x, label_findings(answer, query, model@labels, asked, note, sys.call()))
+  call <- logged_call("cellular_predict", sys.call())
+  with_cell_results(x, label_findings(answer, query, model@labels, asked, note, call))
 }
 
 #' @rdname cellular_predict
@@ -80,7 +81,8 @@ cellular_embed <- function(x, model, prefix = "cellular", max_missing = 0.3, num
   query <- run_cellular(x, model, "embedding", max_missing, assay.type, settings)
   note <- cellular_record(model, list(width = ncol(query$out$embedding),
                                       max_missing = max_missing, assay.type = assay.type))
-  with_cell_results(x, embedding_findings(query, prefix, note, sys.call()))
+  call <- logged_call("cellular_embed", sys.call())
+  with_cell_results(x, embedding_findings(query, prefix, note, call))
 }
 
 # probability: cells x types.

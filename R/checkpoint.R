@@ -95,7 +95,8 @@ checkpoint_folder <- function(folder) {
     canal_abort("file", "checkpoint", "a folder that can be written to",
                 sprintf("\"%s\"", folder), call = sys.call(-2))
   }
-  folder
+  # Workers may have been started elsewhere.
+  normalizePath(folder)
 }
 
 read_checkpoint <- function(path, digest) {

@@ -3,8 +3,8 @@
 # stopped goes on where it was.
 #
 # A folder holds plan.rds (whose cells, in which chunks), job.rds (the pass, and where the cells
-# are), model.h5, and per chunk input-00001.rds (what the network reads, where the cells lie in this
-# process' memory alone) and output-00001.rds.
+# are), model.h5, and per chunk input-<plan>-00001.rds (what the network reads, where the cells lie
+# in this process' memory alone) and output-<plan>-00001.rds.
 
 check_workers <- function(BPPARAM, call) {
   if (is.null(BPPARAM)) return(invisible())
@@ -18,8 +18,8 @@ check_workers <- function(BPPARAM, call) {
 run_in_chunks <- function(source, kept, model, pass, settings) {
   folder <- settings$checkpoint
   temporary <- is.null(folder)
-  folder <- if (temporary) tempfile("canalR-chunks-") else checkpoint_folder(folder)
   if (temporary) {
+    folder <- tempfile("canalR-chunks-")
     dir.create(folder)
     on.exit(unlink(folder, recursive = TRUE))
   }
@@ -29,14 +29,16 @@ run_in_chunks <- function(source, kept, model, pass, settings) {
     job <- write_job(folder, plan, source, kept, model, pass, settings)
     run_chunks(folder, job, todo, source, settings)
   }
-  firsts <- vapply(plan, `[[`, 0, 1)
-  collected_outputs(plan, kept, function(block, cells, done, following) {
-    read_kept(chunk_file(folder, "output", match(block[1], firsts)))
+  # Those of a run that was killed, too.
+  unlink(Sys.glob(file.path(folder, "input-*.rds")))
+  firsts <- vapply(plan$blocks, `[[`, 0, 1)
+  collected_outputs(plan$blocks, kept, function(block, cells, done, following) {
+    read_kept(chunk_file(folder, plan, "output", match(block[1], firsts)))
   })
 }
 
-# Chunks are blocks of cells: a list of first and last one. Those of an earlier run of the same call
-# stay as they were, whatever the number of workers is now.
+# `blocks` of cells, a list of first and last one; `id`, which files of these very chunks are named
+# by. Chunks of an earlier run of the same call stay, whatever the number of workers is now.
 chunk_plan <- function(folder, source, kept, model, pass, settings) {
   path <- file.path(folder, "plan.rds")
   # A folder of this call's own needs no proof that it is of the same cells.
@@ -45,26 +47,32 @@ chunk_plan <- function(folder, source, kept, model, pass, settings) {
     plan <- read_kept(path)
     if (identical(plan$identity, identity)) {
       canal_inform("resume", sprintf("Going on with the chunks in %s.", folder), settings$verbose)
-      return(plan$blocks)
+      return(plan)
     }
     canal_abort("checkpoint", "checkpoint", "an empty folder, or one of this very call",
                 sprintf("\"%s\", with chunks of another", folder),
                 "Another model, other cells or other settings need a folder of their own.",
                 call = NULL)
   }
-  size <- ceiling(length(source$cells) / (4 * worker_count(settings$workers)))
+  size <- min(most_chunk, ceiling(length(source$cells) / (4 * worker_count(settings$workers))))
   blocks <- unlist(lapply(source$blocks, function(block) {
     cells <- block[2] - block[1] + 1
     lapply(cell_blocks(cells, max(least_chunk, min(size, cells))), `+`, block[1] - 1)
   }), recursive = FALSE)
   has_cells <- vapply(blocks, function(block) any(kept >= block[1] & kept <= block[2]), NA)
   plan <- list(identity = identity, blocks = blocks[has_cells])
+  plan$id <- cpp_digest(serialize(plan, NULL))
   write_kept(plan, path)
-  plan$blocks
+  plan
 }
 
-# Fewer cells are not worth a worker's way.
+# Fewer cells are not worth a worker's way; the work on more would be long to lose, and to wait for
+# when the call is interrupted.
 least_chunk <- 32
+most_chunk <- 2000
+
+# A worker that is lost may take what it had with it twice: BiocParallel hears of it late.
+chunk_attempts <- 3
 
 worker_count <- function(workers) if (is.null(workers)) 1 else BiocParallel::bpnworkers(workers)
 
@@ -77,21 +85,24 @@ chunk_identity <- function(source, kept, model, pass) {
                             unclass(pass), source$cells, kept, counts), NULL))
 }
 
-chunk_file <- function(folder, kind, number) {
-  file.path(folder, sprintf("%s-%05d.rds", kind, number))
+chunk_file <- function(folder, plan, kind, number) {
+  file.path(folder, sprintf("%s-%s-%05d.rds", kind, plan$id, number))
 }
 
 # An output is there whole or not at all.
 unfinished_chunks <- function(folder, plan) {
-  which(!file.exists(chunk_file(folder, "output", seq_along(plan))))
+  which(!file.exists(chunk_file(folder, plan, "output", seq_along(plan$blocks))))
 }
 
-# Whole or not at all.
+# Whole or not at all. What a full disk does not take is lost when a connection closes, of which R
+# does not always tell; so the size is looked at.
 write_kept <- function(value, path) {
   part <- tempfile(".part-", dirname(path))
   on.exit(unlink(part))
   tryCatch({
-    saveRDS(value, part, compress = FALSE)
+    bytes <- serialize(value, NULL)
+    writeBin(bytes, part)
+    if (!identical(file.size(part), as.numeric(length(bytes)))) stop("not all of it was written")
     if (!file.rename(part, path)) stop("it could not be renamed")
   }, error = function(error) {
     canal_abort("file", "checkpoint", sprintf("room for %s", path), conditionMessage(error),
@@ -102,7 +113,7 @@ write_kept <- function(value, path) {
 read_kept <- function(path) {
   tryCatch(readRDS(path), error = function(error) {
     canal_abort("file", "checkpoint", sprintf("a whole %s", path), conditionMessage(error),
-                "Empty the folder to begin anew.", call = NULL)
+                "Where it is damaged, remove it: the same call makes it again.", call = NULL)
   })
 }
 
@@ -111,7 +122,7 @@ write_job <- function(folder, plan, source, kept, model, pass, settings) {
   canal_save(model, file.path(folder, "model.h5"))
   place <- source$place
   if (!is.null(place)) place$path <- normalizePath(place$path)
-  cells <- lapply(plan, function(block) kept[kept >= block[1] & kept <= block[2]])
+  cells <- lapply(plan$blocks, function(block) kept[kept >= block[1] & kept <= block[2]])
   job <- list(pass = pass, plan = plan, cells = cells, place = place,
               threads = worker_threads(settings))
   job$id <- cpp_digest(serialize(list(job, model@provenance$id), NULL))
@@ -130,9 +141,13 @@ worker_threads <- function(settings) {
 
 run_chunks <- function(folder, job, todo, source, settings) {
   if (is.null(source$place)) write_inputs(folder, job, todo, source, settings$threads)
-  on.exit(unlink(chunk_file(folder, "input", todo)))
+  on.exit(unlink(chunk_file(folder, job$plan, "input", todo)))
+  if (!is.null(settings$workers)) {
+    canal_inform("chunks", sprintf("%d chunks of cells for %d workers.", length(todo),
+                                   as.integer(worker_count(settings$workers))), settings$verbose)
+  }
   # A worker that is lost, or a file system that fails for once, must not cost the whole.
-  for (attempt in 1:2) {
+  for (attempt in seq_len(chunk_attempts)) {
     problems <- run_on_workers(folder, job, todo, settings)
     left <- unfinished_chunks(folder, job$plan)
     if (!length(left)) return(invisible())
@@ -144,10 +159,10 @@ run_chunks <- function(folder, job, todo, source, settings) {
 
 write_inputs <- function(folder, job, todo, source, threads) {
   for (number in todo) {
-    block <- job$plan[[number]]
+    block <- job$plan$blocks[[number]]
     cells <- job$cells[[number]] - block[1] + 1
     write_kept(pass_input(job$pass, source$read(block), cells, threads),
-               chunk_file(folder, "input", number))
+               chunk_file(folder, job$plan, "input", number))
   }
 }
 
@@ -164,11 +179,22 @@ run_on_workers <- function(folder, job, todo, settings) {
   # BiocParallel moves the user's random numbers on, and gives up where a worker is gone: what the
   # others have done is in the folder.
   tryCatch(
-    keep_random_stream(BiocParallel::bptry(BiocParallel::bplapply(
-      todo, run_chunk, folder = folder, BPPARAM = workers
+    in_tasks_of_one(workers, length(todo), keep_random_stream(BiocParallel::bptry(
+      BiocParallel::bplapply(todo, run_chunk, folder = folder, BPPARAM = workers)
     ))),
     error = function(error) rep(list(conditionMessage(error)), length(todo))
   )
+}
+
+# Runs code with one chunk a task: of more, a worker would finish all before it heard of an
+# interrupt. Afterwards workers are as the user made them. Jobs of a cluster stay as they are.
+in_tasks_of_one <- function(workers, chunks, code) {
+  if (methods::is(workers, "SnowParam")) {
+    before <- BiocParallel::bptasks(workers)
+    BiocParallel::bptasks(workers) <- chunks
+    on.exit(BiocParallel::bptasks(workers) <- before)
+  }
+  code
 }
 
 # The last job that this process was given, opened.
@@ -191,24 +217,24 @@ run_chunk <- function(number, folder, progress = NULL) {
     open <- open_job(folder)
     job <- open$job
     input <- if (is.null(open$source)) {
-      read_kept(chunk_file(folder, "input", number))
+      read_kept(chunk_file(folder, job$plan, "input", number))
     } else {
-      block <- job$plan[[number]]
+      block <- job$plan$blocks[[number]]
       pass_input(job$pass, open$source$read(block), job$cells[[number]] - block[1] + 1,
                  job$threads)
     }
     output <- pass_output(job$pass, input, open$model, job$threads, progress)
-    write_kept(output, chunk_file(folder, "output", number))
+    write_kept(output, chunk_file(folder, job$plan, "output", number))
     NULL
   }, error = conditionMessage)
 }
 
 abort_chunks <- function(job, todo, problems, cells, checkpoint) {
-  block <- job$plan[[todo[1]]]
+  block <- job$plan$blocks[[todo[1]]]
   said <- unlist(problems[1])
-  canal_abort("chunk", "x", sprintf("all of %d chunks of cells done", length(job$plan)),
-              sprintf("%d that failed twice; the first is chunk %d (cells %g to %g, from %s): %s",
-                      length(todo), todo[1], block[1], block[2], cells[block[1]],
+  canal_abort("chunk", "x", sprintf("all of %d chunks of cells done", length(job$plan$blocks)),
+              sprintf("%d that failed %d times; the first is chunk %d (cells %g to %g, %s ...): %s",
+                      length(todo), chunk_attempts, todo[1], block[1], block[2], cells[block[1]],
                       if (is.character(said)) said[1] else "its worker was lost"),
               if (is.null(checkpoint)) {
                 "With `checkpoint` a folder, finished chunks are kept, and the next call goes on."

@@ -197,7 +197,9 @@ train_fold <- function(fold, data, model, training, verbose) {
 }
 
 fold_labels <- function(tested, data, trained, training, seed) {
-  both <- training[intersect(names(training), names(formals(canal_predict)))]
+  # A checkpoint here is the training's.
+  both <- setdiff(intersect(names(training), names(formals(canal_predict))), "checkpoint")
+  both <- training[both]
   # Every cell's type is known, whatever the recipe would do with others.
   own <- list(x = data$counts[, tested, drop = FALSE], model = trained, seed = seed,
               novelty = "none", verbose = FALSE)

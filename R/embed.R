@@ -7,7 +7,8 @@
 #' @inheritParams canal_predict
 #'
 #' @param prefix What the embedding is called: letters and digits. In capitals it is the name in a
-#'   SingleCellExperiment, in small letters the name and the key in a Seurat object.
+#'   SingleCellExperiment, in small letters the name and the key in a Seurat object. Another's
+#'   embedding of that name is never replaced.
 #'
 #' @return What came in, with the embedding (cells x `fc2`, 64 in CANAL) as `reducedDim(x, "CANAL")`
 #'   or Seurat reduction `"canal"` (key `canal_`); for a matrix or a path a `DataFrame` with the
@@ -36,7 +37,7 @@ canal_embed <- function(x, model, prefix = "canal", num_threads = NULL, device =
   parameters <- list(width = ncol(query$out$embedding), min_genes = query$min_genes,
                      computed = compute$name, assay.type = assay.type)
   with_cell_results(x, embedding_findings(query, prefix, model_record(model, parameters),
-                                          sys.call()))
+                                          logged_call("canal_embed", sys.call())))
 }
 
 # Rows of NA for cells that were left out.

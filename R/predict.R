@@ -40,13 +40,14 @@
 #'   them up. It governs CANAL's mixtures, and is used with `novelty = "canal"` only.
 #' @param BPPARAM Workers of BiocParallel, [BiocParallel::SnowParam()] say, that share the cells out
 #'   among them, or `NULL` for this process alone. They are given paths and a saved model, and the
-#'   results are the same, bit for bit. A chunk of cells that fails is tried once more. Each
+#'   results are the same, bit for bit. A chunk of cells that fails is tried again, twice. Each
 #'   computes on `num_threads`; without it on one thread (forks, [BiocParallel::MulticoreParam()],
 #'   always), on its share of this machine's cores (sockets), or on all that its job has
 #'   ([BiocParallel::BatchtoolsParam()]).
 #' @param checkpoint A folder in which finished chunks of cells are kept: the same call, made again
 #'   after it was stopped, goes on from there. Workers on other machines need one that they see too.
-#'   It may be deleted afterwards.
+#'   What the network reads of cells in memory is in it as long as the work goes on: a byte per
+#'   cell and gene. It may be deleted afterwards.
 #'
 #' @details
 #' With `"canal"` the score is `(energy + 1 - confidence) / 2`, the energy rescaled to 0..1 over the
@@ -73,8 +74,8 @@
 #'   a Seurat object, whose command log has the call too) tells model, version and parameters.
 #' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for
 #'   probabilities as an assay of a SummarizedExperiment, which has no place for them,
-#'   `canalR_error_chunk` where a worker failed twice, `canalR_error_checkpoint` for a folder with
-#'   another call's chunks, and those of [canal_prepare()].
+#'   `canalR_error_chunk` where a chunk of cells failed again and again, `canalR_error_checkpoint`
+#'   for a folder with another call's chunks, and those of [canal_prepare()].
 #' @source CANAL, Methods (novelty); scBERT (Yang et al. 2022), Methods (threshold).
 #' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
 #' file <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
@@ -106,11 +107,13 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
                      min_genes, compute, settings)
   call <- novelty_calls(model, query$out, novelty, threshold, temperature, seed, compute)
   parameters <- list(novelty = novelty, threshold = call$threshold, temperature = temperature,
-                     min_genes = query$min_genes, prune_below = prune_below, seed = seed,
+                     min_genes = query$min_genes, prune_below = prune_below, top_k = top_k,
+                     probabilities = probabilities, seed = seed,
                      computed = compute$name, assay.type = assay.type, cells = length(query$kept),
                      dropped = nrow(query$dropped))
   with_cell_results(x, label_findings(call, query, model@labels, asked,
-                                      model_record(model, parameters), sys.call()))
+                                      model_record(model, parameters),
+                                      logged_call("canal_predict", sys.call())))
 }
 
 check_trained <- function(model) {

@@ -15,7 +15,7 @@ script_prepare <- function(call) {
   tokens <- call_with("canal_prepare", options, list(x = x, vocabulary = vocabulary),
                       verbose = script_verbose(options))
   if (format == "rds") {
-    write_whole(options$out, function(part) saveRDS(tokens, part))
+    write_rds(tokens, options$out)
   } else {
     write_table(cbind(data.frame(cell = rownames(tokens)), as.matrix(tokens)), options$out, format)
   }

@@ -49,9 +49,9 @@ read_table <- function(path, argument, header) {
 script_labels <- function(x, labels, argument, all = TRUE) {
   if (!is_table_path(labels)) return(labels)
   table <- read_table(labels, argument, header = FALSE)
-  if (ncol(table) < 2) {
-    canal_abort("labels", argument, "a table of cells and their labels",
-                sprintf("\"%s\", which has one column", labels), call = NULL)
+  if (ncol(table) != 2) {
+    canal_abort("labels", argument, "a table of two columns, cells and their labels",
+                sprintf("\"%s\", which has %d", labels, ncol(table)), call = NULL)
   }
   named_labels(cell_names(x), stats::setNames(table[[2]], table[[1]]), argument, labels, all)
 }
@@ -183,12 +183,21 @@ write_whole <- function(path, write) {
                    sub("^.*(\\.[^.]*)$", "\\1", basename(path)))
   on.exit(unlink(part))
   tryCatch({
-    write(part)
+    # A full disk is told by a warning when a connection closes.
+    withCallingHandlers(write(part), warning = function(warned) stop(conditionMessage(warned)))
     if (!file.rename(part, path)) stop("it could not be renamed")
   }, error = function(error) {
     canal_abort("file", "out", sprintf("room for %s", path), conditionMessage(error), call = NULL)
   })
   script_tell("Wrote %s.", path)
+}
+
+# A full disk shows in a compressed file only when it is read.
+write_rds <- function(value, path) {
+  write_whole(path, function(part) {
+    saveRDS(value, part)
+    readRDS(part)
+  })
 }
 
 # table: a data frame; what it is written as goes by `format`.
@@ -208,9 +217,9 @@ write_table <- function(table, path, format) {
   }
   write_whole(path, function(part) {
     connection <- file(part, "wt", encoding = "UTF-8")
-    on.exit(close(connection))
     writeLines(header, connection)
     write(connection)
+    close(connection)
   })
 }
 

@@ -81,7 +81,7 @@ embedded_by <- function(name, x, model, options, workers) {
 part_of <- function(folder, name) if (!is.null(folder)) file.path(folder, name)
 
 write_labels <- function(results, name, options, format) {
-  if (format == "rds") return(write_whole(options$out, function(part) saveRDS(results, part)))
+  if (format == "rds") return(write_rds(results, options$out))
   prefix <- if (is.null(options$prefix)) formals(get(name))$prefix else options$prefix
   columns <- as.data.frame(cell_columns(results), optional = TRUE)
   columns <- columns[startsWith(names(columns), paste0(prefix, "_"))]
@@ -89,7 +89,7 @@ write_labels <- function(results, name, options, format) {
 }
 
 write_embedding <- function(embedding, path, format) {
-  if (format == "rds") return(write_whole(path, function(part) saveRDS(embedding, part)))
+  if (format == "rds") return(write_rds(embedding, path))
   table <- as.data.frame(embedding, row.names = seq_len(nrow(embedding)))
   write_table(cbind(data.frame(cell = rownames(embedding)), table), path, format)
 }

@@ -10,9 +10,9 @@ log=.build/trixie.log
 copy=srv/canalR
 golden=srv/golden
 
-give_up_with_log() {
+cannot_run_by_log() {
   tail -n 30 "$log" >&2
-  give_up "$1; the end of $log is above."
+  cannot_run "$1; the end of $log is above."
 }
 
 # Of all places that this machine installs from (one-line lists and deb822), those on the web.
@@ -76,14 +76,14 @@ make_root_once() {
   [ ! -e "$mark" ] || return 0
   echo "Installing Debian 13 into $root (log: $log) ..."
   { provide_debootstrap && use_proxy_of_apt; } > "$log" 2>&1 ||
-    give_up_with_log "debootstrap could not be installed"
-  mirror=$(mirror) || give_up "it is at none of the places that this machine installs from \
+    cannot_run_by_log "debootstrap could not be installed"
+  mirror=$(mirror) || cannot_run "it is at none of the places that this machine installs from \
 (/etc/apt); CANALR_DEBIAN_MIRROR=URL names one where it is."
   rm -rf "$root"
   mkdir -p "$packages"
   # Certificates for mirrors by https.
   debootstrap --variant=minbase --include=ca-certificates --cache-dir="$PWD/$packages" trixie \
-    "$root" "$mirror" >> "$log" 2>&1 || give_up_with_log "debootstrap failed"
+    "$root" "$mirror" >> "$log" 2>&1 || cannot_run_by_log "debootstrap failed"
   configure_root
   touch "$mark"
   echo "Installed in $((SECONDS - start)) s."
@@ -97,7 +97,7 @@ enter_root() {
   else
     echo "Debian 13: /proc cannot be mounted in there; going on without. $(cat "$log")"
   fi
-  chroot "$root" true 2> "$log" || give_up "$root cannot be entered: $(cat "$log")"
+  chroot "$root" true 2> "$log" || cannot_run "$root cannot be entered: $(cat "$log")"
 }
 
 # Where this machine has ccache, what it keeps serves in there, too.
@@ -129,7 +129,7 @@ provide_packages() {
   cp -ln "$packages"/*.deb "$archives/" 2> /dev/null || true
   if ! inside dpkg-query -W "${tools[@]}" > "$log" 2>&1; then
     { inside apt-get -q update && inside apt-get -q -y install --no-install-recommends "${tools[@]}"
-    } > "$log" 2>&1 || give_up_with_log "packages could not be installed in there"
+    } > "$log" 2>&1 || cannot_run_by_log "packages could not be installed in there"
   fi
   inside make -s deps || give_up "what canalR needs could not be installed in there (above)."
   cp -ln "$archives"/*.deb "$packages/" 2> /dev/null || true

@@ -22,9 +22,17 @@ give_up() {
   exit 1
 }
 
+# Where this machine has no place for a Debian 13 nothing is known of the tests. 77 is what Automake's
+# tests end with when they are skipped.
+cannot_run() {
+  echo "Debian 13 CANNOT BE SET UP HERE: $1" >&2
+  ((${#command[@]} > 0)) || echo "0 passed, 0 failed, 1 skipped"
+  exit 77
+}
+
 # In a mount namespace of its own, what is mounted goes when this script ends, however it ends.
 if [ -z "${CANALR_OWN_MOUNTS:-}" ]; then
-  [ "$(id -u)" = 0 ] || give_up "needs root, as it is entered by chroot."
+  [ "$(id -u)" = 0 ] || cannot_run "needs root, as it is entered by chroot."
   export CANALR_OWN_MOUNTS=no
   if unshare --mount true 2> /dev/null; then
     CANALR_OWN_MOUNTS=yes exec unshare --mount tools/trixie.sh "$@"

@@ -13,7 +13,7 @@ write_layout <- function(counts, layout) {
 }
 
 values_of <- function(result) {
-  list(as.data.frame(result), S4Vectors::metadata(result)$canal$parameters)
+  list(as.data.frame(result), S4Vectors::metadata(result)$canal$canal$prediction$parameters)
 }
 
 test_that("annotations from a file are those of the counts in memory", {
@@ -137,4 +137,11 @@ test_that("cells that are not in the file are refused", {
   }
   expect_error(cpp_read_cells(write_h5ad(some_query(), "csc"), "X", 1, 2), "lies by genes",
                class = "canalR_error_input")
+})
+
+test_that("cells and genes without names are told as such", {
+  counts <- as.matrix(some_query())
+  for (unnamed in list(`colnames<-`(counts, NULL), `rownames<-`(counts, NULL))) {
+    expect_error(predict_quietly(unnamed, stage_two()), class = "canalR_error_names")
+  }
 })

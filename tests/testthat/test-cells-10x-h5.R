@@ -126,7 +126,7 @@ test_that("a file is prepared, annotated, embedded and trained on as its matrix 
   labels <- function(x, novelty) {
     result <- predict_quietly(x, stage_one(), novelty = novelty, seed = 1,
                               probabilities = "columns")
-    list(as.data.frame(result), S4Vectors::metadata(result)$canal$parameters)
+    list(as.data.frame(result), S4Vectors::metadata(result)$canal$canal$prediction$parameters)
   }
   embedded <- function(x) canal_embed(x, stage_one(), verbose = FALSE)$embedding
   prepared <- function(x) canal_prepare(x, stage_one(), verbose = FALSE)

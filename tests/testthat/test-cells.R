@@ -308,19 +308,20 @@ test_that("a SummarizedExperiment has room for labels, not for an embedding", {
 test_that("results go into a Seurat object and nothing else of it changes", {
   seurat <- some_seurat()
   expect_silent(out <- put_results(seurat, some_results(), some_embedding(),
-                                         list(model = "new", n = 3)))
+                                         list(embedding = list(n = 3))))
   expect_identical(unname(out$canal_label), some_results()$canal_label)
   expect_identical(unname(out$canal_confidence), some_results()$canal_confidence)
   expect_identical(colnames(out), colnames(seurat))
   expect_identical(names(out[[]]), c(names(seurat[[]]), "canal_confidence"))
   expect_identical(unname(SeuratObject::Embeddings(out, "canal")), some_embedding())
   expect_identical(SeuratObject::Key(out[["canal"]]), "canal_")
-  expect_identical(SeuratObject::Misc(out, "canal")$canal, list(model = "new", n = 3))
+  expect_identical(SeuratObject::Misc(out, "canal")$canal, list(embedding = list(n = 3)))
   # Again: what is there is replaced, without a warning.
   expect_silent(again <- put_results(out, some_results(), 2 * some_embedding(),
-                                           list(model = "newer")))
+                                           list(embedding = list(n = 4))))
   expect_identical(unname(SeuratObject::Embeddings(again, "canal")), 2 * some_embedding())
-  expect_identical(SeuratObject::Misc(again, "canal")$canal, list(model = "newer", n = 3))
+  expect_identical(SeuratObject::Misc(again, "canal")$canal,
+                   list(embedding = list(n = 4)))
   expect_identical(SeuratObject::Reductions(out), "canal")
   back <- out
   back@reductions <- seurat@reductions
@@ -419,7 +420,7 @@ test_that("cells without scores have missing ones", {
 test_that("a Seurat object logs the call", {
   findings <- cell_findings("canal", some_results(),
                             record = list(prediction = list(parameters = list(top_k = 2))),
-                            call = quote(canalR::canal_predict(x, model)))
+                            call = logged_call("canal_predict", quote(f(x, model))))
   command <- with_cell_results(some_seurat(), findings)@commands[["canal_predict.RNA"]]
   expect_s4_class(command, "SeuratCommand")
   expect_identical(command@params, list(top_k = 2))
@@ -427,6 +428,28 @@ test_that("a Seurat object logs the call", {
   findings$prefix <- "second"
   expect_identical(names(with_cell_results(some_seurat(), findings)@commands),
                    "canal_predict.RNA.second")
+})
+
+test_that("a call that objects stand in is logged without them", {
+  call <- as.call(list(canal_predict, some_counts(), quote(model), top_k = 2))
+  expect_identical(logged_call("canal_predict", call),
+                   list(name = "canal_predict",
+                        text = "canal_predict(`<dgCMatrix>`, model, top_k = 2)"))
+  cells <- stage_two_cells()
+  seurat <- SeuratObject::CreateSeuratObject(cells$counts)
+  done <- do.call(canal_predict, list(seurat, stage_two(), verbose = FALSE))
+  expect_lt(nchar(done@commands[["canal_predict.RNA"]]@call.string), 200)
+})
+
+test_that("no embedding of anybody else's is replaced", {
+  for (x in list(some_sce(), some_seurat())) {
+    expect_silent(x <- put_results(x, NULL, some_embedding(), list(embedding = list(n = 1)), "a"))
+    expect_silent(put_results(x, NULL, some_embedding(), list(embedding = list(n = 1)), "a"))
+    expect_error(put_results(x, NULL, some_embedding(), list(embedding = list(n = 1)), "A"),
+                 "`prefix`", class = "canalR_error_argument")
+  }
+  expect_error(put_results(some_sce(), NULL, some_embedding(), prefix = "pca"), "\"PCA\"",
+               class = "canalR_error_argument")
 })
 
 test_that("a prefix is letters and digits", {

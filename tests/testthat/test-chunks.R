@@ -84,6 +84,34 @@ test_that("a call that was stopped goes on with the chunks it has", {
   expect_true(file.exists(outputs[2]))
 })
 
+test_that("chunks whose plan is gone are not taken for others'", {
+  cells <- stage_two_cells()$counts
+  half <- seq_len(ncol(cells) / 2)
+  folder <- tempfile()
+  on.exit(unlink(folder, recursive = TRUE))
+  annotate <- function(x, ...) values_of(predict_quietly(x, stage_two(), ...))
+  annotate(cells[, half], checkpoint = folder)
+  unlink(file.path(folder, "plan.rds"))
+  expect_identical(annotate(cells[, -half], checkpoint = folder), annotate(cells[, -half]))
+})
+
+test_that("a relative folder serves workers that were started elsewhere", {
+  skip_if_not_installed("BiocParallel")
+  workers <- BiocParallel::bpstart(BiocParallel::SnowParam(2))
+  on.exit(BiocParallel::bpstop(workers))
+  elsewhere <- tempfile()
+  dir.create(elsewhere)
+  before <- setwd(elsewhere)
+  on.exit(setwd(before), add = TRUE, after = FALSE)
+  counts <- stage_two_cells()$counts
+  tasks <- BiocParallel::bptasks(workers)
+  expect_identical(values_of(predict_quietly(counts, stage_two(), BPPARAM = workers,
+                                             checkpoint = "here")),
+                   values_of(predict_quietly(counts, stage_two())))
+  # The user's workers are as they were.
+  expect_identical(BiocParallel::bptasks(workers), tasks)
+})
+
 test_that("a folder with chunks of another call is refused", {
   counts <- stage_two_cells()$counts
   folder <- tempfile()
@@ -98,10 +126,12 @@ test_that("a folder with chunks of another call is refused", {
   expect_error(again(counts, stage_two(), min_genes = 0), NA)
   file <- list.files(folder, "^output", full.names = TRUE)[1]
   writeBin(readBin(file, "raw", 40), file)
-  expect_error(again(counts, stage_two()), "Empty the folder", class = "canalR_error_file")
+  expect_error(again(counts, stage_two()), "remove it", class = "canalR_error_file")
+  unlink(file)
+  expect_error(again(counts, stage_two()), NA)
 })
 
-test_that("a chunk that fails once is tried again, and one that fails twice is named", {
+test_that("a chunk that fails once is tried again, and one that goes on failing is named", {
   counts <- stage_two_cells()$counts
   folder <- tempfile()
   on.exit(unlink(folder, recursive = TRUE))
@@ -118,7 +148,7 @@ test_that("a chunk that fails once is tried again, and one that fails twice is n
   }
   last <- utils::tail(colnames(counts), 1)
   expect_error(annotate(function(run, cells) last %in% cells),
-               "failed twice.* chunk 4 .*disk is on fire.*goes on", class = "canalR_error_chunk")
+               "failed 3 times.* chunk 4 .*disk is on fire.*goes on", class = "canalR_error_chunk")
   expect_length(list.files(folder, "^output"), 3)
   expect_identical(annotate(function(run, cells) run == 1),
                    values_of(predict_quietly(counts, stage_two())))

@@ -59,7 +59,8 @@ test_that("a model's networks of both precisions are kept apart, and results tel
   exact <- kept("float32")
   expect_false(identical(kept("bfloat16")$canal_confidence, exact$canal_confidence))
   expect_identical(kept("float32")$canal_confidence, exact$canal_confidence)
-  expect_identical(S4Vectors::metadata(exact)$canal$parameters$computed, "cpu libtorch float32")
+  parameters <- S4Vectors::metadata(exact)$canal$canal$prediction$parameters
+  expect_identical(parameters$computed, "cpu libtorch float32")
   expect_match(last_record(stage_two())$settings$computed, "^cpu [a-z0-9_]+ (bfloat16|float32)$")
 })
 

@@ -45,7 +45,7 @@ test_that("a prediction scores its cells as the formulas say", {
   draws <- cpp_draw_mixing(nrow(manifold), ncol(manifold), 3)
   expected <- naive_novelty(model, logits, manifold, draws$partner0 + 1, draws$weight, 0.5)
   expect_equal(predicted$canal_novelty, expected$score, tolerance = 1e-4)
-  parameters <- S4Vectors::metadata(predicted)$canal$parameters
+  parameters <- S4Vectors::metadata(predicted)$canal$canal$prediction$parameters
   expect_equal(parameters$threshold, expected$threshold, tolerance = 1e-4)
   expect_identical(predicted$canal_label == "Unassigned",
                    predicted$canal_novelty > parameters$threshold)
@@ -55,7 +55,7 @@ test_that("without a novelty nothing is unassigned, and the score is the doubt",
   predicted <- predict_quietly(stage_two_cells()$counts, stage_two())
   expect_true(all(predicted$canal_label %in% stage_two()@labels))
   expect_identical(predicted$canal_novelty, 1 - predicted$canal_confidence)
-  expect_null(S4Vectors::metadata(predicted)$canal$parameters$threshold)
+  expect_null(S4Vectors::metadata(predicted)$canal$canal$prediction$parameters$threshold)
 })
 
 test_that("the threshold on the confidence is the configuration's, or the one given", {
@@ -66,10 +66,10 @@ test_that("the threshold on the confidence is the configuration's, or the one gi
   expect_identical(given$canal_label == "Unassigned", plain$canal_confidence < middle)
   expect_true(any(given$canal_label == "Unassigned") && any(given$canal_label != "Unassigned"))
   expect_identical(given$canal_confidence, plain$canal_confidence)
-  expect_identical(S4Vectors::metadata(given)$canal$parameters$threshold, middle)
+  expect_identical(S4Vectors::metadata(given)$canal$canal$prediction$parameters$threshold, middle)
   usual <- predict_quietly(counts, stage_two(), novelty = "threshold")
   expect_identical(usual$canal_label == "Unassigned", plain$canal_confidence < 0.5)
-  expect_identical(S4Vectors::metadata(usual)$canal$parameters$threshold, 0.5)
+  expect_identical(S4Vectors::metadata(usual)$canal$canal$prediction$parameters$threshold, 0.5)
 })
 
 test_that("a threshold of CANAL's score can be given", {
@@ -83,7 +83,7 @@ test_that("the mixtures are the seed's, and move nothing of the user's", {
   counts <- stage_two_cells()$counts
   threshold <- function(seed) {
     predicted <- predict_quietly(counts, stage_two(), novelty = "canal", seed = seed)
-    S4Vectors::metadata(predicted)$canal$parameters$threshold
+    S4Vectors::metadata(predicted)$canal$canal$prediction$parameters$threshold
   }
   expect_identical(threshold(1), threshold(1))
   expect_false(identical(threshold(1), threshold(2)))
@@ -98,5 +98,5 @@ test_that("one cell has a score: its energy counts as 0.5", {
   one <- stage_two_cells()$counts[, 1, drop = FALSE]
   predicted <- predict_quietly(one, stage_two(), novelty = "canal", seed = 1)
   expect_equal(predicted$canal_novelty, (0.5 + 1 - predicted$canal_confidence) / 2)
-  expect_true(is.finite(S4Vectors::metadata(predicted)$canal$parameters$threshold))
+  expect_true(is.finite(S4Vectors::metadata(predicted)$canal$canal$prediction$parameters$threshold))
 })

@@ -154,7 +154,8 @@ test_that("a recipe prints, is changed, is remembered by the model, and wrong on
   expect_identical(model@config$fc1, 5)
   expect_equal(model@config$n_genes, 8)
   called <- canal_predict(cells$counts, model, min_genes = 0, verbose = FALSE)
-  expect_identical(S4Vectors::metadata(called)$canal$parameters$novelty, "threshold")
+  parameters <- S4Vectors::metadata(called)$canal$canal$prediction$parameters
+  expect_identical(parameters$novelty, "threshold")
   again <- canal_load(local({
     file <- tempfile(fileext = ".h5")
     canal_save(model, file)

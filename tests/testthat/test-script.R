@@ -304,6 +304,12 @@ test_that("pre-training is that of the R call, of several inputs", {
   expect_identical(canal_load(job_file("pretrained.h5"))@weights, expected@weights)
 })
 
+# Shells have what they start in the background ignore SIGINT, as R does from 4.5 on, unless told.
+heeding_interrupts <- function() {
+  can <- suppressWarnings(system2("env", c("--default-signal=INT", "true"), stderr = FALSE)) == 0
+  if (can) "env --default-signal=INT " else ""
+}
+
 # Starts a training that would take for ever, sends it a signal when its first state is kept, and
 # returns its status and log. Nobody can say in a shell of which process "$!" is but by exec.
 stopped_training <- function(signal, ...) {
@@ -315,7 +321,8 @@ stopped_training <- function(signal, ...) {
   shell <- job_file("start.sh")
   writeLines(c(
     paste("cd", shQuote(job_folder())),
-    sprintf("%s %s %s 2> stopped.log &", script_path(), shQuote(script_file()),
+    sprintf("%s%s %s %s 2> stopped.log &", heeding_interrupts(), script_path(),
+            shQuote(script_file()),
             paste(shQuote(words), collapse = " ")),
     "echo $! > pid.part && mv pid.part pid", "wait $!", "echo $? > status.part",
     "mv status.part status"

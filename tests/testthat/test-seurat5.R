@@ -108,7 +108,7 @@ test_that("a layer of a foreign class becomes sparse counts", {
     x
   }, where = here)
   methods::setMethod("[", name, function(x, i, j, ..., drop = FALSE) {
-    make(x@values[i, j, drop = FALSE])
+    make(if (missing(i)) x@values[, j, drop = FALSE] else x@values[i, j, drop = FALSE])
   }, where = here)
   methods::setAs(name, "dgCMatrix", function(from) from@values, where = here)
   counts <- sparse(toy_counts(30, 20))
