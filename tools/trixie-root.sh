@@ -131,7 +131,7 @@ provide_packages() {
     { inside apt-get -q update && inside apt-get -q -y install --no-install-recommends "${tools[@]}"
     } > "$log" 2>&1 || cannot_run_by_log "packages could not be installed in there"
   fi
-  inside make -s deps || give_up "what canalR needs could not be installed in there (above)."
+  inside make -s deps || cannot_run "what canalR needs could not be installed in there (above)."
   cp -ln "$archives"/*.deb "$packages/" 2> /dev/null || true
   rm -f "$archives"/*.deb
 }
