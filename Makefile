@@ -80,10 +80,11 @@ site:
 	@tools/install.sh
 	@tools/site.sh
 
+# TIDY_ARGS=--quick for the files without LibTorch's headers, or names of files.
 tidy:
 	@tools/deps.sh tidy
 	@tools/install.sh
-	@tools/tidy.sh
+	@tools/tidy.sh $(TIDY_ARGS)
 
 # COVERAGE_ARGS=engine or r for one half.
 coverage:

@@ -29,7 +29,7 @@ float half_of(uint32_t pair, int which) {
 
 struct PlainTiles {
   struct Session {
-    Session() {}
+    Session() {}  // NOLINT(modernize-use-equals-default): like the true one it is no bare variable
   };
   template <int V>
   static void multiply(const uint32_t* a, int64_t row_stride, const uint32_t* b, int64_t b_stride,

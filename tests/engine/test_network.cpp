@@ -247,4 +247,60 @@ TEST(Surgery, growing_keeps_old_rows_and_cutting_keeps_chosen_positions) {
   EXPECT_THROW(canal::cut_positions(cut, {2}), canal::Error);
 }
 
+// Rows join in front of the closing one, with columns of zeros in the head.
+TEST(Surgery, genes_join_behind_those_there_are) {
+  const canal::Weights before = golden_weights("canal_stage1.pth");
+  const canal::FloatArray table = *canal::find(before, "pos_emb.emb.weight");
+  const canal::FloatArray fc1 = *canal::find(before, "to_out.fc1.weight");
+  const int64_t rows = table.shape[0], dim = table.shape[1], columns = fc1.shape[1];
+  canal::FloatArray joining{{2, dim}, std::vector<float>(2 * dim)};
+  for (size_t i = 0; i < joining.values.size(); ++i) joining.values[i] = static_cast<float>(i);
+
+  canal::Weights after = before;
+  canal::grow_positions(after, joining);
+  const canal::FloatArray grown = *canal::find(after, "pos_emb.emb.weight");
+  ASSERT_EQ(grown.shape, (std::vector<int64_t>{rows + 2, dim}));
+  std::vector<float> expected(table.values.begin(), table.values.end() - dim);
+  expected.insert(expected.end(), joining.values.begin(), joining.values.end());
+  expected.insert(expected.end(), table.values.end() - dim, table.values.end());
+  EXPECT_EQ(grown.values, expected);
+
+  const canal::FloatArray wider = *canal::find(after, "to_out.fc1.weight");
+  ASSERT_EQ(wider.shape, (std::vector<int64_t>{fc1.shape[0], columns + 2}));
+  for (int64_t row = 0; row < fc1.shape[0]; ++row) {
+    for (int64_t column = 0; column < columns + 2; ++column) {
+      const bool added = column >= columns - 1 && column < columns + 1;
+      const int64_t from = column < columns ? column : column - 2;
+      EXPECT_EQ(wider.values[row * (columns + 2) + column],
+                added ? 0 : fc1.values[row * columns + from]);
+    }
+  }
+  EXPECT_EQ(Network(after, {}).sizes().positions, rows + 2);
+  canal::FloatArray narrow{{1, dim - 1}, std::vector<float>(dim - 1)};
+  EXPECT_THROW(canal::grow_positions(after, narrow), canal::Error);
+}
+
+TEST(Surgery, a_position_table_is_set_but_for_its_closing_row) {
+  canal::Weights weights = golden_weights("pretrained.pth");
+  const canal::FloatArray before = *canal::find(weights, "pos_emb.emb.weight");
+  canal::FloatArray table{{before.shape[0] - 1, before.shape[1]}, {}};
+  table.values.assign(before.values.size() - before.shape[1], 0.5f);
+  canal::set_positions(weights, table);
+  const std::vector<float> after = canal::find(weights, "pos_emb.emb.weight")->values;
+  EXPECT_TRUE(std::equal(table.values.begin(), table.values.end(), after.begin()));
+  EXPECT_TRUE(std::equal(after.end() - before.shape[1], after.end(),
+                         before.values.end() - before.shape[1]));
+  EXPECT_THROW(canal::set_positions(weights, before), canal::Error);
+}
+
+TEST(Forward, no_cells_give_outputs_of_no_rows) {
+  const Network net(golden_weights("canal_stage1.pth"), {});
+  const canal::NetworkSizes& s = net.sizes();
+  const canal::TokenView none{nullptr, 0, s.positions};
+  EXPECT_EQ(run(net, none, Output::encodings).shape, (std::vector<int64_t>{0, s.positions, s.dim}));
+  EXPECT_EQ(run(net, none, Output::manifold).shape, (std::vector<int64_t>{0, s.fc1}));
+  EXPECT_EQ(run(net, none, Output::embedding).shape, (std::vector<int64_t>{0, s.fc2}));
+  EXPECT_EQ(run(net, none, Output::logits).shape, (std::vector<int64_t>{0, s.types}));
+}
+
 }  // namespace

@@ -1,8 +1,13 @@
-// What the engine finds out about the libraries it runs on.
+// What the engine finds out about the libraries it runs on, and what it says of errors.
+#include <c10/util/Exception.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <functional>
+#include <new>
 
+#include "engine/errors.h"
 #include "engine/runtime.h"
 #include "engine/runtime/blas.h"
 #include "engine/runtime/blas_speed.h"
@@ -49,4 +54,42 @@ TEST(Threads, WithoutANumberTheEnvironmentSaysHowMany) {
   unsetenv("OMP_NUM_THREADS");
   EXPECT_EQ(canal::usable_threads(0), cores);
   if (before != nullptr) setenv("OMP_NUM_THREADS", kept.c_str(), 1);
+}
+
+TEST(Memory, WhatIsFreeIsPartOfWhatThereIs) {
+  const int64_t all = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  EXPECT_GE(canal::free_memory(), 0);
+  EXPECT_LE(canal::free_memory(), all);
+}
+
+canal::ErrorReport report_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (...) {
+    return canal::describe_current_exception();
+  }
+  return {};
+}
+
+TEST(Errors, EveryExceptionIsDescribed) {
+  const auto own = report_of([] { throw canal::Error(canal::ErrorKind::file, "is cut"); });
+  EXPECT_EQ(own.kind, canal::ErrorKind::file);
+  EXPECT_EQ(own.message, "is cut");
+  EXPECT_FALSE(own.cancelled);
+  EXPECT_TRUE(report_of([] { throw canal::Cancelled(); }).cancelled);
+  const std::pair<std::function<void()>, std::string> others[] = {
+      {[] { throw std::bad_alloc(); }, "Not enough memory."},
+      {[] { throw std::runtime_error("a reason"); }, "a reason"},
+      {[] { throw 1; }, "An error of unknown kind in the engine."}};
+  for (const auto& [work, message] : others) {
+    EXPECT_EQ(report_of(work).kind, canal::ErrorKind::internal);
+    EXPECT_EQ(report_of(work).message, message);
+    EXPECT_FALSE(report_of(work).cancelled);
+  }
+}
+
+TEST(Errors, LibTorchsComeWithoutTheirBacktrace) {
+  const auto report = report_of([] { TORCH_CHECK(false, "sizes differ"); });
+  EXPECT_EQ(report.kind, canal::ErrorKind::internal);
+  EXPECT_EQ(report.message, "LibTorch: sizes differ");
 }

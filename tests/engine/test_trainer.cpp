@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "compare.h"
 #include "golden.h"
 
@@ -199,6 +201,28 @@ TEST(Trainer, a_share_of_dropped_tokens_beyond_1_is_refused) {
   GoldenStage stage;
   stage.options.dropped_tokens = 1.5;
   EXPECT_THROW(stage.trainer(), canal::Error);
+}
+
+// Whether the frozen layers' output is kept, and where, changes no bit.
+TEST(Trainer, what_is_kept_of_frozen_layers_is_what_they_compute) {
+  const auto after_epochs = [](const canal::CacheOptions& cache) {
+    GoldenStage stage;
+    stage.options.batch_stabiliser = false;  // what a layer makes of a cell is the cell's own
+    stage.options.cache = cache;
+    auto trainer = stage.trainer();
+    for (int epoch = 0; epoch < 2; ++epoch)
+      trainer->train_epoch(stage.learning_rate(), false, stage.control);
+    EXPECT_EQ(trainer->cache_problem(), "");
+    return trainer->weights();
+  };
+  const canal::Weights computed = after_epochs({});
+  const std::string folder = std::filesystem::temp_directory_path().string();
+  for (const int64_t memory : {30000, 1 << 30}) {  // three of the twelve cells, and all of them
+    const canal::Weights kept = after_epochs({true, memory, folder});
+    ASSERT_EQ(kept.size(), computed.size());
+    for (size_t i = 0; i < kept.size(); ++i)
+      EXPECT_EQ(kept[i].second.values, computed[i].second.values) << kept[i].first;
+  }
 }
 
 // A central difference of the loss along one weight.

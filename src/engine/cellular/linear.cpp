@@ -39,6 +39,7 @@ struct KernelLinear : torch::autograd::Function<KernelLinear> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): what LibTorch keeps is no pointer
     const Tier& tier = *reinterpret_cast<const Tier*>(context->saved_data["tier"].toInt());
     const at::Tensor dy = gradients[0].contiguous();  // B x out
     return {product(tier, dy, saved[1]), product(tier, dy.t(), saved[0]), {}, {}};
@@ -67,6 +68,7 @@ Linear linear_by_cell(const Tier* tier) {
 
 Linear linear_by_kernel(const Tier& tier, const std::vector<at::Tensor>& weights) {
   std::vector<std::pair<at::Tensor, at::Tensor>> known;  // with their transposes
+  known.reserve(weights.size());
   for (const at::Tensor& weight : weights) known.emplace_back(weight, by_input(weight));
   return [&tier, known](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
     for (const auto& [own, transposed] : known)

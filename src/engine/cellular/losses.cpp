@@ -79,6 +79,7 @@ Neighbours type_neighbours(const std::vector<int32_t>& types, const std::vector<
   std::map<int32_t, int64_t> of_type;
   for (const int32_t type : types) ++of_type[type];
   std::vector<bool> has_pair;
+  has_pair.reserve(types.size());
   for (const int32_t type : types) has_pair.push_back(of_type[type] > 1 && of_type[type] < cells);
   const at::Tensor same_type = same(types);
   Neighbours neighbours{same_type - at::eye(cells), 1 - same_type, {}, {}, false};

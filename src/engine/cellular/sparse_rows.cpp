@@ -54,7 +54,7 @@ void pack(const at::Tensor& dense, const Strip& strip, float* to) {
 float* room_for(int64_t numbers) {
   thread_local Buffer<float> room(0);
   if (room.size() < numbers) room = Buffer<float>(numbers);
-  return room.data();
+  return room.data();  // NOLINT(clang-analyzer-cplusplus.NewDelete): it lives as long as the thread
 }
 
 at::Tensor times(const OwnedRows& rows, const at::Tensor& dense, const Tier& tier) {

@@ -16,7 +16,7 @@ std::string joined(const std::vector<std::string>& names) {
 
 std::string matrix_place(const Hdf5File& file, const std::string& layer) {
   const bool fixed = layer == "X" || layer == "raw/X";
-  std::string place = fixed ? layer : "layers/" + layer;
+  const std::string place = fixed ? layer : "layers/" + layer;
   if (has_place(file, place)) return place;
   const std::string there = joined(h5ad_matrices(file));
   throw FormatError("has no layer '" + layer + "'; " +

@@ -107,7 +107,7 @@ std::shared_ptr<Storages> read_legacy_storages(std::string_view bytes, const Pic
   const std::vector<NodeId>* list = items_of(keys, keys.root);
   if (list == nullptr) throw FormatError("is damaged: its legacy list of storages is no list");
   ByteReader in(bytes, keys.end);
-  auto storages = std::make_shared<Storages>();
+  const auto storages = std::make_shared<Storages>();
   for (const NodeId item : *list) {
     const std::optional<std::string_view> key = text_of(keys, item);
     const auto width = widths.find(key ? std::string(*key) : std::string());
