@@ -2,10 +2,9 @@
 # the results. Every cell's numbers are its own, so blocks change nothing but the memory.
 
 # How a query is run: what users say of threads, messages and workers, checked.
-run_settings <- function(num_threads, verbose, activity, BPPARAM = NULL, checkpoint = NULL,
-                         call = sys.call(-1)) {
-  check_flag(verbose, "verbose", call = call)
-  check_workers(BPPARAM, call)
+run_settings <- function(num_threads, verbose, activity, BPPARAM = NULL, checkpoint = NULL) {
+  check_flag(verbose, "verbose")
+  check_workers(BPPARAM)
   list(threads = thread_count(num_threads), threads_given = !is.null(num_threads),
        verbose = verbose, activity = activity, workers = BPPARAM,
        checkpoint = if (!is.null(checkpoint)) checkpoint_folder(checkpoint))
@@ -54,9 +53,9 @@ run_query <- function(x, model, outputs, assay.type, min_genes, compute, setting
   c(query[c("cells", "kept", "dropped", "min_genes")], list(reason = reason, out = out))
 }
 
-check_min_genes <- function(min_genes, call = sys.call(-2)) {
+check_min_genes <- function(min_genes) {
   if (!is.null(min_genes)) {
-    check_number(min_genes, "min_genes", 0, .Machine$integer.max, call = call)
+    check_number(min_genes, "min_genes", 0, .Machine$integer.max)
   }
 }
 

@@ -12,20 +12,15 @@ cell_findings <- function(prefix, columns = NULL, embedding = NULL, scores = NUL
        record = if (length(record)) stats::setNames(list(record), prefix), call = call)
 }
 
-# A call for a log, by the name of the function: where objects themselves stand in it, as do.call()
-# puts them there, their class.
+# A call for a log, by the name of the function.
 logged_call <- function(name, call) {
-  plain <- function(part) is.symbol(part) || is.call(part) || (is.atomic(part) && length(part) < 20)
-  arguments <- lapply(as.list(call)[-1], function(part) {
-    if (plain(part)) part else as.name(sprintf("<%s>", class(part)[1]))
-  })
-  list(name = name, text = paste(deparse(as.call(c(as.name(name), arguments))), collapse = "\n"))
+  list(name = name, text = paste(deparse(short_call(name, call)), collapse = "\n"))
 }
 
 # Entries of the record that are no model's results.
 own_entries <- c("evaluation", "quality", "symbols", "normalisation")
 
-check_prefix <- function(prefix, call = sys.call(-1)) {
+check_prefix <- function(prefix) {
   if (is.character(prefix) && identical(grepl("^[A-Za-z][A-Za-z0-9]*$", prefix), TRUE) &&
         !prefix %in% own_entries) {
     return(invisible())
@@ -33,7 +28,7 @@ check_prefix <- function(prefix, call = sys.call(-1)) {
   canal_abort("argument", "prefix", "letters and digits, a letter first",
               if (is.character(prefix)) describe_name(prefix) else describe_value(prefix),
               sprintf("Seurat allows no others in keys; %s are taken.",
-                      paste(own_entries, collapse = ", ")), call = call)
+                      paste(own_entries, collapse = ", ")))
 }
 
 embedding_name <- function(findings) toupper(findings$prefix)

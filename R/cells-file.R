@@ -58,8 +58,7 @@ cell_file <- function(x, argument = "x") {
 }
 
 about_cells <- function(code, argument = "x") {
-  about_argument(argument, "an AnnData file (.h5ad) or a matrix of Cell Ranger's (.h5)", code,
-                 sys.call(-1))
+  about_argument(argument, "an AnnData file (.h5ad) or a matrix of Cell Ranger's (.h5)", code)
 }
 
 # What a file tells of its cells without their counts: `path` and `layer`, the names that the engine

@@ -55,12 +55,12 @@ with_cell_record.default <- function(x, record) abort_class(x)
 #' @exportS3Method
 with_cell_results.default <- function(x, findings) abort_class(x)
 
-abort_class <- function(x, call = sys.call(-1)) {
+abort_class <- function(x) {
   hint <- if (is.data.frame(x)) "as.matrix() makes a matrix of a data frame of counts."
   canal_abort("class", "x", paste(
     "a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or Matrix",
     "(genes x cells), or the path of an .h5ad file, a 10x .h5 file or a 10x folder"
-  ), paste("an object of class", class(x)[1]), hint, call = call)
+  ), paste("an object of class", class(x)[1]), hint)
 }
 
 abort_assay <- function(wanted, found, what, hint = NULL) {

@@ -49,7 +49,7 @@ cellular_classifier <- function(x, labels, model, hidden = 512, learning_rate = 
     trials = trials, epochs = epochs, batch_size = batch_size, warm_up = warm_up,
     weight_decay = weight_decay, patience = patience, validation = validation,
     max_missing = max_missing
-  ), search, names(given)[given], sys.call())
+  ), search, names(given)[given])
   settings <- c(settings, list(seed = resolve_seed(seed), num_threads = num_threads,
                                verbose = verbose))
   started <- proc.time()[["elapsed"]]
@@ -68,42 +68,39 @@ cellular_classifier <- function(x, labels, model, hidden = 512, learning_rate = 
 }
 
 # Checks them all. given: names of those that the user gave.
-classifier_settings <- function(settings, search, given, call) {
-  settings$hidden <- rep_len(check_hidden(settings$hidden, call), 2)
-  check_choice(settings$loss, c("published", "plain"), "loss", call = call)
-  check_number(settings$trials, "trials", 1, 1e4, whole = TRUE, call = call)
-  check_number(settings$max_missing, "max_missing", 0, 1, call = call)
-  check_cellular_settings(settings, call = call)
-  check_epochs(settings$epochs, settings$warm_up, call = call)
-  check_searchable(search, settings$validation, given, call)
+classifier_settings <- function(settings, search, given) {
+  settings$hidden <- rep_len(check_hidden(settings$hidden), 2)
+  check_choice(settings$loss, c("published", "plain"), "loss")
+  check_number(settings$trials, "trials", 1, 1e4, whole = TRUE)
+  check_number(settings$max_missing, "max_missing", 0, 1)
+  check_cellular_settings(settings)
+  check_epochs(settings$epochs, settings$warm_up)
+  check_searchable(search, settings$validation, given)
   settings
 }
 
-check_hidden <- function(hidden, call = sys.call(-1)) {
+check_hidden <- function(hidden) {
   fits <- is.numeric(hidden) && length(hidden) %in% 1:2 && !anyNA(hidden) &&
     all(hidden >= 1 & hidden <= 65536 & hidden == round(hidden))
   if (!fits) {
     canal_abort("argument", "hidden", "one or two whole numbers from 1 to 65536",
-                if (is.numeric(hidden)) some_of(format(hidden)) else describe_value(hidden),
-                call = call)
+                if (is.numeric(hidden)) some_of(format(hidden)) else describe_value(hidden))
   }
   hidden
 }
 
-check_searchable <- function(search, validation, given, call) {
+check_searchable <- function(search, validation, given) {
   if (!search) {
     if (!"trials" %in% given) return(invisible())
     canal_abort("argument", "trials", "nothing without a search", "some",
-                "Set `search = TRUE` too.", call = call)
+                "Set `search = TRUE` too.")
   }
   if (validation == 0) {
-    canal_abort("argument", "validation", "a share above 0, which the search judges by", "0",
-                call = call)
+    canal_abort("argument", "validation", "a share above 0, which the search judges by", "0")
   }
   searched <- intersect(given, c("hidden", "learning_rate", "dropout"))
   if (length(searched)) {
-    canal_abort("argument", "search", sprintf("FALSE where `%s` is given", searched[1]), "TRUE",
-                call = call)
+    canal_abort("argument", "search", sprintf("FALSE where `%s` is given", searched[1]), "TRUE")
   }
 }
 
@@ -124,18 +121,18 @@ classifier_data <- function(cells, model, settings) {
   list(labels = labels, train = part(!held), held = part(held))
 }
 
-check_types_to_tell <- function(types, call = sys.call(-2)) {
-  check_no_unassigned(types, call)
+check_types_to_tell <- function(types) {
+  check_no_unassigned(types)
   if (length(unique(types)) < 2) {
     canal_abort("labels", "labels", "at least two types", paste("only", some_of(unique(types))),
-                "A classifier needs types to tell apart.", call = call)
+                "A classifier needs types to tell apart.")
   }
 }
 
-check_no_unassigned <- function(types, call) {
+check_no_unassigned <- function(types) {
   if (any(types == unassigned_label)) {
     canal_abort("labels", "labels", "names of cell types", "\"Unassigned\"",
-                "That name is kept for cells of no known type.", call = call)
+                "That name is kept for cells of no known type.")
   }
 }
 

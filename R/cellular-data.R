@@ -43,7 +43,7 @@ shuffled <- function(cells, seed) with_seed(seed, cells[sample.int(length(cells)
 # Numbers of the cells that have anything to be scaled.
 cells_with_counts <- function(cells, totals, verbose) {
   used <- which(totals > 0)
-  if (!length(used)) canal_abort("empty", "x", "cells with counts", "none", call = sys.call(-2))
+  if (!length(used)) canal_abort("empty", "x", "cells with counts", "none")
   if (length(used) < length(totals)) {
     canal_inform("prepare", sprintf("%s cells without counts left out: %s.",
                                     thousands(length(totals) - length(used)),
@@ -53,17 +53,16 @@ cells_with_counts <- function(cells, totals, verbose) {
 }
 
 # The loss compares cells of one type with those of another.
-check_cellular_types <- function(types, call = sys.call(-2)) {
+check_cellular_types <- function(types) {
   counts <- table(types)
-  check_no_unassigned(types, call)
+  check_no_unassigned(types)
   if (length(counts) >= 2 && any(counts >= 2)) return(invisible())
   got <- if (length(counts) < 2) paste("only", some_of(names(counts))) else "one cell of each type"
-  canal_abort("labels", "labels", "at least two types, and two cells of one of them", got,
-              call = call)
+  canal_abort("labels", "labels", "at least two types, and two cells of one of them", got)
 }
 
 # NULL where there is one batch, and the batch loss has nothing to compare.
-cellular_batches <- function(batches, types, verbose, call = sys.call(-2)) {
+cellular_batches <- function(batches, types, verbose) {
   if (length(unique(batches)) < 2) {
     canal_inform("batch", "All cells are of one batch: the batch loss is left out.", verbose)
     return(NULL)
@@ -73,7 +72,7 @@ cellular_batches <- function(batches, types, verbose, call = sys.call(-2)) {
   if (length(alone)) {
     canal_warn("batch", "batch", "cells of every type in two batches or more",
                sprintf("one batch only for %s", some_of(alone)),
-               "The batch loss cannot mix batches of such a type.", call = call)
+               "The batch loss cannot mix batches of such a type.")
   }
   batches
 }

@@ -68,10 +68,10 @@ cellular_sizes <- function(model) {
        classifier = unname(classifier[1:2]), types = unname(classifier[3]))
 }
 
-check_cellular_model <- function(model, call = sys.call(-1)) {
+check_cellular_model <- function(model) {
   if (!is(model, "CellularModel")) {
     canal_abort("argument", "model", "a CellularModel", describe_value(model),
-                "Make one with cellular_train() or canal_load().", call = call)
+                "Make one with cellular_train() or canal_load().")
   }
   invisible(model)
 }

@@ -51,10 +51,9 @@ cellular_normalize <- function(x, target = NULL, assay.type = "counts", verbose 
   with_values(x, values, target, assay.type, verbose)
 }
 
-check_target <- function(target, call = sys.call(-1)) {
+check_target <- function(target) {
   if (is_number(target) && target > 0 && is.finite(target)) return(invisible())
-  canal_abort("argument", "target", "one number above 0, or NULL", describe_value(target),
-              call = call)
+  canal_abort("argument", "target", "one number above 0, or NULL", describe_value(target))
 }
 
 # empty: names of the cells without counts.

@@ -53,16 +53,15 @@ native_cellular <- function(model, part) {
 
 # Zeros for genes that a query lacks are a guess: some are harmless, many make cells look like none
 # that the network has seen.
-check_missing_genes <- function(genes, measured, max_missing, verbose, call = sys.call(-2)) {
-  check_number(max_missing, "max_missing", 0, 1, call = call)
+check_missing_genes <- function(genes, measured, max_missing, verbose) {
+  check_number(max_missing, "max_missing", 0, 1)
   missing <- setdiff(genes, measured)
   share <- length(missing) / length(genes)
   if (share > max_missing) {
     canal_abort("overlap", "x", sprintf("at least %.0f %% of the model's %s genes",
                                         100 * (1 - max_missing), thousands(length(genes))),
                 sprintf("%.0f %% missing, such as %s", 100 * share, some_of(missing)),
-                "Missing genes count as zeros; a higher `max_missing` accepts more of them.",
-                call = call)
+                "Missing genes count as zeros; a higher `max_missing` accepts more of them.")
   }
   if (length(missing)) {
     canal_inform("genes", sprintf("%s of the model's %s genes are missing and count as zeros.",

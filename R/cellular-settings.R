@@ -12,57 +12,57 @@ cellular_bounds <- list(
   validation = list(0, 0.9, FALSE)
 )
 
-check_cellular_settings <- function(settings, call = sys.call(-1)) {
+check_cellular_settings <- function(settings) {
   for (name in intersect(names(settings), names(cellular_bounds))) {
     bound <- cellular_bounds[[name]]
-    check_number(settings[[name]], name, bound[[1]], bound[[2]], bound[[3]], call = call)
+    check_number(settings[[name]], name, bound[[1]], bound[[2]], bound[[3]])
   }
-  if (!is.null(settings$temperature_range)) check_temperature(settings, call)
+  if (!is.null(settings$temperature_range)) check_temperature(settings)
 }
 
-check_temperature <- function(settings, call) {
+check_temperature <- function(settings) {
   range <- settings$temperature_range
   if (!is.numeric(range) || length(range) != 2 || !isTRUE(all(diff(c(0, range)) >= 0)) ||
         range[1] == 0) {
     canal_abort("argument", "temperature_range", "two numbers above 0, the lower first",
-                describe_value(range), call = call)
+                describe_value(range))
   }
-  check_number(settings$temperature, "temperature", range[1], range[2], call = call)
+  check_number(settings$temperature, "temperature", range[1], range[2])
 }
 
 # Before hours of training, what would be refused after them.
-check_classifier_arguments <- function(classifier, search, given, call = sys.call(-1)) {
-  if (classifier) return(check_classifier_call(search, given, call))
+check_classifier_arguments <- function(classifier, search, given) {
+  if (classifier) return(check_classifier_call(search, given))
   if (search) {
     canal_abort("argument", "search", "FALSE without a classifier", "TRUE",
-                "Set `classifier = TRUE` too.", call = call)
+                "Set `classifier = TRUE` too.")
   }
   if (length(given)) {
     names <- names(given)
     canal_abort("argument", "...", "nothing without a classifier",
                 if (is.null(names)) sprintf("%d arguments", length(given)) else some_of(names),
-                "Arguments of cellular_classifier() go with `classifier = TRUE`.", call = call)
+                "Arguments of cellular_classifier() go with `classifier = TRUE`.")
   }
 }
 
-check_classifier_call <- function(search, given, call) {
+check_classifier_call <- function(search, given) {
   known <- setdiff(names(formals(cellular_classifier)),
                    c("x", "labels", "model", "search", "seed", "num_threads", "verbose",
                      "assay.type"))
   unknown <- setdiff(names(given), known)
   if (length(unknown) || length(names(given)) < length(given)) {
     canal_abort("argument", "...", paste("arguments of cellular_classifier():", toString(known)),
-                if (length(unknown)) some_of(unknown) else "one without a name", call = call)
+                if (length(unknown)) some_of(unknown) else "one without a name")
   }
   usual <- lapply(formals(cellular_classifier)[known], eval)
   usual$loss <- usual$loss[1]
-  classifier_settings(utils::modifyList(usual, given), search, names(given), call)
+  classifier_settings(utils::modifyList(usual, given), search, names(given))
 }
 
 # The rate of the first epoch is 0.
-check_epochs <- function(epochs, warm_up, call = sys.call(-1)) {
+check_epochs <- function(epochs, warm_up) {
   if (is_number(epochs) && is_number(warm_up) && epochs < 2 && warm_up > 0) {
     canal_abort("argument", "epochs", "2 or more, as the learning rate starts from 0",
-                format(epochs), call = call)
+                format(epochs))
   }
 }

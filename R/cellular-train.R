@@ -188,7 +188,7 @@ run_encoder <- function(data, settings) {
 check_began <- function(run, call = NULL) {
   if (nrow(run$losses) || run$stopped == "interrupt") return(invisible())
   canal_abort("labels", "labels", "cells that can be trained on", "no epoch that came to its end",
-              "Are there two cells of a type and one of another in a mini-batch?", call = call)
+              "Are there two cells of a type and one of another in a mini-batch?")
 }
 
 # What decides the result of a training.

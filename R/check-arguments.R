@@ -1,11 +1,10 @@
 # Checks of plain arguments. Each returns its value invisibly or raises `canalR_error_argument`.
 
-check_number <- function(value, argument, from = -Inf, to = Inf, whole = FALSE,
-                         call = sys.call(-1)) {
+check_number <- function(value, argument, from = -Inf, to = Inf, whole = FALSE) {
   if (!is_number(value) || !in_range(value, from, to, whole)) {
     kind <- if (whole) "one whole number" else "one number"
     canal_abort("argument", argument, sprintf("%s from %s to %s", kind, from, to),
-                describe_value(value), call = call)
+                describe_value(value))
   }
   invisible(value)
 }
@@ -16,31 +15,32 @@ in_range <- function(value, from, to, whole) {
   value >= from && value <= to && (!whole || value == round(value))
 }
 
-check_flag <- function(value, argument, call = sys.call(-1)) {
+check_flag <- function(value, argument) {
   if (!is.logical(value) || length(value) != 1L || is.na(value)) {
-    canal_abort("argument", argument, "TRUE or FALSE", describe_value(value), call = call)
+    canal_abort("argument", argument, "TRUE or FALSE", describe_value(value))
   }
   invisible(value)
 }
 
-check_choice <- function(value, choices, argument, call = sys.call(-1)) {
+check_choice <- function(value, choices, argument) {
   if (!is.character(value) || length(value) != 1L || !value %in% choices) {
     canal_abort("argument", argument, paste("one of", paste0("\"", choices, "\"", collapse = ", ")),
-                describe_value(value), call = call)
+                describe_value(value))
   }
   invisible(value)
 }
 
-check_model <- function(model, argument = "model", call = sys.call(-1)) {
+check_model <- function(model, argument = "model") {
   if (!is(model, "CanalModel")) {
     canal_abort("argument", argument, "a CanalModel", describe_value(model),
-                "Make one with canal_model(), canal_import() or canal_load().", call = call)
+                "Make one with canal_model(), canal_import() or canal_load().")
   }
   invisible(model)
 }
 
 describe_value <- function(value) {
   if (is.null(value)) return("NULL")
+  if (is.character(value) && length(value) == 1L && !is.na(value)) return(describe_name(value))
   if (is.atomic(value) && length(value) == 1L) return(format(value))
   sprintf("an object of class %s and length %d", class(value)[1], length(value))
 }

@@ -6,11 +6,11 @@
 # are), model.h5, and per chunk input-<plan>-00001.rds (what the network reads, where the cells lie
 # in this process' memory alone) and output-<plan>-00001.rds.
 
-check_workers <- function(BPPARAM, call) {
+check_workers <- function(BPPARAM) {
   if (is.null(BPPARAM)) return(invisible())
   if (!methods::is(BPPARAM, "BiocParallelParam")) {
     canal_abort("argument", "BPPARAM", "a BiocParallelParam, or NULL", describe_value(BPPARAM),
-                "BiocParallel::MulticoreParam(4) makes one, say.", call = call)
+                "BiocParallel::MulticoreParam(4) makes one, say.")
   }
   need_package("BiocParallel", "BPPARAM", "which shares work out")
 }
@@ -169,32 +169,53 @@ write_inputs <- function(folder, job, todo, source, threads) {
 # For each chunk `NULL`, or what went wrong.
 run_on_workers <- function(folder, job, todo, settings) {
   workers <- settings$workers
+  cells <- lengths(job$cells[todo])
+  progress <- cell_progress(settings$activity, sum(cells), settings$verbose)
   if (is.null(workers)) {
-    progress <- cell_progress(settings$activity, sum(lengths(job$cells[todo])), settings$verbose)
-    done <- c(0, cumsum(lengths(job$cells[todo])))
+    done <- c(0, cumsum(cells))
     return(lapply(seq_along(todo), function(i) {
       run_chunk(todo[i], folder, shifted_progress(progress, done[i]))
     }))
   }
   # BiocParallel moves the user's random numbers on, and gives up where a worker is gone: what the
   # others have done is in the folder.
-  tryCatch(
-    in_tasks_of_one(workers, length(todo), keep_random_stream(BiocParallel::bptry(
-      BiocParallel::bplapply(todo, run_chunk, folder = folder, BPPARAM = workers)
-    ))),
-    error = function(error) rep(list(conditionMessage(error)), length(todo))
-  )
+  share_out <- if (methods::is(workers, "BatchtoolsParam")) jobs_of_chunks else hand_out_chunks
+  tryCatch(keep_random_stream(share_out(folder, todo, workers, cells, progress)),
+           error = function(error) rep(list(conditionMessage(error)), length(todo)))
 }
 
-# Runs code with one chunk a task: of more, a worker would finish all before it heard of an
-# interrupt. Afterwards workers are as the user made them. Jobs of a cluster stay as they are.
-in_tasks_of_one <- function(workers, chunks, code) {
-  if (methods::is(workers, "SnowParam")) {
-    before <- BiocParallel::bptasks(workers)
-    BiocParallel::bptasks(workers) <- chunks
-    on.exit(BiocParallel::bptasks(workers) <- before)
+# A chunk at a time for each worker: it hears of an interrupt when that one is done, and of every
+# chunk that is done there is something to tell.
+hand_out_chunks <- function(folder, todo, workers, cells, progress) {
+  handed <- 0
+  following <- function() {
+    if (handed == length(todo)) return(NULL)
+    handed <<- handed + 1
+    list(at = handed, number = todo[handed])
   }
-  code
+  done <- 0
+  told <- function(problems, outcome) {
+    # Of a worker that is lost there is an error in its place.
+    if (!is.list(outcome) || is.null(outcome$at)) return(problems)
+    done <<- done + cells[outcome$at]
+    if (!is.null(progress)) progress(done, sum(cells))
+    problems[outcome$at] <- list(outcome$problem)
+    problems
+  }
+  problems <- BiocParallel::bptry(BiocParallel::bpiterate(
+    following, run_handed_chunk, folder = folder, BPPARAM = workers, REDUCE = told,
+    init = vector("list", length(todo)), reduce.in.order = FALSE
+  ))
+  if (is.list(problems)) problems else rep(list(conditionMessage(problems)), length(todo))
+}
+
+run_handed_chunk <- function(handed, folder) {
+  list(at = handed$at, problem = run_chunk(handed$number, folder))
+}
+
+# Jobs of a cluster, as the user made them: batchtools takes all chunks at once.
+jobs_of_chunks <- function(folder, todo, workers, cells, progress) {
+  BiocParallel::bptry(BiocParallel::bplapply(todo, run_chunk, folder = folder, BPPARAM = workers))
 }
 
 # The last job that this process was given, opened.

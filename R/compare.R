@@ -100,16 +100,16 @@ own_labels <- function(x, model, seed, num_threads, assay.type, novelty = "none"
 }
 
 # A misspelt argument must not look like a method that could not run.
-check_predict_arguments <- function(given, call = sys.call(-1)) {
+check_predict_arguments <- function(given) {
   known <- setdiff(names(formals(canal_predict)),
                    c("x", "model", "seed", "verbose", "num_threads", "assay.type"))
   unknown <- setdiff(names(given), known)
   if (length(unknown) || length(names(given)) < length(given)) {
     canal_abort("argument", "...", paste("arguments of canal_predict():", toString(known)),
-                if (length(unknown)) some_of(unknown) else "one without a name", call = call)
+                if (length(unknown)) some_of(unknown) else "one without a name")
   }
   if (!is.null(given$min_genes)) {
-    check_number(given$min_genes, "min_genes", 0, .Machine$integer.max, call = call)
+    check_number(given$min_genes, "min_genes", 0, .Machine$integer.max)
   }
 }
 
@@ -118,7 +118,7 @@ check_methods <- function(methods) {
   if (!length(methods) || !all(methods %in% names(baselines))) {
     canal_abort("argument", "methods",
                 paste("some of", paste0("\"", names(baselines), "\"", collapse = ", ")),
-                describe_value(methods), call = sys.call(-1))
+                describe_value(methods))
   }
   unique(methods)
 }
@@ -126,22 +126,21 @@ check_methods <- function(methods) {
 # What every baseline gets: `train` and `query` (dgCMatrices of raw counts, the same genes), `types`
 # of the training cells; `truth` and `cells` of the query; `threads`.
 comparison_data <- function(x, truth, train, train_labels, assay.type, threads, verbose) {
-  call <- sys.call(-1)
   query <- told(cells_of(x, assay.type), verbose)
   check_counts(query$counts, threads)
   truth <- labels_of(query, truth, "truth")
   if (is.list(train) && !length(train)) {
-    canal_abort("empty", "train", "at least one training set", "an empty list", call = call)
+    canal_abort("empty", "train", "at least one training set", "an empty list")
   }
   stages <- told(lapply(as_sources(train), cells_of, assay.type), verbose)
   for (stage in stages) check_counts(stage$counts, threads)
-  types <- Map(labels_of, stages, labels_by_source(train_labels, length(stages), call),
+  types <- Map(labels_of, stages, labels_by_source(train_labels, length(stages)),
                "train_labels")
   parts <- lapply(stages, `[[`, "counts")
   genes <- Reduce(intersect, lapply(c(parts, query$counts), rownames))
   if (!length(genes)) {
     canal_abort("overlap", "x", "genes that the training cells have too", "none",
-                "Check that all name genes in the same way.", call = call)
+                "Check that all name genes in the same way.")
   }
   pooled <- bind_cells(parts, genes)
   cells <- colnames(query$counts)
@@ -153,14 +152,13 @@ comparison_data <- function(x, truth, train, train_labels, assay.type, threads, 
        cells = cells, threads = threads)
 }
 
-labels_by_source <- function(labels, n, call) {
+labels_by_source <- function(labels, n) {
   one_name <- is.character(labels) && length(labels) == 1
   given <- if (is.list(labels)) labels else if (one_name) rep(list(labels), n) else list(labels)
   if (length(given) == n) return(given)
   canal_abort("labels", "train_labels",
               sprintf("the name of a column, or labels for each of the %d training sets", n),
-              sprintf("labels for %d", length(given)), "A list has one entry for each.",
-              call = call)
+              sprintf("labels for %d", length(given)), "A list has one entry for each.")
 }
 
 # Labels of a method, its seconds and what there is to say of it. A method that fails must not cost

@@ -3,12 +3,11 @@
 
 precisions <- c("auto", "float32", "bfloat16")
 
-compute_on <- function(device, precision, call = sys.call(-1)) {
+compute_on <- function(device, precision) {
   check_device(device)
-  check_choice(precision, precisions, "precision", call = call)
+  check_choice(precision, precisions, "precision")
   compute <- list(device = device, precision = precision, kernels = Sys.getenv("CANALR_KERNELS"))
-  found <- about_argument("precision", "a precision that this machine has", cpp_kernels(compute),
-                          call = call)
+  found <- about_argument("precision", "a precision that this machine has", cpp_kernels(compute))
   # Native networks are kept by this name, and results tell it.
   c(compute, list(name = paste(c(device, found), collapse = " ")))
 }

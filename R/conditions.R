@@ -1,11 +1,11 @@
 # Conditions: every error canalR raises names the argument, what was expected, what came, and what
 # to do about it. Classes: `canalR_error_<kind>`, `canalR_error`; warnings and messages likewise.
 
-canal_abort <- function(kind, argument, expected, got, hint = NULL, call = sys.call(-1)) {
+canal_abort <- function(kind, argument, expected, got, hint = NULL, call = public_call()) {
   stop(canal_condition("error", kind, problem_text(argument, expected, got, hint), call))
 }
 
-canal_warn <- function(kind, argument, expected, got, hint = NULL, call = sys.call(-1)) {
+canal_warn <- function(kind, argument, expected, got, hint = NULL, call = public_call()) {
   warning(canal_condition("warning", kind, problem_text(argument, expected, got, hint), call))
 }
 
@@ -19,6 +19,38 @@ told <- function(code, verbose) {
   withCallingHandlers(code, canalR_message = function(said) {
     if (!verbose) invokeRestart("muffleMessage")
   })
+}
+
+# The call that people know: of the innermost function on the way here that they can call.
+public_call <- function() {
+  public <- public_functions()
+  for (frame in rev(seq_len(sys.nframe()))) {
+    called <- sys.function(frame)
+    for (name in names(public)) {
+      if (identical(called, public[[name]])) return(short_call(name, sys.call(frame)))
+    }
+  }
+  NULL
+}
+
+# Exports, and methods of generics that are other packages'.
+public_functions <- function() {
+  space <- environment(public_functions)
+  exports <- getNamespaceExports(space)
+  methods <- getNamespaceInfo(space, "S3methods")
+  ours <- vapply(methods[, 1], exists, NA, envir = space, mode = "function", inherits = FALSE)
+  found <- mget(c(exports, methods[!ours, 3]), space, mode = "function", ifnotfound = list(NULL))
+  found[!vapply(found, is.null, NA)]
+}
+
+# A call by the name of the function: where objects themselves stand in it, as do.call() puts them
+# there, their class.
+short_call <- function(name, call) {
+  plain <- function(part) is.symbol(part) || is.call(part) || (is.atomic(part) && length(part) < 20)
+  arguments <- lapply(as.list(call)[-1], function(part) {
+    if (plain(part)) part else as.name(sprintf("<%s>", class(part)[1]))
+  })
+  as.call(c(as.name(name), arguments))
 }
 
 problem_text <- function(argument, expected, got, hint) {
@@ -40,7 +72,7 @@ engine_error <- function(kind, text) {
 
 # Errors of the engine know the file, not the argument that named it; here the one is put to the
 # other. expected: "a model that canal_save() wrote".
-about_argument <- function(argument, expected, code, call = sys.call(-1)) {
+about_argument <- function(argument, expected, code, call = public_call()) {
   tryCatch(code, canalR_error = function(error) {
     if (startsWith(conditionMessage(error), "`")) stop(error)
     error$message <- sprintf("`%s`: expected %s. %s", argument, expected, conditionMessage(error))

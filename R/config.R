@@ -127,22 +127,21 @@ canal_config <- function(preset = c("scbert", "compact"), ...) {
 
 check_config <- function(config) {
   if (!inherits(config, "canal_config")) {
-    canal_abort("argument", "config", "a canal_config()", describe_value(config),
-                call = sys.call(-1))
+    canal_abort("argument", "config", "a canal_config()", describe_value(config))
   }
   for (name in names(config_entries())) {
     entry <- config_entries()[[name]]
-    check_number(config[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = sys.call(-1))
+    check_number(config[[name]], name, entry[[3]], entry[[4]], entry[[5]])
   }
-  check_cycle(config, sys.call(-1))
+  check_cycle(config)
 }
 
 # A cycle that is all warm-up leaves nothing for the cosine, and the next would be shorter still.
-check_cycle <- function(config, call) {
+check_cycle <- function(config) {
   if (config$warm_up >= config$first_cycle) {
     canal_abort("argument", "warm_up", sprintf("fewer epochs than `first_cycle`, %g",
                                                config$first_cycle),
-                format(config$warm_up), call = call)
+                format(config$warm_up))
   }
 }
 
@@ -151,7 +150,7 @@ check_config_names <- function(given, count, known) {
   if (length(unknown) || (count > 0 && (is.null(given) || any(given == "")))) {
     canal_abort("argument", "...", "entries of the configuration by name",
                 if (length(unknown)) some_of(unknown) else "a value without a name",
-                paste("There are:", paste(known, collapse = ", ")), call = sys.call(-1))
+                paste("There are:", paste(known, collapse = ", ")))
   }
 }
 

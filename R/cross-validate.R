@@ -79,7 +79,7 @@ check_raw_input <- function(x) {
   canal_abort("class", "x", "cells with raw counts", "CanalTokens", paste(
     "Their genes were chosen on all cells, those to be tested too: give the object that",
     "canal_prepare() was given."
-  ), call = sys.call(-1))
+  ))
 }
 
 # What canal_train() gets beside what every fold has of its own.
@@ -90,11 +90,10 @@ training_arguments <- function(...) {
   wrong <- if (is.null(names(given))) rep("", length(given)) else setdiff(names(given), known)
   if (length(wrong)) {
     canal_abort("argument", "...", "named arguments of canal_train()",
-                if (all(nzchar(wrong))) some_of(wrong) else "one without a name",
-                call = sys.call(-1))
+                if (all(nzchar(wrong))) some_of(wrong) else "one without a name")
   }
   if (!is.null(given$checkpoint)) {
-    given$checkpoint <- check_path(given$checkpoint, "checkpoint", call = sys.call(-1))
+    given$checkpoint <- check_path(given$checkpoint, "checkpoint")
   }
   given
 }
@@ -104,9 +103,9 @@ check_folds <- function(k, types) {
   tested <- sum(counts[counts > 1])
   if (tested < 2) {
     canal_abort("labels", "labels", "a type with at least two cells", "none",
-                "The only cell of a type cannot be tested.", call = sys.call(-1))
+                "The only cell of a type cannot be tested.")
   }
-  check_number(k, "k", from = 2, to = tested, whole = TRUE, call = sys.call(-1))
+  check_number(k, "k", from = 2, to = tested, whole = TRUE)
 }
 
 # The fold, 1 to k, in which each cell is tested; NA for the only cell of a type. The folds are

@@ -95,13 +95,12 @@ check_novel <- function(novel) {
 
 predicted_labels <- function(x, column = "canal_label") {
   if (!is.character(column) || length(column) != 1 || is.na(column)) {
-    canal_abort("argument", "predicted", "the name of a column", describe_value(column),
-                call = sys.call(-1))
+    canal_abort("argument", "predicted", "the name of a column", describe_value(column))
   }
   columns <- cell_columns(x)
   if (!is.null(columns) && column %in% colnames(columns)) return(as.character(columns[[column]]))
   canal_abort("prediction", "x", paste("cells with a column", column), describe_columns(columns),
-              if (column == "canal_label") "canal_predict() adds it.", call = sys.call(-1))
+              if (column == "canal_label") "canal_predict() adds it.")
 }
 
 evaluate_labels <- function(predicted, truth, novel) {

@@ -53,16 +53,16 @@ canal_export <- function(model, path, format = NULL, ..., verbose = TRUE) {
   invisible(path)
 }
 
-export_format <- function(path, format, call = sys.call(-1)) {
+export_format <- function(path, format) {
   if (!is.null(format)) {
-    check_choice(format, c("pth", "safetensors"), "format", call = call)
+    check_choice(format, c("pth", "safetensors"), "format")
     return(format)
   }
   endings <- c(pth = "pth", pt = "pth", safetensors = "safetensors")
   ending <- tolower(sub("^.*\\.", "", basename(path)))
   if (!ending %in% names(endings)) {
     canal_abort("argument", "path", "a name that ends in .pth, .pt or .safetensors",
-                sprintf("\"%s\"", basename(path)), "Or say which with `format`.", call = call)
+                sprintf("\"%s\"", basename(path)), "Or say which with `format`.")
   }
   endings[[ending]]
 }

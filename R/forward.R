@@ -43,11 +43,11 @@ token_bytes <- function(tokens) {
   if (is(tokens, "CanalTokens")) return(tokens@tokens)
   if (!is.matrix(tokens) || !is.numeric(tokens)) {
     canal_abort("argument", "tokens", "CanalTokens or an integer matrix of cells x N",
-                describe_value(tokens), call = sys.call(-1))
+                describe_value(tokens))
   }
   if (anyNA(tokens) || any(tokens < 0 | tokens > 255 | tokens != round(tokens))) {
     canal_abort("input", "tokens", "whole numbers from 0 to 255", "others",
-                "Tokens come from canal_prepare().", call = sys.call(-1))
+                "Tokens come from canal_prepare().")
   }
   bytes <- as.raw(t(tokens))
   dim(bytes) <- rev(dim(tokens))

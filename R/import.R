@@ -81,13 +81,13 @@ checkpoint_vocabulary <- function(symbols, checkpoint) {
 check_no_dots <- function(...) {
   if (...length()) {
     canal_abort("argument", "...", "nothing", sprintf("%d more arguments", ...length()),
-                "Name the arguments.", call = sys.call(-1))
+                "Name the arguments.")
   }
 }
 
-check_path <- function(path, argument = "path", call = sys.call(-1)) {
+check_path <- function(path, argument = "path") {
   if (!is.character(path) || length(path) != 1L || is.na(path)) {
-    canal_abort("argument", argument, "one path", describe_value(path), call = call)
+    canal_abort("argument", argument, "one path", describe_value(path))
   }
   path.expand(path)
 }
@@ -100,8 +100,7 @@ checkpoint_config <- function(checkpoint) {
   tryCatch(
     do.call(canal_config, c(preset, as.list(checkpoint$settings[known]))),
     canalR_error = function(error) {
-      canal_abort("file", "path", "settings that canal_config() takes", conditionMessage(error),
-                  call = sys.call(-4))
+      canal_abort("file", "path", "settings that canal_config() takes", conditionMessage(error))
     }
   )
 }
@@ -137,8 +136,7 @@ checkpoint_genes <- function(vocabulary, checkpoint, sizes) {
   }
   canal_abort("sizes", "vocabulary", sprintf("%g genes, as the checkpoint has", count),
               sprintf("%d genes", length(symbols)),
-              "Give the genes that the checkpoint was trained with, in its order.",
-              call = sys.call(-1))
+              "Give the genes that the checkpoint was trained with, in its order.")
 }
 
 # The names in the file itself, if it has any that can be used.
@@ -163,7 +161,7 @@ checkpoint_labels <- function(annotation, sizes) {
   if (length(annotation) == 0) return(paste0("type", seq_len(sizes$types)))
   if (length(annotation) != sizes$types) {
     canal_abort("sizes", "path", sprintf("%g names in `annotation`, one per output", sizes$types),
-                sprintf("%d", length(annotation)), call = sys.call(-1))
+                sprintf("%d", length(annotation)))
   }
   annotation
 }

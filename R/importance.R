@@ -69,7 +69,7 @@ canal_gene_importance <- function(x, model, by = "label", top = 20, rank_by = c(
   if (missing(maps)) maps <- maps[1]
   check_choice(maps, c("published", "used"), "maps")
   check_flag(verbose, "verbose")
-  check_min_genes(min_genes, sys.call())
+  check_min_genes(min_genes)
   check_device(device)
   own <- identical(by, "label")
   if (own) check_trained(model)
@@ -91,7 +91,7 @@ canal_gene_importance <- function(x, model, by = "label", top = 20, rank_by = c(
 abort_no_cells <- function(query) {
   canal_abort("empty", "x", sprintf("cells with at least %g detected genes", query$min_genes),
               sprintf("none in %d cells", length(query$cells)),
-              "A smaller `min_genes` keeps shallower cells.", call = sys.call(-1))
+              "A smaller `min_genes` keeps shallower cells.")
 }
 
 # Shares of all cells added up by type: `shares` (N x types) and `cells`, how many. A few hundred

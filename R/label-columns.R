@@ -1,12 +1,11 @@
 # The columns that a classifier's answer becomes, of whichever model.
 
 # What users ask for beside the label, checked. clusters: one per cell as text, or NULL.
-asked_results <- function(x, prefix, probabilities, clusters, prune_below, top_k,
-                          call = sys.call(-1)) {
-  check_prefix(prefix, call)
-  check_choice(probabilities, c("none", "columns", "assay"), "probabilities", call = call)
-  check_number(prune_below, "prune_below", 0, 1, call = call)
-  check_number(top_k, "top_k", 0, .Machine$integer.max, whole = TRUE, call = call)
+asked_results <- function(x, prefix, probabilities, clusters, prune_below, top_k) {
+  check_prefix(prefix)
+  check_choice(probabilities, c("none", "columns", "assay"), "probabilities")
+  check_number(prune_below, "prune_below", 0, 1)
+  check_number(top_k, "top_k", 0, .Machine$integer.max, whole = TRUE)
   if (!is.null(clusters)) clusters <- labels_of(x, clusters, "clusters", wanted = integer())
   list(prefix = prefix, probabilities = probabilities, clusters = clusters,
        prune_below = prune_below, top_k = top_k)

@@ -51,31 +51,30 @@ canal_launch <- function(n, worker, args = list(), num_threads = NULL, timeout =
   structure(values, logs = launch$logs)
 }
 
-check_launch <- function(n, worker, args, num_threads, call = sys.call(-1)) {
-  check_number(n, "n", 1, 100, whole = TRUE, call = call)
+check_launch <- function(n, worker, args, num_threads) {
+  check_number(n, "n", 1, 100, whole = TRUE)
   is_script <- is.character(worker) && length(worker) == 1L && file.exists(worker)
   if (!is.function(worker) && !is_script) {
     canal_abort("argument", "worker", "a function, or the path of an R script",
-                describe_value(worker), call = call)
+                describe_value(worker))
   }
   if (!is.list(args)) {
-    canal_abort("argument", "args", "a list", describe_value(args), call = call)
+    canal_abort("argument", "args", "a list", describe_value(args))
   }
   thread_count(num_threads)
   if (n > 1 && !nzchar(cpp_team_backend())) {
     canal_abort("team", "n", "1, as this canalR was built without Gloo", describe_value(n),
-                "Install Gloo's headers (Debian, Ubuntu: libgloo-dev), then canalR again.",
-                call = call)
+                "Install Gloo's headers (Debian, Ubuntu: libgloo-dev), then canalR again.")
   }
   if (.Platform$OS.type != "unix") {
-    canal_abort("team", "n", "a Unix system", .Platform$OS.type, call = call)
+    canal_abort("team", "n", "a Unix system", .Platform$OS.type)
   }
 }
 
-check_logs <- function(logs, call = sys.call(-1)) {
-  logs <- check_path(logs, "logs", call = call)
+check_logs <- function(logs) {
+  logs <- check_path(logs, "logs")
   if (!dir.exists(logs) && !dir.create(logs, showWarnings = FALSE, recursive = TRUE)) {
-    canal_abort("file", "logs", "a folder that can be made", logs, call = call)
+    canal_abort("file", "logs", "a folder that can be made", logs)
   }
   unlink(list.files(logs, "^rank-[0-9]+[.]log$", full.names = TRUE))
   normalizePath(logs)
@@ -195,7 +194,7 @@ outcome_of <- function(launch, rank) {
 has_failed <- function(outcome) !is.null(outcome$error)
 
 # Workers whose team broke up fail because another did: that one has a moment to be heard of.
-abort_worker <- function(launch, ranks, patience = 2, call = sys.call(-2)) {
+abort_worker <- function(launch, ranks, patience = 2) {
   until <- Sys.time() + patience
   repeat {
     outcomes <- lapply(ranks, outcome_of, launch = launch)
@@ -208,7 +207,7 @@ abort_worker <- function(launch, ranks, patience = 2, call = sys.call(-2)) {
   }
   rank <- c(of_itself, failed)[1]
   condition <- canal_condition("error", "team", worker_text(launch, rank, outcomes[[rank + 1]]),
-                               call)
+                               public_call())
   stop(structure(c(unclass(condition), list(rank = rank, logs = launch$logs)),
                  class = class(condition)))
 }

@@ -70,20 +70,20 @@ canal_merge <- function(x, genes = c("union", "intersection"), source = "source"
 }
 
 # A named list of canal_cells.
-check_source <- function(source, call = sys.call(-1)) {
+check_source <- function(source) {
   if (!is.character(source) || length(source) != 1 || is.na(source) || !nzchar(source)) {
-    canal_abort("argument", "source", "the name of a column", describe_value(source), call = call)
+    canal_abort("argument", "source", "the name of a column", describe_value(source))
   }
 }
 
-read_sources <- function(x, assay.type, verbose, call = sys.call(-1)) {
+read_sources <- function(x, assay.type, verbose) {
   sources <- as_sources(x)
   if (!length(sources)) {
-    canal_abort("empty", "x", "a list of at least one source", "an empty one", call = call)
+    canal_abort("empty", "x", "a list of at least one source", "an empty one")
   }
   if (!length(assay.type) %in% c(1, length(sources))) {
     canal_abort("argument", "assay.type", sprintf("one name, or %d", length(sources)),
-                sprintf("%d of them", length(assay.type)), call = call)
+                sprintf("%d of them", length(assay.type)))
   }
   cells <- told(Map(cells_of, unname(sources), rep_len(assay.type, length(sources))), verbose)
   for (part in cells) {
@@ -107,8 +107,7 @@ joined_genes <- function(parts, how, need_some = TRUE) {
   joined <- Reduce(if (how == "union") union else intersect, symbols)
   if (!length(joined) && need_some) {
     canal_abort("empty", "x", "sources that have genes in common", "none",
-                "Do they name genes in the same way? `genes = \"union\"` keeps all.",
-                call = sys.call(-1))
+                "Do they name genes in the same way? `genes = \"union\"` keeps all.")
   }
   joined
 }
@@ -129,7 +128,7 @@ joined_columns <- function(parts, cells, source) {
   wanted <- unique(unlist(lapply(tables, names)))
   if (!is.character(source) || length(source) != 1 || is.na(source) || source %in% wanted) {
     canal_abort("argument", "source", "the name of a column that no source has",
-                describe_value(source), call = sys.call(-1))
+                describe_value(source))
   }
   columns <- lapply(stats::setNames(wanted, wanted), function(name) {
     join_column(lapply(tables, `[[`, name), vapply(tables, nrow, 0L))

@@ -68,15 +68,15 @@ canal_plot_embedding <- function(x, colour_by = "canal_label", prefix = "canal",
 }
 
 # The embedding of a prefix, cells x width. Seurat's names are in lower case, others' in upper case.
-prefix_embedding <- function(x, prefix, call = sys.call(-1)) {
+prefix_embedding <- function(x, prefix) {
   name <- if (methods::is(x, "Seurat")) tolower(prefix) else toupper(prefix)
   if (methods::is(x, "DataFrame")) name <- "embedding"
   reduction_of(x, name, sprintf("%s_embed(..., prefix = \"%s\") makes it.", method_of(prefix),
-                                prefix), "x", call)
+                                prefix), "x")
 }
 
 # Reduced dimensions by their name, cells x width; matrix columns of a DataFrame.
-reduction_of <- function(x, name, hint = NULL, argument = "reduction", call = sys.call(-1)) {
+reduction_of <- function(x, name, hint = NULL, argument = "reduction") {
   if (methods::is(x, "SingleCellExperiment")) {
     there <- SingleCellExperiment::reducedDimNames(x)
     if (name %in% there) return(as.matrix(SingleCellExperiment::reducedDim(x, name)))
@@ -90,24 +90,23 @@ reduction_of <- function(x, name, hint = NULL, argument = "reduction", call = sy
     if (name %in% there) return(columns[[name]])
   }
   canal_abort("reduction", argument, sprintf("cells with the reduced dimensions \"%s\"", name),
-              if (length(there)) paste("only", some_of(there)) else "cells with none", hint,
-              call = call)
+              if (length(there)) paste("only", some_of(there)) else "cells with none", hint)
 }
 
-first_two <- function(values, name, call = sys.call(-1)) {
+first_two <- function(values, name) {
   if (ncol(values) >= 2) return(values[, 1:2, drop = FALSE])
   canal_abort("reduction", "reduction", "at least two dimensions",
-              sprintf("%d in %s", ncol(values), name), call = call)
+              sprintf("%d in %s", ncol(values), name))
 }
 
 # UMAP of the rows that are there, NA for others; cells x 2. One thread, so that a seed gives the
 # same picture.
-umap_of <- function(embedding, seed, ..., call = sys.call(-1)) {
+umap_of <- function(embedding, seed, ...) {
   need_package("uwot", "reduction", "which computes UMAPs")
   there <- rowSums(is.finite(embedding)) == ncol(embedding)
   if (sum(there) < 4) {
     canal_abort("cells", "x", "at least four cells with an embedding", as.character(sum(there)),
-                "`reduction` can name two dimensions that are there.", call = call)
+                "`reduction` can name two dimensions that are there.")
   }
   settings <- utils::modifyList(list(n_neighbors = min(15, sum(there) - 1), n_threads = 1),
                                 list(...))

@@ -138,13 +138,14 @@ side_boxes <- function(sides) {
 # Names at the heights of their boxes' middles, moved so far that none covers another: the least
 # squares under that condition, by isotonic regression.
 side_text_places <- function(side, sides) {
-  apart <- min(1.15 / max(nrow(side) - 1, 1), 1.15 * 1.15 * flow_text_size(sides) / 280)
+  height <- flow_text_size(sides) * most_lines(side_names(side))
+  apart <- min(1.15 / max(nrow(side) - 1, 1), 1.15 * 1.15 * height / 280)
   steps <- (seq_len(nrow(side)) - 1) * apart
   moved <- stats::isoreg((side$from + side$to) / 2 - steps)$yf
   pmin(pmax(moved, 0), 1.15 - max(steps)) + steps
 }
 
-side_names <- function(side) sprintf("%s (%s)", side$type, thousands(side$cells))
+side_names <- function(side) in_lines(sprintf("%s (%s)", side$type, thousands(side$cells)))
 
 # The names are those of two axes, which get the room that they need.
 side_axes <- function(sides) {

@@ -49,12 +49,12 @@ canal_plot_novelty <- function(x, prefix = "canal", truth = NULL, novel = NULL) 
                novelty_threshold_of(prediction_record(x, prefix)$parameters), caption)
 }
 
-novel_types <- function(x, prefix, truth, novel, call = sys.call(-1)) {
+novel_types <- function(x, prefix, truth, novel) {
   if (!is.null(novel)) return(check_novel(novel))
   known <- prediction_record(x, prefix)$model$types
   if (length(known)) return(setdiff(truth, known))
   canal_abort("prediction", "x", "cells with the record of their prediction", "cells without",
-              "`novel` can name the types that the model did not know.", call = call)
+              "`novel` can name the types that the model did not know.")
 }
 
 # On the scale of the score, which is 1 - confidence where the confidence is what was looked at.

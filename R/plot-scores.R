@@ -55,7 +55,7 @@ canal_plot_scores <- function(x, prefix = "canal", by = NULL, most = 1200, seed 
 
 # Probabilities of the types, cells x types, named by type: of columns <prefix>_prob_<type>, or of
 # what is called <prefix>_scores.
-cell_scores <- function(x, prefix = "canal", call = sys.call(-1)) {
+cell_scores <- function(x, prefix = "canal") {
   columns <- cell_columns(x)
   start <- paste0(prefix, "_prob_")
   found <- grep(start, substr(colnames(columns), 1, nchar(start)), fixed = TRUE)
@@ -69,7 +69,7 @@ cell_scores <- function(x, prefix = "canal", call = sys.call(-1)) {
   canal_abort("prediction", "x", sprintf("cells with columns %s<type>, or with %s_scores", start,
                                          prefix), describe_columns(columns),
               sprintf("%s_predict(..., probabilities = \"columns\", prefix = \"%s\") writes them.",
-                      method_of(prefix), prefix), call = call)
+                      method_of(prefix), prefix))
 }
 
 # NULL where there are none. types: what the model calls them. Seurat turns "_" into "-".
@@ -135,7 +135,7 @@ ordered_sample <- function(cells, scores, label, most) {
 
 draw_group_scores <- function(scores, groups, caption) {
   missing <- is.na(groups)
-  if (all(missing)) canal_abort("empty", "by", "at least one group", "none", call = sys.call(-1))
+  if (all(missing)) canal_abort("empty", "by", "at least one group", "none")
   if (any(missing)) caption <- c(caption, paste(cells_text(sum(missing)),
                                                 "of no group left out."))
   sizes <- table(groups[!missing])

@@ -121,11 +121,11 @@ epochs_of <- function(records) {
   vapply(records, function(record) NROW(as.data.frame(record$losses)), 0L)
 }
 
-check_curves <- function(curves, part, call = sys.call(-1)) {
+check_curves <- function(curves, part) {
   if (nrow(curves)) return(invisible())
   canal_abort("stages", "x", sprintf("a model with epochs of its %s", part), "one without",
               paste("canal_pretrain(), canal_train() and cellular_train() leave a record of them;",
-                    "files of canal_export() do not keep it."), call = call)
+                    "files of canal_export() do not keep it."))
 }
 
 # Between which epochs stages start and end, and their names; stages without an epoch have none.

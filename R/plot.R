@@ -118,17 +118,28 @@ table_names <- function(rows, columns, cells, in_rows = TRUE) {
   }
   numbered <- length(columns) > 25 || max(nchar(columns), 0) > 20
   place <- if (numbered) as.character(match(columns, rows)) else rep(NA, length(columns))
-  row_names <- if (in_rows || any(!is.na(place))) counted(rows) else rows
+  row_names <- in_lines(if (in_rows || any(!is.na(place))) counted(rows) else rows)
   if (any(!is.na(place))) row_names <- sprintf("%s  %d", row_names, seq_along(rows))
   column_names <- if (in_rows) columns else counted(columns)
   list(rows = stats::setNames(row_names, rows),
        columns = stats::setNames(ifelse(is.na(place), column_names, place), columns))
 }
 
+# Few long names, such as those of the Cell Ontology, are written in lines of this width.
+in_lines <- function(names, width = 40, most = 20) {
+  if (length(names) > most) return(names)
+  vapply(names, function(name) paste(strwrap(name, width), collapse = "\n"), "", USE.NAMES = FALSE)
+}
+
+# How many lines the longest of the names has.
+most_lines <- function(names) max(lengths(strsplit(names, "\n", fixed = TRUE)), 1)
+
 # In points: what leaves so many names room in a picture of 12 cm, and takes no more than `length`
 # of it; a letter is about 0.55 of its size wide. Below 5 points nobody can read them.
 name_text_size <- function(names, length = 200) {
-  max(5, min(10, 280 / length(names), length / (0.55 * max(nchar(names), 1))))
+  lines <- unlist(strsplit(names, "\n", fixed = TRUE))
+  max(5, min(10, 280 / (length(names) * most_lines(names)),
+             length / (0.55 * max(nchar(lines), 1))))
 }
 
 # names: of table_names().
@@ -147,7 +158,7 @@ table_theme <- function(names) {
 }
 
 # A column that canalR writes, or an error that says what writes it.
-written_column <- function(x, column, hint, call = sys.call(-1)) {
+written_column <- function(x, column, hint) {
   columns <- cell_columns(x)
   if (!is.null(columns) && column %in% colnames(columns)) {
     values <- columns[[column]]
@@ -155,7 +166,7 @@ written_column <- function(x, column, hint, call = sys.call(-1)) {
     return(if (methods::is(values, "Rle")) as.vector(values) else values)
   }
   canal_abort("prediction", "x", paste("cells with a column", column), describe_columns(columns),
-              hint, call = call)
+              hint)
 }
 
 writes_labels <- function(prefix) {
@@ -165,11 +176,11 @@ writes_labels <- function(prefix) {
 # Which of the two families of functions a prefix most likely is of, for hints.
 method_of <- function(prefix) if (startsWith(prefix, "cellular")) "cellular" else "canal"
 
-check_one_name <- function(name, argument = "prefix", call = sys.call(-1)) {
+check_one_name <- function(name, argument = "prefix") {
   if (is.character(name) && length(name) == 1L && !is.na(name) && nzchar(name)) {
     return(invisible(name))
   }
-  canal_abort("argument", argument, "one name", describe_value(name), call = call)
+  canal_abort("argument", argument, "one name", describe_value(name))
 }
 
 # What is left with the object about the prediction of that prefix: a list, empty without.

@@ -117,10 +117,10 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
 }
 
 check_trained <- function(model) {
-  check_model(model, call = sys.call(-1))
+  check_model(model)
   if (length(model@labels) == 0) {
     canal_abort("model", "model", "a model that knows cell types", "an untrained one",
-                "Train a stage with canal_train() first.", call = sys.call(-1))
+                "Train a stage with canal_train() first.")
   }
 }
 

@@ -97,15 +97,14 @@ canal_prepare <- function(x, vocabulary, n_genes = 1000, genes = NULL, min_genes
 }
 
 check_prepare_arguments <- function(n_genes, min_genes, target_sum, n_bins) {
-  call <- sys.call(-1)
   if (!is.null(n_genes)) {
-    check_number(n_genes, "n_genes", 1, .Machine$integer.max, whole = TRUE, call = call)
+    check_number(n_genes, "n_genes", 1, .Machine$integer.max, whole = TRUE)
   }
   if (!is.null(min_genes)) {
-    check_number(min_genes, "min_genes", 0, .Machine$integer.max, call = call)
+    check_number(min_genes, "min_genes", 0, .Machine$integer.max)
   }
-  check_number(target_sum, "target_sum", 1e-6, 1e15, call = call)
-  check_number(n_bins, "n_bins", 1, 254, whole = TRUE, call = call)
+  check_number(target_sum, "target_sum", 1e-6, 1e15)
+  check_number(n_bins, "n_bins", 1, 254, whole = TRUE)
 }
 
 check_wanted_genes <- function(genes, vocabulary) {
@@ -168,7 +167,7 @@ check_wanted_overlap <- function(genes, missing, least = 0.1) {
   report <- if (measured == 0) canal_abort else canal_warn
   report("overlap", "x", sprintf("the genes that the model reads (%s)", some_of(genes)),
          sprintf("%d of %d of them", measured, length(genes)),
-         "Without its genes a model cannot tell cells apart.", call = sys.call(-2))
+         "Without its genes a model cannot tell cells apart.")
 }
 
 # The likeliest reason why names do not meet.

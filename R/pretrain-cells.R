@@ -15,7 +15,7 @@ pretraining_cells <- function(x, model, assay.type, min_genes, memory, settings)
                     min_genes = min_genes, threads = threads, verbose = settings$verbose)
   blocks <- unlist(lapply(sources, `[[`, "blocks"), recursive = FALSE)
   count <- sum(vapply(blocks, `[[`, 0, "count"))
-  check_number(memory, "memory", 0, Inf, call = sys.call(-1))
+  check_number(memory, "memory", 0, Inf)
   bytes <- count * length(model@vocabulary$genes)
   if (bytes <= memory || length(blocks) == 1) blocks <- list(joined_block(blocks))
   blocks <- with_held_out(blocks, settings)
@@ -29,7 +29,7 @@ as_inputs <- function(x) {
   if (is.character(x)) return(as.list(x))
   if (!is.list(x) || is.object(x)) return(list(x))
   if (length(x)) return(unname(x))
-  canal_abort("empty", "x", "at least one input", "an empty list", call = sys.call(-2))
+  canal_abort("empty", "x", "at least one input", "an empty list")
 }
 
 # An input looked through, its cells with enough genes in blocks: each a list of `count` and

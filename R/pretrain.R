@@ -91,7 +91,7 @@ canal_pretrain <- function(x, vocabulary, config = canal_config("scbert"),
     redraw_interval = redraw_interval, balance = balance,
     seed = from_rank_0(team, checkpoint_seed(seed, checkpoint, "pretraining"))
   )
-  check_pretraining(settings, sys.call())
+  check_pretraining(settings)
   settings <- c(settings, list(num_threads = num_threads, team = team,
                                verbose = verbose && is_rank_0(team),
                                compute = compute_on(device, precision)))
@@ -118,7 +118,7 @@ canal_pretraining <- function(model) {
 }
 
 # Bounds as the configuration has them for the training of stages.
-check_pretraining <- function(settings, call) {
+check_pretraining <- function(settings) {
   entries <- config_entries()
   bounds <- c(epochs = "epochs", batch_size = "batch_size", learning_rate = "learning_rate",
               patience = "patience", validation = "validation", masked = "masked",
@@ -126,7 +126,7 @@ check_pretraining <- function(settings, call) {
               clip_norm = "clip_norm", redraw_interval = "redraw_interval")
   for (name in names(bounds)) {
     entry <- entries[[bounds[[name]]]]
-    check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = call)
+    check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]])
   }
 }
 
@@ -134,7 +134,7 @@ network_to_pretrain <- function(vocabulary, config, seed) {
   if (!is(vocabulary, "CanalModel")) return(canal_model(config, vocabulary, derive_seed(seed, 1)))
   if (length(vocabulary@labels)) {
     canal_abort("model", "vocabulary", "a model without types", "one that was trained on labels",
-                "Pre-training comes before the first canal_train().", call = sys.call(-1))
+                "Pre-training comes before the first canal_train().")
   }
   vocabulary
 }

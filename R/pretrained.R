@@ -56,78 +56,77 @@ model_file <- function(name, cache) {
 }
 
 # Errors of loading are about what the user called it, which was a name.
-load_named <- function(file, argument = "name", call = sys.call(-1)) {
+load_named <- function(file, argument = "name") {
   tryCatch(canal_load(file), canalR_error = function(error) {
     canal_abort("file", argument, "a model that canal_save() wrote",
-                sprintf("%s, which is none or damaged: %s", file, conditionMessage(error)),
-                call = call)
+                sprintf("%s, which is none or damaged: %s", file, conditionMessage(error)))
   })
 }
 
 is_cache_name <- function(name) grepl("^[A-Za-z0-9][A-Za-z0-9._-]*$", name)
 
-check_sha256 <- function(sha256, call = sys.call(-1)) {
+check_sha256 <- function(sha256) {
   if (is.null(sha256)) return(invisible())
   if (!is.character(sha256) || length(sha256) != 1 || !grepl("^[0-9a-fA-F]{64}$", sha256)) {
     canal_abort("argument", "sha256", "the 64 hexadecimal digits of the file's SHA-256",
-                describe_value(sha256), "Whoever offers the file should say it.", call = call)
+                describe_value(sha256), "Whoever offers the file should say it.")
   }
 }
 
 cached_model <- function(name, cache) {
   if (!is_cache_name(name)) {
     canal_abort("file", "name", "a file that is there, or a name of letters, digits, - and _",
-                sprintf("\"%s\"", name), call = sys.call(-1))
+                sprintf("\"%s\"", name))
   }
   file.path(path.expand(cache), paste0(name, ".h5"))
 }
 
 # The file comes to its place when it is whole and is what it should be.
-download_model <- function(name, url, sha256, file, verbose, call = sys.call(-1)) {
+download_model <- function(name, url, sha256, file, verbose) {
   if (is.null(url)) {
     kept <- sub("\\.h5$", "", list.files(dirname(file), "\\.h5$"))
     canal_abort("file", "name", "\"compact\", the path of a model, or one in the cache",
                 sprintf("\"%s\"; the cache (%s) has %s", name, dirname(file),
                         if (length(kept)) some_of(kept) else "none"),
-                "With `url` it is downloaded once.", call = call)
+                "With `url` it is downloaded once.")
   }
-  check_path(url, "url", call = call)
+  check_path(url, "url")
   if (is.null(sha256)) {
     canal_abort("argument", "sha256", "the SHA-256 checksum of the file at `url`", "NULL",
-                "Whoever offers the file should say it.", call = call)
+                "Whoever offers the file should say it.")
   }
   dir.create(dirname(file), showWarnings = FALSE, recursive = TRUE)
   part <- paste0(file, ".part")
   on.exit(unlink(part))
   canal_inform("download", sprintf("Downloading %s to %s.", url, dirname(file)), verbose)
-  fetch_file(url, part, call)
+  fetch_file(url, part)
   found <- sha256_of(part)
   if (!identical(found, tolower(sha256))) {
     canal_abort("file", "sha256", sprintf("a file with the checksum %s", tolower(sha256)),
-                sprintf("one with %s", found), "It was not kept.", call = call)
+                sprintf("one with %s", found), "It was not kept.")
   }
-  load_named(part, "url", call)
+  load_named(part, "url")
   writeLines(found, paste0(file, ".sha256"))
   file.rename(part, file)
 }
 
-fetch_file <- function(url, file, call) {
+fetch_file <- function(url, file) {
   problem <- tryCatch({
     status <- utils::download.file(url, file, mode = "wb", quiet = TRUE)
     if (status == 0) NULL else sprintf("status %d", status)
   }, error = conditionMessage, warning = conditionMessage)
   if (!is.null(problem)) {
-    canal_abort("file", "url", "an address that can be downloaded", problem, call = call)
+    canal_abort("file", "url", "an address that can be downloaded", problem)
   }
 }
 
-check_cached <- function(file, sha256, call = sys.call(-1)) {
+check_cached <- function(file, sha256) {
   note <- paste0(file, ".sha256")
   wanted <- c(if (file.exists(note)) readLines(note, n = 1), if (!is.null(sha256)) tolower(sha256))
   if (length(wanted) && all(sha256_of(file) == wanted)) return(invisible())
   canal_abort("file", "name", "a model as it was put into the cache",
               sprintf("one with another checksum or none (%s)", file),
-              "Remove it to download it anew.", call = call)
+              "Remove it to download it anew.")
 }
 
 # R has it from 4.5 on.

@@ -71,12 +71,11 @@ canal_quality_filter <- function(x, nmads = 5, min_cells = 20, top = 20, mito = 
 
 # What both filters do. rule: a list of `measures` (see judged_measures), `top`, `mito`, and
 # `mad_scale`, how many of the MADs that `nmads` counts are one of scuttle's, which has the 1.4826.
-filter_by_quality <- function(x, rule, nmads, min_cells, batch, assay.type, verbose,
-                              call = sys.call(-1)) {
-  check_filtered_class(x, call)
-  check_number(nmads, "nmads", from = 0, call = call)
-  check_number(min_cells, "min_cells", from = 0, whole = TRUE, call = call)
-  check_flag(verbose, "verbose", call = call)
+filter_by_quality <- function(x, rule, nmads, min_cells, batch, assay.type, verbose) {
+  check_filtered_class(x)
+  check_number(nmads, "nmads", from = 0)
+  check_number(min_cells, "min_cells", from = 0, whole = TRUE)
+  check_flag(verbose, "verbose")
   need_package("scuttle", "x", "which computes measures of quality")
   if (is.character(x)) {
     x <- told(experiment_at(x, assay.type), verbose)
@@ -85,11 +84,11 @@ filter_by_quality <- function(x, rule, nmads, min_cells, batch, assay.type, verb
   cells <- cells_of(x, assay.type)
   check_judged(cells$counts)
   batch <- if (!is.null(batch)) labels_of(cells, batch, "batch")
-  measures <- cell_measures(cells$counts, rule$top, rule$mito, call)
+  measures <- cell_measures(cells$counts, rule$top, rule$mito)
   judged <- judge_cells(measures, rule$measures, nmads / rule$mad_scale, batch)
   genes <- judge_genes(cells$counts, judged$cells$kept, min_cells)
   report <- list(cells = judged$cells, genes = genes)
-  check_left(report, min_cells, call)
+  check_left(report, min_cells)
   tell_quality(report, judged$not_judged, nmads, min_cells, verbose)
   with_chosen(x, genes$kept, judged$cells$kept, report)
 }
@@ -114,9 +113,9 @@ canal_quality_report <- function(x, what = c("cells", "genes")) {
   report[[what]]
 }
 
-check_filtered_class <- function(x, call) {
+check_filtered_class <- function(x) {
   classes <- c("matrix", "Matrix", "SummarizedExperiment", "Seurat", "character")
-  if (!any(vapply(classes, function(class) methods::is(x, class), NA))) abort_class(x, call)
+  if (!any(vapply(classes, function(class) methods::is(x, class), NA))) abort_class(x)
 }
 
 # As check_counts(), but rows of one name are all counted and cells are found by their place.
@@ -128,8 +127,8 @@ check_judged <- function(counts) {
 }
 
 # A row per cell; NA where a cell has nothing to be measured.
-cell_measures <- function(counts, top, mito, call) {
-  mitochondrial <- mito_genes(rownames(counts), mito, call)
+cell_measures <- function(counts, top, mito) {
+  mitochondrial <- mito_genes(rownames(counts), mito)
   found <- scuttle::perCellQCMetrics(counts, subsets = list(mito = mitochondrial),
                                      percent.top = top)
   share <- function(column) ifelse(found$sum > 0, found[[column]] / 100, NA_real_)
@@ -143,10 +142,10 @@ cell_measures <- function(counts, top, mito, call) {
 }
 
 # Which genes are mitochondrial.
-mito_genes <- function(genes, pattern, call) {
+mito_genes <- function(genes, pattern) {
   if (is.null(pattern)) return(logical(length(genes)))
   abort <- function(got) {
-    canal_abort("argument", "mito", "one regular expression, or NULL", got, call = call)
+    canal_abort("argument", "mito", "one regular expression, or NULL", got)
   }
   if (!is.character(pattern) || length(pattern) != 1 || is.na(pattern)) {
     abort(describe_value(pattern))
@@ -223,18 +222,18 @@ judge_genes <- function(counts, kept, min_cells) {
              kept = as.vector(cells >= min_cells), stringsAsFactors = FALSE)
 }
 
-check_left <- function(report, min_cells, call) {
+check_left <- function(report, min_cells) {
   if (!any(report$cells$kept)) {
     canal_abort("empty", "x", "cells of which some have the quality asked for",
                 sprintf("%s cells, none of them (%s)", thousands(nrow(report$cells)),
                         reason_counts(report$cells$reason)),
-                "A larger `nmads` keeps more cells.", call = call)
+                "A larger `nmads` keeps more cells.")
   }
   if (!any(report$genes$kept)) {
     canal_abort("empty", "min_cells", "genes that are detected in that many cells",
                 sprintf("%g, but no gene is in more than %d of the %d cells kept", min_cells,
                         max(report$genes$cells), sum(report$cells$kept)),
-                "A smaller `min_cells` keeps more genes.", call = call)
+                "A smaller `min_cells` keeps more genes.")
   }
 }
 

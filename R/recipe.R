@@ -82,10 +82,10 @@ recipe_choices <- list(trainable = c("all", "stage", "head"), positions = c("fix
 
 # The model with the recipe's settings in its configuration, so that later stages and prediction
 # follow it too. NULL changes nothing.
-with_recipe <- function(model, recipe, call = sys.call(-1)) {
+with_recipe <- function(model, recipe) {
   if (is.null(recipe)) return(model)
-  recipe <- as_recipe(recipe, call)
-  check_recipe(recipe, model, call)
+  recipe <- as_recipe(recipe)
+  check_recipe(recipe, model)
   if (has_genes(model)) recipe <- recipe[setdiff(names(recipe), settled_by_first_stage)]
   config <- model@config
   entries <- intersect(names(recipe), names(config))
@@ -108,7 +108,7 @@ is_named_list <- function(x) {
   is.list(x) && length(names(x)) == length(x) && !anyDuplicated(names(x))
 }
 
-as_recipe <- function(recipe, call) {
+as_recipe <- function(recipe) {
   if (is_named_list(recipe)) {
     name <- attr(recipe, "name", exact = TRUE)
     return(structure(recipe, name = if (is.null(name)) "custom" else name,
@@ -120,11 +120,11 @@ as_recipe <- function(recipe, call) {
   canal_abort("argument", "recipe",
               sprintf("a canal_recipe(), its name (%s), a list of settings by name, or NULL",
                       paste(names(published_recipes()), collapse = ", ")),
-              describe_value(recipe), call = call)
+              describe_value(recipe))
 }
 
 # The encoder is there already, and a head too after the first stage. Pre-training is over.
-check_recipe <- function(recipe, model, call) {
+check_recipe <- function(recipe, model) {
   encoder <- c("dim", "depth", "heads", "head_width", "features", "ff_mult", "token_sd",
                "position_sd", "n_bins", "target_sum")
   before <- c("masked", "replaced", "zeros", grep("^pretrain_", names(model@config), value = TRUE))
@@ -132,13 +132,13 @@ check_recipe <- function(recipe, model, call) {
   unknown <- setdiff(names(recipe), known)
   if (length(unknown)) {
     canal_abort("argument", "recipe", "settings of a training", some_of(unknown),
-                paste("There are:", paste(known, collapse = ", ")), call = call)
+                paste("There are:", paste(known, collapse = ", ")))
   }
   for (name in intersect(names(recipe), names(recipe_choices))) {
     if (!isTRUE(recipe[[name]] %in% recipe_choices[[name]])) {
       canal_abort("argument", "recipe", sprintf("`%s` to be one of %s", name,
                                                 paste(recipe_choices[[name]], collapse = ", ")),
-                  describe_value(recipe[[name]]), call = call)
+                  describe_value(recipe[[name]]))
     }
   }
 }

@@ -48,14 +48,14 @@ check_format <- function(tree, path) {
   format <- tree$format
   if (!is.list(format) || !identical(format$name, model_format$name)) {
     canal_abort("file", "path", "a model that canal_save() wrote", "another HDF5 file",
-                "Checkpoints of Python programs are read by canal_import().", call = sys.call(-1))
+                "Checkpoints of Python programs are read by canal_import().")
   }
   if (!is.numeric(format$version)) abort_parts("a version")
   if (format$version > model_format$version) {
     canal_abort("version", "path", sprintf("a model of format %d or older", model_format$version),
                 sprintf("format %d, written by canalR %s", format$version,
                         c(format$written_by, "(not told)")[1]),
-                "Update canalR.", call = sys.call(-1))
+                "Update canalR.")
   }
 }
 
@@ -78,12 +78,11 @@ check_weights <- function(tree) {
 }
 
 abort_damaged <- function(reason) {
-  canal_abort("file", "path", "a whole model", paste("a damaged one:", reason),
-              call = sys.call(-2))
+  canal_abort("file", "path", "a whole model", paste("a damaged one:", reason))
 }
 
 abort_parts <- function(lacking) {
-  canal_abort("file", "path", "a whole model", paste("one without", lacking), call = sys.call(-2))
+  canal_abort("file", "path", "a whole model", paste("one without", lacking))
 }
 
 model_to_tree <- function(model) {

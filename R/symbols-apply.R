@@ -12,7 +12,7 @@ gene_names.default <- function(x) {
   canal_abort("class", "x", paste(
     "a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or Matrix",
     "(genes x cells), or symbols"
-  ), paste("an object of class", class(x)[1]), call = sys.call(-2))
+  ), paste("an object of class", class(x)[1]))
 }
 
 #' @exportS3Method
@@ -37,7 +37,7 @@ gene_names.Seurat <- function(x) {
   if (!class(assay)[1] %in% c("Assay", "Assay5")) {
     canal_abort("class", "x", "a default assay of the class Assay or Assay5",
                 paste("one of the class", class(assay)[1]),
-                "Rename the matrix of counts, and make the object of it.", call = sys.call(-2))
+                "Rename the matrix of counts, and make the object of it.")
   }
   rownames(assay)
 }

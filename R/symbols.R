@@ -83,20 +83,20 @@ canal_symbol_report <- function(x) {
   report
 }
 
-check_gene_names <- function(genes, call = sys.call(-1)) {
+check_gene_names <- function(genes) {
   if (!is.character(genes) || anyNA(genes) || !all(nzchar(genes))) {
     canal_abort("names", "x", "a name for each gene",
-                if (is.null(genes)) "none" else "missing or empty ones", call = call)
+                if (is.null(genes)) "none" else "missing or empty ones")
   }
   genes
 }
 
 # A data frame with the columns `name` and `symbol`, without rows that lack one.
-name_table <- function(table, argument, call = sys.call(-1)) {
+name_table <- function(table, argument) {
   columns <- if (is.data.frame(table) || methods::is(table, "DataFrame")) ncol(table) else 0
   if (columns < 2) {
     canal_abort("table", argument, "a data frame with a column of names and one of symbols",
-                describe_value(table), call = call)
+                describe_value(table))
   }
   by_name <- match(c("alias", "symbol"), names(table))
   if (anyNA(by_name)) by_name <- 1:2
@@ -104,15 +104,15 @@ name_table <- function(table, argument, call = sys.call(-1)) {
   symbol <- as.character(table[[by_name[2]]])
   whole <- !is.na(name) & !is.na(symbol) & nzchar(name) & nzchar(symbol)
   if (!any(whole)) {
-    canal_abort("table", argument, "at least one name with a symbol", "none", call = call)
+    canal_abort("table", argument, "at least one name with a symbol", "none")
   }
   unique(data.frame(name = name[whole], symbol = symbol[whole]))
 }
 
 # list(names: a data frame as above; current: all current symbols; source: for the message).
-alias_table <- function(table, genes, orthologs, call = sys.call(-1)) {
+alias_table <- function(table, genes, orthologs) {
   if (!is.null(table)) {
-    names <- name_table(table, "table", call = call)
+    names <- name_table(table, "table")
     return(list(names = names, current = unique(names$symbol), source = "the table given"))
   }
   wanted <- if (is.null(orthologs)) genes else orthologs$symbol
@@ -124,7 +124,7 @@ alias_table <- function(table, genes, orthologs, call = sys.call(-1)) {
   }
   canal_abort("table", "table", "a data frame of aliases and symbols", "NULL",
               paste("Without one the packages AnnotationDbi and org.Hs.eg.db are needed:",
-                    "BiocManager::install(\"org.Hs.eg.db\")."), call = call)
+                    "BiocManager::install(\"org.Hs.eg.db\")."))
 }
 
 has_human_genes <- function() {
@@ -151,10 +151,10 @@ human_genes <- function(wanted) {
 }
 
 # A path would pass for a gene.
-check_no_path <- function(x, call = sys.call(-1)) {
+check_no_path <- function(x) {
   if (is.character(x) && length(x) == 1 && !is.na(x) && file.exists(path.expand(x))) {
     canal_abort("class", "x", "cells or symbols", sprintf("the path of a file, \"%s\"", x),
-                "canal_read_h5ad() or canal_read_10x() reads it.", call = call)
+                "canal_read_h5ad() or canal_read_10x() reads it.")
   }
 }
 

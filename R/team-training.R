@@ -31,6 +31,6 @@ check_same_training <- function(team, digest) {
 # The part of a trainer's options.
 team_option <- function(team) if (!is.null(team)) list(team = team$pointer)
 
-check_optional_team <- function(team, call = sys.call(-1)) {
-  if (!is.null(team)) check_team(team, call = call)
+check_optional_team <- function(team) {
+  if (!is.null(team)) check_team(team)
 }

@@ -80,19 +80,17 @@ print.canal_team <- function(x, ...) {
 }
 
 # The external pointer of a team that is of this session.
-check_team <- function(team, argument = "team", call = sys.call(-1)) {
+check_team <- function(team, argument = "team") {
   if (!inherits(team, "canal_team")) {
-    canal_abort("argument", argument, "a team that canal_team() joined", describe_value(team),
-                call = call)
+    canal_abort("argument", argument, "a team that canal_team() joined", describe_value(team))
   }
-  about_argument(argument, "a team of this session", cpp_team_bytes_sent(team$pointer), call = call)
+  about_argument(argument, "a team of this session", cpp_team_bytes_sent(team$pointer))
   team$pointer
 }
 
-check_address <- function(address, call = sys.call(-1)) {
+check_address <- function(address) {
   if (!is.character(address) || length(address) != 1L || is.na(address) || !nzchar(address)) {
-    canal_abort("argument", "address", "the name or number of a machine", describe_value(address),
-                call = call)
+    canal_abort("argument", "address", "the name or number of a machine", describe_value(address))
   }
 }
 
@@ -109,7 +107,7 @@ launchers <- list(
   c(rank = "SLURM_PROCID", size = "SLURM_NTASKS")
 )
 
-rank_and_size <- function(rank, size, call = sys.call(-1)) {
+rank_and_size <- function(rank, size) {
   for (names in launchers) {
     if (!is.null(rank) && !is.null(size)) break
     if (any(!nzchar(Sys.getenv(names)))) next
@@ -118,8 +116,7 @@ rank_and_size <- function(rank, size, call = sys.call(-1)) {
   }
   for (missing in c("rank", "size")[c(is.null(rank), is.null(size))]) {
     canal_abort("argument", missing, "a number, or the environment of a starting program", "NULL",
-                "Start the workers with canal_launch(), srun or mpirun, or say rank and size.",
-                call = call)
+                "Start the workers with canal_launch(), srun or mpirun, or say rank and size.")
   }
   list(rank = rank, size = size)
 }
@@ -130,7 +127,7 @@ variable_number <- function(name) {
   if (nzchar(text)) suppressWarnings(as.numeric(text))
 }
 
-default_address <- function(size, call = sys.call(-1)) {
+default_address <- function(size) {
   this_machine <- "127.0.0.1"
   if (identical(as.numeric(size), 1)) return(this_machine)
   if (nzchar(Sys.getenv("MASTER_ADDR"))) return(Sys.getenv("MASTER_ADDR"))
@@ -140,8 +137,7 @@ default_address <- function(size, call = sys.call(-1)) {
   nodes <- Sys.getenv("SLURM_JOB_NODELIST")
   if (nzchar(nodes)) return(first_node(nodes))
   canal_abort("argument", "address", "the machine of rank 0", "NULL",
-              "Set MASTER_ADDR for all workers; \"127.0.0.1\" if all are on this machine.",
-              call = call)
+              "Set MASTER_ADDR for all workers; \"127.0.0.1\" if all are on this machine.")
 }
 
 # Of Slurm's "node[07-09,12],other3": node07.

@@ -193,30 +193,29 @@ training_settings <- function(model, ...) {
       0
     }
   }
-  check_settings(settings, call = sys.call(-1))
+  check_settings(settings)
   settings
 }
 
 # `new_genes` may be left open until the cells are seen.
-check_settings <- function(settings, call) {
-  check_flag(settings$oversample, "oversample", call = call)
-  check_choice(settings$trainable, c("all", "stage", "head"), "trainable", call = call)
+check_settings <- function(settings) {
+  check_flag(settings$oversample, "oversample")
+  check_choice(settings$trainable, c("all", "stage", "head"), "trainable")
   entries <- config_entries()
   given <- names(settings)[!vapply(settings, is.null, NA)]
   for (name in intersect(c(given, setdiff(names(settings), "new_genes")), names(entries))) {
     entry <- entries[[name]]
-    check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]], call = call)
+    check_number(settings[[name]], name, entry[[3]], entry[[4]], entry[[5]])
   }
 }
 
 # Where the frozen layers' output is kept: memory in bytes, and a folder for what is more. "auto" is
 # half of the memory that is free now.
-cache_options <- function(cache, call = sys.call(-1)) {
+cache_options <- function(cache) {
   if (identical(cache, FALSE)) return(list(enabled = FALSE, memory = 0, folder = tempdir()))
   if (identical(cache, "auto")) cache <- cpp_free_memory() / 2
   if (!is_number(cache) || cache < 0) {
-    canal_abort("argument", "cache", "\"auto\", a number of bytes, or FALSE", describe_value(cache),
-                call = call)
+    canal_abort("argument", "cache", "\"auto\", a number of bytes, or FALSE", describe_value(cache))
   }
   list(enabled = TRUE, memory = min(cache, 2^62), folder = tempdir())
 }
@@ -268,11 +267,11 @@ unname_cells <- function(tokens) `colnames<-`(tokens, NULL)
 check_prepared <- function(min_genes, settings) {
   if (isTRUE(settings$new_genes > 0)) {
     canal_abort("argument", "new_genes", "0, as `x` is CanalTokens, whose genes are fixed",
-                format(settings$new_genes), "Give the counts instead.", call = sys.call(-2))
+                format(settings$new_genes), "Give the counts instead.")
   }
   if (!is.null(min_genes)) {
     canal_abort("argument", "min_genes", "NULL, as `x` is CanalTokens", describe_value(min_genes),
-                "Give it to canal_prepare().", call = sys.call(-2))
+                "Give it to canal_prepare().")
   }
 }
 
@@ -287,14 +286,14 @@ check_token_genes <- function(tokens, model, argument = "x") {
   known <- if (has_genes(model)) model@genes else model@vocabulary$genes
   if (!all(tokens@genes %in% known) || (has_genes(model) && !identical(tokens@genes, known))) {
     canal_abort("genes", argument, "tokens of the model's genes", "tokens of others",
-                "Prepare the cells with canal_prepare(x, model).", call = sys.call(-1))
+                "Prepare the cells with canal_prepare(x, model).")
   }
   prepared <- c(tokens@n_bins, tokens@target_sum)
   expected <- c(model@config$n_bins, model@config$target_sum)
   if (any(prepared != expected)) {
     canal_abort("genes", argument,
                 sprintf("tokens of %g bins, cells scaled to %g", expected[1], expected[2]),
-                sprintf("%g bins and %g", prepared[1], prepared[2]), call = sys.call(-1))
+                sprintf("%g bins and %g", prepared[1], prepared[2]))
   }
 }
 
@@ -304,12 +303,12 @@ has_genes <- function(model) length(model@labels) > 0
 check_types <- function(types, model) {
   if (any(types == unassigned_label)) {
     canal_abort("labels", "labels", "names of cell types", "\"Unassigned\"",
-                "That name is kept for cells of no known type.", call = sys.call(-2))
+                "That name is kept for cells of no known type.")
   }
   all_types <- union(model@labels, types)
   if (length(all_types) < 2L) {
     canal_abort("labels", "labels", "at least two types", paste("only", some_of(all_types)),
-                "A classifier needs types to tell apart.", call = sys.call(-2))
+                "A classifier needs types to tell apart.")
   }
 }
 
@@ -317,7 +316,7 @@ check_quota <- function(bank_size, labels) {
   if (bank_size > 0 && bank_size < length(labels)) {
     canal_warn("bank", "bank_size", sprintf("at least a cell for each of the %d types, or 0",
                                             length(labels)),
-               format(bank_size), "The bank will be empty.", call = sys.call(-1))
+               format(bank_size), "The bank will be empty.")
   }
 }
 

@@ -112,6 +112,21 @@ test_that("a relative folder serves workers that were started elsewhere", {
   expect_identical(BiocParallel::bptasks(workers), tasks)
 })
 
+test_that("every chunk that a worker has done is told", {
+  skip_if_not_installed("BiocParallel")
+  counts <- stage_two_cells()$counts
+  for (workers in some_workers()) {
+    told <- NULL
+    with_binding("cell_progress", function(name, total, verbose) {
+      function(done, total) told <<- rbind(told, c(done, total))
+    }, with_chunks_of(8, predict_quietly(counts, stage_two(), BPPARAM = workers)))
+    expect_gt(nrow(told), 3)
+    expect_true(all(told[, 2] == ncol(counts)))
+    expect_true(all(diff(told[, 1]) > 0))
+    expect_equal(utils::tail(told[, 1], 1), ncol(counts))
+  }
+})
+
 test_that("a folder with chunks of another call is refused", {
   counts <- stage_two_cells()$counts
   folder <- tempfile()

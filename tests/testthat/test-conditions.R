@@ -5,7 +5,22 @@ test_that("an error says which argument, what was expected, what came and what t
                   exact = TRUE)
   expect_identical(conditionMessage(error),
                    "`size`: expected one number; got \"a\".\nTry 3.")
-  expect_identical(conditionCall(error), quote(call_it("a")))
+  expect_null(conditionCall(error))
+})
+
+test_that("an error is of the call that people know, however deep it comes from", {
+  call_of <- function(code) conditionCall(tryCatch(code, error = identity))
+  expect_identical(call_of(canal_config("compact", dim = "a")),
+                   quote(canal_config("compact", dim = "a")))
+  cells <- panc()$counts
+  model <- canal_model(small_config(), rownames(cells), seed = 1)
+  expect_identical(call_of(canal_predict(cells, model, top_k = -1)),
+                   quote(canal_predict(cells, model, top_k = -1)))
+  expect_identical(call_of(canal_predict(cells, model, num_threads = "a")),
+                   quote(canal_predict(cells, model, num_threads = "a")))
+  expect_identical(call_of(plot(model, part = "a"))[[1]], quote(plot.CanalModel))
+  expect_identical(call_of(do.call(canal_predict, list(cells, model, top_k = -1)))[2:3],
+                   as.call(list(as.name("<dgCMatrix>"), as.name("<CanalModel>"))))
 })
 
 test_that("warnings and messages have classes of their own", {

@@ -169,3 +169,12 @@ test_that("streams look as they did", {
   skip_if_not_installed("ggplot2")
   expect_picture("stream", plot(stages_of(4, function(s) 0.95 - 0.07 * (s - seq_len(s)))))
 })
+
+test_that("few long names are written in lines, many in one each", {
+  name <- "CD4-positive, alpha-beta memory T cell, CCR7-positive (12)"
+  expect_identical(in_lines(c(name, "beta")),
+                   c("CD4-positive, alpha-beta memory T cell,\nCCR7-positive (12)", "beta"))
+  expect_identical(in_lines(rep(name, 21)), rep(name, 21))
+  expect_gt(name_text_size(in_lines(name)), name_text_size(name))
+  expect_lt(name_text_size(rep("a\nb", 30)), name_text_size(rep("a", 30)))
+})
