@@ -185,7 +185,7 @@ run_encoder <- function(data, settings) {
 
 # After an error or a divergence in the first epoch there is nothing to return; a warning has told
 # why.
-check_began <- function(run, call = NULL) {
+check_began <- function(run) {
   if (nrow(run$losses) || run$stopped == "interrupt") return(invisible())
   canal_abort("labels", "labels", "cells that can be trained on", "no epoch that came to its end",
               "Are there two cells of a type and one of another in a mini-batch?")

@@ -53,7 +53,7 @@ check_for_model <- function(options, functions) {
 script_workers <- function(options) {
   if (is.null(options$workers)) return(NULL)
   need_package("BiocParallel", "workers", "which starts them")
-  check_number(options$workers, "workers", 1, 4096, whole = TRUE, call = NULL)
+  check_number(options$workers, "workers", 1, 4096, whole = TRUE)
   type <- if (is.null(options$`worker-type`)) "snow" else options$`worker-type`
   make <- switch(type, snow = BiocParallel::SnowParam, multicore = BiocParallel::MulticoreParam)
   make(workers = as.integer(options$workers))

@@ -249,6 +249,46 @@ test_that("a file of cells becomes a SingleCellExperiment with labels in it", {
   expect_equal(utils::read.csv(text = result$out)$accuracy, truth$accuracy)
 })
 
+test_that("10x folders and files are annotated, and Seurat objects keep what they have", {
+  skip_if_not_installed("Seurat")
+  skip_on_os("windows")
+  expect_status(shell_model(), 0)
+  counts <- stage_two_cells()$counts
+  expected <- predict_quietly(counts, r_model())
+  for (path in c(write_10x(counts, version = 3), write_10x_h5(counts))) {
+    expect_status(canal_here("predict", "--model", "model.h5", "--out", "10x.csv", "--force", path),
+                  0)
+    table <- utils::read.csv(job_file("10x.csv"))
+    expect_identical(table$cell, rownames(expected))
+    expect_identical(table$canal_label, expected$canal_label)
+    unlink(path, recursive = TRUE)
+  }
+  seurat <- Seurat::CreateSeuratObject(counts)
+  seurat$mine <- seq_len(ncol(seurat))
+  saveRDS(seurat, job_file("seurat.rds"))
+  expect_status(canal_here("predict", "--model", "model.h5", "--out", "seurat-2.rds", "seurat.rds"),
+                0)
+  labelled <- readRDS(job_file("seurat-2.rds"))
+  expect_s4_class(labelled, "Seurat")
+  expect_identical(unname(labelled$canal_label), expected$canal_label)
+  expect_identical(labelled$mine, seurat$mine)
+})
+
+test_that("an evaluation is drawn where a picture is asked for", {
+  skip_if_not_installed("ggplot2")
+  skip_on_os("windows")
+  expect_status(shell_model(), 0)
+  expect_status(canal_here("predict", "--model", "model.h5", "--out", "drawn.csv", "two.h5ad"), 0)
+  for (picture in c("drawn.png", "drawn.pdf")) {
+    result <- expect_status(canal_here("evaluate", "--truth", "two.csv", "--plot", picture,
+                                       "drawn.csv"), 0)
+    expect_match(result$out, "accuracy", all = FALSE)
+    expect_gt(file.size(job_file(picture)), 2000)
+  }
+  expect_identical(readBin(job_file("drawn.png"), "raw", 4)[2:4], charToRaw("PNG"))
+  expect_identical(readBin(job_file("drawn.pdf"), "raw", 4), charToRaw("%PDF"))
+})
+
 test_that("workers and kept chunks give the same table", {
   skip_if_not_installed("BiocParallel")
   skip_on_os("windows")
