@@ -90,6 +90,7 @@ GradientList TrainedEncoder::gradients(const SparseCells& values, const std::vec
   });
 
   std::vector<at::Tensor> embeddings;
+  embeddings.reserve(parts.size());
   for (const Part& part : parts) embeddings.push_back(part.z.detach());
   const at::Tensor z = at::cat(embeddings).requires_grad_(true);  // B x L
   GradientList of_loss;                                           // of z and the temperature

@@ -27,7 +27,7 @@ size_t read_lzf(unsigned flags, size_t count, const unsigned* values, size_t byt
   const auto* in = static_cast<const uint8_t*>(*buffer);
   const std::optional<size_t> out_size = lzf_size(in, bytes);
   if (!out_size || *out_size != chunk) return 0;
-  void* out = H5allocate_memory(*out_size, 0);
+  void* out = H5allocate_memory(*out_size, false);
   if (out == nullptr) return 0;
   lzf_decompress(in, bytes, static_cast<uint8_t*>(out));
   H5free_memory(*buffer);
