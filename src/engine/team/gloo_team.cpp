@@ -3,7 +3,7 @@
 
 #include <ATen/ops/from_blob.h>
 
-#include <signal.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): POSIX' own, with masks
 
 #include <cmath>
 #include <cstdlib>
@@ -69,7 +69,7 @@ bool is_ready(const std::future<Result>& result, std::chrono::milliseconds patie
   return result.wait_for(patience) == std::future_status::ready;
 }
 
-class GlooTeam : public Team {
+class GlooTeam final : public Team {
  public:
   GlooTeam(const TeamOptions& options, c10::intrusive_ptr<c10d::TCPStore> table, GroupPointer group)
       : Team(options.rank, options.size),

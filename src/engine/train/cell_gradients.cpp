@@ -130,6 +130,7 @@ std::vector<GradientList> gradients_together(const TrainedNetwork& network,
   const LayerStack& kernels = *network.trained_kernels();
   const SpanLoop loop = side_by_side();
   std::vector<CellOnWay> cells;
+  cells.reserve(x.size());
   for (const at::Tensor& one : x) cells.emplace_back(kernels, one);
   const int64_t count = static_cast<int64_t>(cells.size());
   std::vector<float> stabilisers(count);

@@ -19,6 +19,7 @@ constexpr double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
 
 std::vector<at::Tensor> zeros_like_all(const std::vector<at::Tensor>& parameters) {
   std::vector<at::Tensor> zeros;
+  zeros.reserve(parameters.size());
   for (const at::Tensor& parameter : parameters)
     zeros.push_back(at::zeros_like(parameter).detach());
   return zeros;
