@@ -36,10 +36,13 @@ public_call <- function() {
 # Exports, and methods of generics that are other packages'.
 public_functions <- function() {
   space <- environment(public_functions)
-  exports <- getNamespaceExports(space)
-  methods <- getNamespaceInfo(space, "S3methods")
-  ours <- vapply(methods[, 1], exists, NA, envir = space, mode = "function", inherits = FALSE)
-  found <- mget(c(exports, methods[!ours, 3]), space, mode = "function", ifnotfound = list(NULL))
+  table <- getNamespaceInfo(space, "S3methods")
+  # A list, where somebody has registered a method in the session.
+  generics <- unlist(table[, 1])
+  ours <- vapply(generics, exists, NA, envir = space, mode = "function", inherits = FALSE)
+  methods <- paste(generics, unlist(table[, 2]), sep = ".")
+  found <- mget(c(getNamespaceExports(space), methods[!ours]), space, mode = "function",
+                ifnotfound = list(NULL))
   found[!vapply(found, is.null, NA)]
 }
 

@@ -120,8 +120,11 @@ killed_until_done <- function(inputs, call) {
   kills <- 0
   for (attempt in 1:60) {
     pid <- run_in_background(code, file("log"))
-    # Past R's start, and another moment every time; in the end it may finish.
-    while (is_running(pid) && !file.exists(file("began"))) Sys.sleep(0.02)
+    # Past R's start, and another moment every time, after the first ones past the first epoch; in
+    # the end it may finish.
+    waits_for <- if (attempt > 2) c("^began$", "[.]h5$") else "^began$"
+    is_there <- function(pattern) length(list.files(folder, pattern)) > 0
+    while (is_running(pid) && !all(vapply(waits_for, is_there, NA))) Sys.sleep(0.02)
     deadline <- Sys.time() + 0.3 + 0.37 * (attempt %% 5)
     while (is_running(pid) && (Sys.time() < deadline || attempt > 6)) Sys.sleep(0.02)
     if (file.exists(file("result.rds"))) break

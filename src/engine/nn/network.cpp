@@ -6,6 +6,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "engine/errors.h"
 #include "engine/kernels/choose.h"
