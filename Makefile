@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help deps install demo demo-trixie test test-trixie bench lint format docs site tidy coverage \
-  check bioccheck clean
+  fuzz check bioccheck clean
 
 # A bare machine has no locale; R needs UTF-8 for its messages and ours.
 export LC_ALL := $(if $(filter Darwin,$(shell uname -s)),en_US.UTF-8,C.UTF-8)
@@ -29,6 +29,7 @@ help:
 	@echo "make site     build the web site of README, guides and help pages: docs/index.html"
 	@echo "make tidy     clang-tidy on the C++ code that has changed"
 	@echo "make coverage which lines the tests run, by folder: .build/coverage"
+	@echo "make fuzz     a million hostile files for each reader of files: .build/fuzz/results.md"
 	@echo "make check    R CMD build and R CMD check --as-cran"
 	@echo "make bioccheck R CMD build and BiocCheck"
 	@echo "make clean    remove everything that was built"
@@ -90,6 +91,11 @@ tidy:
 coverage:
 	@tools/deps.sh coverage
 	@tools/coverage.sh $(COVERAGE_ARGS)
+
+# FUZZ_RUNS=20000 FUZZ_SECONDS=10 for a trial, FUZZ_TARGETS="pickle zip" for some; see the script.
+fuzz:
+	@tools/deps.sh fuzz
+	@tools/fuzz.sh
 
 check:
 	@tools/deps.sh check

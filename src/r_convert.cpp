@@ -21,6 +21,7 @@ constexpr const char* attributes_name = "h5_attributes";
 template <class Take>
 void in_column_major(const std::vector<int64_t>& shape, Take&& take) {
   const int64_t count = canal::element_count(shape);
+  if (count == 0) return;  // beside an extent of 0 others may be of any size
   std::vector<int64_t> stride(shape.size(), 1);
   for (size_t d = shape.size(); d-- > 1;) stride[d - 1] = stride[d] * shape[d];
   std::vector<int64_t> index(shape.size(), 0);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Sees that what a target needs is there: deps.sh
-# demo|test|bench|lint|site|check|bioccheck|coverage|tidy. Says nothing if it is.
+# demo|test|bench|lint|site|check|bioccheck|coverage|tidy|fuzz. Says nothing if it is.
 # Debian and Ubuntu packages are installed with apt-get as root or by sudo, only those that are
 # missing; elsewhere, and without root, the missing ones are named.
 source "$(dirname "$0")/common.sh"
@@ -25,6 +25,8 @@ check_packages=("${test_packages[@]}" devscripts qpdf)
 bioccheck_packages=("${check_packages[@]}" r-bioc-bioccheck)
 coverage_packages=("${test_packages[@]}" r-cran-covr gcovr)
 tidy_packages=("${test_packages[@]}" clang-tidy)
+# libFuzzer and the sanitizers' runtimes come with clang; GoogleTest and LibTorch are not used.
+fuzz_packages=(clang libclang-rt-dev cmake pkg-config libhdf5-dev)
 
 case "${1:-}" in
   demo) wanted=("${demo_packages[@]}") ;;
@@ -36,7 +38,8 @@ case "${1:-}" in
   bioccheck) wanted=("${bioccheck_packages[@]}") ;;
   coverage) wanted=("${coverage_packages[@]}") ;;
   tidy) wanted=("${tidy_packages[@]}") ;;
-  *) echo "usage: tools/deps.sh demo|test|bench|lint|site|check|bioccheck|coverage|tidy" >&2; exit 2 ;;
+  fuzz) wanted=("${fuzz_packages[@]}") ;;
+  *) echo "usage: tools/deps.sh demo|test|bench|lint|site|check|bioccheck|coverage|tidy|fuzz" >&2; exit 2 ;;
 esac
 log=.build/deps.log
 

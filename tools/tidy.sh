@@ -15,7 +15,7 @@ makevars_value() { sed -n "s/^$1 = //p" src/Makevars; }
 compiler_flags() {
   local rcpp
   rcpp=$(Rscript -e 'cat(system.file("include", package = "Rcpp"))')
-  echo "-std=c++17 -Isrc -Itests/engine"
+  echo "-std=c++17 -Isrc -Itests/engine -Itests/fuzz"
   makevars_value PKG_CPPFLAGS | sed 's/-I\. //'
   R CMD config --cppflags | sed 's/-I/-isystem /g'
   echo "-isystem $rcpp -DCANALR_PACKAGE=\"\" -DCANALR_UNPACKED=\"\""

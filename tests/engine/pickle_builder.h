@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "io_support.h"
+#include "zip_builder.h"
 
 namespace io_test {
 

@@ -1,5 +1,6 @@
 // Example banks that were pickled as whole AnnData objects.
 #include "engine/checkpoint.h"
+#include "io_support.h"
 #include "pickle_builder.h"
 
 namespace {

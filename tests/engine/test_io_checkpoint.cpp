@@ -3,6 +3,7 @@
 
 #include "engine/checkpoint.h"
 #include "engine/tree.h"
+#include "io_support.h"
 #include "pickle_builder.h"
 
 namespace {

@@ -1,6 +1,7 @@
 // Files made to do harm: nothing is executed, nothing crashes, no memory is asked for in vain.
 #include "engine/checkpoint.h"
 #include "engine/io/pickle.h"
+#include "io_support.h"
 #include "pickle_builder.h"
 
 namespace {
@@ -74,8 +75,8 @@ TEST(Hostile, ACallOfTheShellStaysInert) {
 }
 
 TEST(Hostile, UnknownOpcodesAreNamed) {
-  expect_error(ErrorKind::file, "opcode 0x82", [] { read_value("\x82\x01"); });
-  expect_error(ErrorKind::file, "opcode 0xff", [] { read_value("\xff"); });
+  expect_error(ErrorKind::file, "opcode EXT1 (0x82)", [] { read_value("\x82\x01"); });
+  expect_error(ErrorKind::file, "opcode (0xff) at byte", [] { read_value("\xff"); });
   expect_error(ErrorKind::file, "protocol 9", [] { read_value("\x80\x09"); });
 }
 
@@ -132,6 +133,48 @@ TEST(Hostile, ManyCopiesOfOneStorageAreRefused) {
   const std::vector<float> numbers(100000, 1.0f);
   expect_error(ErrorKind::file, "far more than the file can hold",
                [&] { read_made(torch_zip(value + "u", {bytes_of(numbers)})); });
+}
+
+// A text of `size` bytes that a list of types means `times` times, by two bytes each.
+std::string many_of_one_text(size_t size, size_t times) {
+  std::string names = "](" + text(std::string(size, 'x')) + "q\x01";
+  for (size_t i = 0; i < times; ++i) names += std::string("h\x01", 2);
+  return dict({text("state_dict"), dict({text("w"), tensor({})}), text("annotation"), names + "e"});
+}
+
+TEST(Hostile, ATextIsPaidForAsOftenAsItIsMeant) {
+  EXPECT_NO_THROW(read_value(many_of_one_text(10, 10)));
+  expect_error(ErrorKind::file, "far more than the file can hold",
+               [] { read_value(many_of_one_text(10000, 10000)); });
+}
+
+TEST(Hostile, NamesInMessagesAreShort) {
+  // A thousand entries of one kind whose name is long.
+  const std::string name(900, 'x');
+  std::string others = "}(" + text("w") + tensor({}) + text("a") + call(global("m", name), {}) +
+                       std::string("q\x01", 2);
+  for (int i = 0; i < 1000; ++i) others += text(std::to_string(i)) + std::string("h\x01", 2);
+  const TempFolder folder;
+  const Checkpoint checkpoint =
+      canal::read_checkpoint(folder.write("f.pth", torch_zip(others + "u", {bytes_of(six)})));
+  ASSERT_EQ(checkpoint.skipped.size(), 1002u);
+  for (const std::string& skipped : checkpoint.skipped) EXPECT_LT(skipped.size(), 250u);
+  expect_error(ErrorKind::file, "a pickled global has a name of 1002 bytes",
+               [] { read_value(global("m", std::string(1001, 'x'))); });
+}
+
+TEST(Hostile, EntriesOfAZipFileDoNotOverlap) {
+  // Two entries of the same bytes, of which the second is taken out and looked for in the first.
+  const std::string large = start_pickle + good_value + "." + std::string(1000, ' ');
+  std::string shared = zip_of({{"f/data.pkl", large}, {"f/data/0", large}});
+  const size_t start = shared.find("f/data/0" + large);
+  ASSERT_NE(start, std::string::npos);
+  shared.erase(start - 30, 38 + large.size());
+  const size_t end = shared.find("PK\x05\x06");
+  const size_t listed = shared.find("PK\x01\x02");
+  shared.replace(end + 16, 4, little(listed, 4));
+  shared.replace(shared.find("PK\x01\x02", listed + 1) + 42, 4, little(0, 4));
+  expect_error(ErrorKind::file, "its entries overlap", [&] { read_made(shared); });
 }
 
 TEST(Hostile, ValuesThatContainThemselvesEnd) {

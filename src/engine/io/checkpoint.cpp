@@ -8,6 +8,7 @@
 #include "engine/io/checkpoint_names.h"
 #include "engine/io/pickle_anndata.h"
 #include "engine/io/pickle_numpy.h"
+#include "engine/io/pickle_table.h"
 #include "engine/io/pickle_tensors.h"
 #include "engine/io/pickle_values.h"
 #include "engine/io/safetensors.h"
@@ -30,7 +31,10 @@ std::string named_kind(const Pickle& pickle, const std::string& name, NodeId id)
 class CheckpointReader {
  public:
   explicit CheckpointReader(std::string_view bytes)
-      : file_(open_torch_file(bytes)), weights_(numbers(bytes)), bank_(numbers(bytes)) {}
+      : file_(open_torch_file(bytes)),
+        weights_(numbers(bytes)),
+        names_(numbers(bytes)),
+        bank_(numbers(bytes)) {}
 
   Checkpoint read() {
     const std::optional<Entries> top = entries_of(pickle(), pickle().root);
@@ -108,8 +112,8 @@ class CheckpointReader {
     if (!known) skip(name, id);
   }
 
-  bool take_texts(NodeId id, std::vector<std::string>& texts) const {
-    auto found = texts_at(pickle(), id);
+  bool take_texts(NodeId id, std::vector<std::string>& texts) {
+    auto found = texts_at(pickle(), id, names_);
     if (!found) return false;
     texts = *std::move(found);
     return true;
@@ -144,9 +148,9 @@ class CheckpointReader {
     return true;
   }
 
-  std::optional<std::vector<int64_t>> places_at(NodeId id) const {
+  std::optional<std::vector<int64_t>> places_at(NodeId id) {
     const std::optional<TensorView> view = tensor_at(file_, id);
-    if (!view) return integers_at(pickle(), id);
+    if (!view) return integers_at(pickle(), id, names_);
     if (is_real(view->type.element) || view->shape.size() != 1) return std::nullopt;
     return to_integers(*view);
   }
@@ -158,20 +162,22 @@ class CheckpointReader {
   // A class or function of some other module never runs here, but whoever has the file should know
   // that it asks for one.
   void list_unknown_globals() {
+    const bool looked_at = out_.bank || !out_.bank_problem.empty();
     std::set<std::string_view> unknown;
     for (const Node& node : pickle().nodes) {
-      if (node.kind != NodeKind::global || is_known_global(node.text)) continue;
-      const bool looked_at = out_.bank || !out_.bank_problem.empty();
-      if (looked_at && is_anndata_global(node.text)) continue;
+      if (node.kind != NodeKind::global) continue;
+      const PickleGlobal* known = pickle_global(node.text);
+      if (known != nullptr && (!known->of_bank || looked_at)) continue;
       unknown.insert(node.text);
     }
     for (const std::string_view name : unknown) {
-      out_.skipped.push_back(std::string(name) + " (Python code the file refers to)");
+      out_.skipped.push_back(shortened(name) + " (Python code the file refers to)");
     }
   }
 
   TorchFile file_;
   Budget weights_;
+  Budget names_;  // of types and genes, and where those lie
   Budget bank_;
   Checkpoint out_;
 };

@@ -54,7 +54,7 @@ MatrixLayout layout_of(const Hdf5File& file, const std::string& place) {
   const Handle object = open_matrix(file, place);
   if (H5Iget_type(object) == H5I_DATASET) return dense_layout(file, object, place);
   Tree group;
-  group.attributes = read_attributes(object);
+  group.attributes = read_attributes(file, object);
   const std::vector<int64_t> shape = declared_shape(group, place);
   return compressed_layout(object, place, is_by_rows(group, place), shape[0], shape[1]);
 }
@@ -86,9 +86,11 @@ AnnData read_anndata(const Hdf5File& file, const std::string& layer) {
   data.cell_names = read_index(file, "obs");
   data.gene_names = read_index(file, table_of_genes(layer));
   const std::string place = matrix_place(file, layer);
-  data.counts = read_matrix(file, place, layout_of(file, place));
-  check_names("cells", data.cell_names.size(), data.counts.cells);
-  check_names("genes", data.gene_names.size(), data.counts.genes);
+  // The names are there; extents are only declared, and empty rows take memory too.
+  const MatrixLayout layout = layout_of(file, place);
+  check_names("cells", data.cell_names.size(), layout.cells);
+  check_names("genes", data.gene_names.size(), layout.genes);
+  data.counts = read_matrix(file, place, layout);
   data.obs = read_columns(file, "obs", data.counts.cells);
   return data;
 }

@@ -109,8 +109,7 @@ Tree decoded(const Tree& column, const Tree* old_categories, const std::string& 
 }
 
 void check_table(const Hdf5File& file, const std::string& table) {
-  const Handle object(H5Oopen(file.handle, table.c_str(), H5P_DEFAULT), H5Oclose,
-                      "has no '" + table + "'");
+  const Handle object = open_within(file.handle, table, "has no '" + table + "'");
   if (H5Iget_type(object) == H5I_GROUP) return;
   throw FormatError("was written by an AnnData older than 0.7: its '" + table +
                     "' is one compound; open it with a newer AnnData and save it again");
@@ -118,9 +117,8 @@ void check_table(const Hdf5File& file, const std::string& table) {
 
 std::vector<std::pair<std::string, Tree>> table_attributes(const Hdf5File& file,
                                                            const std::string& table) {
-  const Handle object(H5Oopen(file.handle, table.c_str(), H5P_DEFAULT), H5Oclose,
-                      "has no '" + table + "'");
-  return read_attributes(object);
+  const Handle object = open_within(file.handle, table, "has no '" + table + "'");
+  return read_attributes(file, object);
 }
 
 std::string index_name(const Hdf5File& file, const std::string& table) {

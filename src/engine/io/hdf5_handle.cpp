@@ -14,6 +14,11 @@ herr_t keep_innermost(unsigned, const H5E_error2_t* error, void* reason) {
   return 0;
 }
 
+// HDF5 asks before it opens the other file.
+herr_t refuse_link(const char*, const char*, const char*, const char*, unsigned*, hid_t, void*) {
+  return -1;
+}
+
 // HDF5 tells a folder, a missing file and one it may not read from each other in its own words
 // only.
 void check_readable(const std::string& path) {
@@ -34,6 +39,16 @@ std::string hdf5_reason() {
 void fail_hdf5(const std::string& what) {
   const std::string reason = hdf5_reason();
   throw FormatError(reason.empty() ? what : what + ": " + reason);
+}
+
+Handle links_within() {
+  Handle links(H5Pcreate(H5P_LINK_ACCESS), H5Pclose, "links cannot be followed");
+  check_hdf5(H5Pset_elink_cb(links, refuse_link, nullptr), "links cannot be followed");
+  return links;
+}
+
+Handle open_within(hid_t group, const std::string& name, const std::string& what) {
+  return Handle(H5Oopen(group, name.c_str(), links_within()), H5Oclose, what);
 }
 
 Handle open_hdf5(const std::string& path) {

@@ -70,6 +70,13 @@ class Handle {
   Close close_ = nullptr;
 };
 
+// Opens what `name`, a path from a group, leads to. Links to other files are not followed, wherever
+// on the way they are. Throws FormatError.
+Handle open_within(hid_t group, const std::string& name, const std::string& what);
+
+// For calls that look at links: with it they do not leave the file either.
+Handle links_within();
+
 // Opens a file for reading. Throws Error(file) with the reason in plain words.
 Handle open_hdf5(const std::string& path);
 

@@ -206,8 +206,7 @@ CellMatrix read_dense(hid_t dataset, const std::string& place, const MatrixLayou
 }  // namespace
 
 Handle open_matrix(const Hdf5File& file, const std::string& place) {
-  return Handle(H5Oopen(file.handle, place.c_str(), H5P_DEFAULT), H5Oclose,
-                "has '" + place + "' that cannot be opened");
+  return open_within(file.handle, place, "has '" + place + "' that cannot be opened");
 }
 
 MatrixLayout compressed_layout(hid_t group, const std::string& place, bool by_cells, int64_t cells,
@@ -231,12 +230,11 @@ MatrixLayout dense_layout(const Hdf5File& file, hid_t dataset, const std::string
   const Handle type(H5Dget_type(dataset), H5Tclose, what);
   const H5T_class_t kind = H5Tget_class(type);
   if (kind != H5T_FLOAT && kind != H5T_INTEGER) throw FormatError(what + ": it has no numbers");
+  check_array(file, dataset, place);
   const Handle space(H5Dget_space(dataset), H5Sclose, what);
   const std::vector<int64_t> shape = shape_of(space);
   if (shape.size() != 2) throw FormatError(what + ": it has not two dimensions");
   check_extents(shape[0], shape[1], place);
-  check_declared_size(file, shape, H5Tget_size(type), place);
-  check_filters(dataset, place);
   return {true, true, shape[0], shape[1], shape[0] * shape[1]};
 }
 

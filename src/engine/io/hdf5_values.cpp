@@ -1,6 +1,7 @@
 #include "engine/io/hdf5_values.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -39,7 +40,7 @@ bool is_unsigned64(hid_t type) {
 // HDF5 would clip what an int64 cannot hold, in silence.
 void read_unsigned64(Tree& tree, const Transfer& transfer, const std::string& what) {
   std::vector<uint64_t> wide(tree.int64.size());
-  check_hdf5(transfer(H5T_NATIVE_UINT64, wide.data()), what);
+  check_hdf5(transfer(H5T_NATIVE_UINT64, H5P_DEFAULT, wide.data()), what);
   for (size_t i = 0; i < wide.size(); ++i) {
     if (wide[i] > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
       throw FormatError(what + ": " + std::to_string(wide[i]) + " is over 2^63 - 1");
@@ -69,7 +70,7 @@ void read_fixed_text(Tree& tree, hid_t file_type, const Transfer& transfer,
   const Handle type = matching_text_type(file_type, false);
   const size_t width = H5Tget_size(file_type);
   std::string bytes(tree.text.size() * width, '\0');
-  check_hdf5(transfer(type, bytes.data()), what);
+  check_hdf5(transfer(type, H5P_DEFAULT, bytes.data()), what);
   const bool spaces = H5Tget_strpad(file_type) == H5T_STR_SPACEPAD;
   for (size_t i = 0; i < tree.text.size(); ++i) {
     std::string text = bytes.substr(i * width, width);
@@ -79,26 +80,48 @@ void read_fixed_text(Tree& tree, hid_t file_type, const Transfer& transfer,
   }
 }
 
+// HDF5 calls these for the memory of each text. Any number of them may lie at one place of a file,
+// so that a small one could fill the memory.
+void* allocate_text(size_t size, void* left) {
+  auto& bytes = *static_cast<uint64_t*>(left);
+  if (size > bytes) return nullptr;
+  bytes -= size;
+  return std::malloc(size);
+}
+
+void free_text(void* text, void*) { std::free(text); }
+
 // HDF5 allocates each text; they are given back whatever happens.
 class TextBuffers {
  public:
-  TextBuffers(size_t count, hid_t type, hid_t space) : texts_(count), type_(type), space_(space) {}
-  ~TextBuffers() { H5Dvlen_reclaim(type_, space_, H5P_DEFAULT, texts_.data()); }
+  TextBuffers(size_t count, hid_t type, hid_t space, uint64_t most_text)
+      : texts_(count),
+        type_(type),
+        space_(space),
+        left_(most_text),
+        properties_(H5Pcreate(H5P_DATASET_XFER), H5Pclose, "texts cannot be read") {
+    check_hdf5(H5Pset_vlen_mem_manager(properties_, allocate_text, &left_, free_text, nullptr),
+               "texts cannot be read");
+  }
+  ~TextBuffers() { H5Dvlen_reclaim(type_, space_, properties_, texts_.data()); }
   TextBuffers(const TextBuffers&) = delete;
   TextBuffers& operator=(const TextBuffers&) = delete;
   std::vector<char*>& texts() { return texts_; }
+  hid_t properties() const { return properties_; }
 
  private:
   std::vector<char*> texts_;
   hid_t type_;
   hid_t space_;
+  uint64_t left_;
+  Handle properties_;
 };
 
 void read_variable_text(Tree& tree, hid_t file_type, hid_t space, const Transfer& transfer,
-                        const std::string& what) {
+                        uint64_t most_text, const std::string& what) {
   const Handle type = matching_text_type(file_type, true);
-  TextBuffers buffers(tree.text.size(), type, space);
-  check_hdf5(transfer(type, buffers.texts().data()), what);
+  TextBuffers buffers(tree.text.size(), type, space, most_text);
+  check_hdf5(transfer(type, buffers.properties(), buffers.texts().data()), what);
   for (size_t i = 0; i < tree.text.size(); ++i) {
     const char* text = buffers.texts()[i];
     if (text != nullptr) tree.text[i] = text;
@@ -108,7 +131,7 @@ void read_variable_text(Tree& tree, hid_t file_type, hid_t space, const Transfer
 template <class Value>
 void read_numbers(std::vector<Value>& values, const Tree& tree, const Transfer& transfer,
                   const std::string& what) {
-  check_hdf5(transfer(memory_type_of(tree), values.data()), what);
+  check_hdf5(transfer(memory_type_of(tree), H5P_DEFAULT, values.data()), what);
 }
 
 // Texts are written at one length: HDF5's variable ones lie in a heap of their own, where they are
@@ -154,7 +177,7 @@ size_t memory_width(hid_t file_type, const Tree& tree) {
     case Tree::Kind::float32:
     case Tree::Kind::int32: return 4;
     case Tree::Kind::text:
-      return H5Tis_variable_str(file_type) > 0 ? sizeof(std::string) : H5Tget_size(file_type);
+      return sizeof(std::string) + (H5Tis_variable_str(file_type) > 0 ? 0 : H5Tget_size(file_type));
     default: return 8;
   }
 }
@@ -168,7 +191,7 @@ size_t text_width(const Tree& tree) {
 size_t value_count(const Tree& tree) { return static_cast<size_t>(element_count(tree.shape)); }
 
 void read_values(Tree& tree, hid_t file_type, hid_t space, const Transfer& transfer,
-                 const std::string& what) {
+                 uint64_t most_text, const std::string& what) {
   const size_t count = value_count(tree);
   switch (tree.kind) {
     case Tree::Kind::float32: tree.float32.resize(count); break;
@@ -193,11 +216,11 @@ void read_values(Tree& tree, hid_t file_type, hid_t space, const Transfer& trans
       break;
     case Tree::Kind::uint8:
       // An enum converts to an integer of its own members only by way of plain numbers.
-      check_hdf5(transfer(H5T_NATIVE_UINT8, tree.uint8.data()), what);
+      check_hdf5(transfer(H5T_NATIVE_UINT8, H5P_DEFAULT, tree.uint8.data()), what);
       break;
     case Tree::Kind::text:
       if (H5Tis_variable_str(file_type) > 0) {
-        read_variable_text(tree, file_type, space, transfer, what);
+        read_variable_text(tree, file_type, space, transfer, most_text, what);
       } else {
         read_fixed_text(tree, file_type, transfer, what);
       }

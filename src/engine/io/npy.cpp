@@ -83,7 +83,12 @@ FloatArray parse_npy(std::string_view bytes) {
   const int64_t columns = header.shape[1];
   const auto width = static_cast<int64_t>(element_size(header.type.element));
   const auto held = static_cast<int64_t>(in.remaining()) / width;
-  if (rows != 0 && columns > held / rows) {
+  // Rows without columns could be as many as somebody likes.
+  if (rows == 0 || columns == 0) {
+    throw FormatError("holds an empty table, " + std::to_string(rows) + " x " +
+                      std::to_string(columns));
+  }
+  if (columns > held / rows) {
     throw FormatError("is truncated: it should hold " + std::to_string(rows) + " x " +
                       std::to_string(columns) + " numbers and has " + std::to_string(held));
   }

@@ -2,11 +2,13 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <stdexcept>
 #include <unordered_map>
 
 #include "engine/io/bytes.h"
 #include "engine/io/element.h"
 #include "engine/io/pickle_machine.h"
+#include "engine/io/pickle_table.h"
 #include "engine/io/pickle_text.h"
 
 namespace canal::io {
@@ -28,12 +30,11 @@ class PickleReader : private PickleMachine {
     while (true) {
       const auto opcode = static_cast<uint8_t>(in_.take(1, "an opcode")[0]);
       if (opcode == '.') break;
-      const bool known = number(opcode) || word(opcode) || container(opcode) || stack(opcode) ||
-                         memo(opcode) || object(opcode);
-      if (!known) {
-        throw FormatError("holds the pickle opcode " + hex(opcode) + " at byte " +
-                          std::to_string(in_.position() - 1) + ", which canalR does not know");
-      }
+      const PickleOpcode* known = pickle_opcode(opcode);
+      if (known == nullptr || !known->accepted) refuse(opcode, known);
+      const bool done = number(opcode) || word(opcode) || container(opcode) || stack(opcode) ||
+                        memo(opcode) || object(opcode);
+      if (!done) throw std::logic_error("a pickle opcode without a meaning: " + hex(opcode));
     }
     out_.root = pop();
     out_.end = in_.position();
@@ -41,6 +42,13 @@ class PickleReader : private PickleMachine {
   }
 
  private:
+  [[noreturn]] void refuse(uint8_t opcode, const PickleOpcode* known) const {
+    const std::string name = known == nullptr ? "" : std::string(known->name) + " ";
+    throw FormatError("holds the pickle opcode " + name + "(" + hex(opcode) + ") at byte " +
+                      std::to_string(in_.position() - 1) + ", which " +
+                      (known == nullptr ? "Python has not" : "canalR does not read"));
+  }
+
   // Opcodes by family; each returns whether the opcode belongs to it.
   bool number(uint8_t opcode) {
     switch (opcode) {

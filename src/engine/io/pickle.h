@@ -51,8 +51,8 @@ struct NodeParts {
 
 // Texts are views into the bytes that were read, which must outlive this.
 struct Pickle {
-  std::vector<Node> nodes;
-  std::vector<NodeParts> parts;   // parts[0] is empty and belongs to every simple value
+  std::deque<Node> nodes;         // not moved as they grow, which would take twice the memory
+  std::deque<NodeParts> parts;    // parts[0] is empty and belongs to every simple value
   std::deque<std::string> owned;  // texts that differ from their bytes in the file
   NodeId root = no_node;
   size_t end = 0;  // where the pickle ended

@@ -1,7 +1,6 @@
 #include "engine/io/pickle_anndata.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "engine/io/anndata_choice.h"
@@ -157,9 +156,8 @@ class AnnDataReader {
   // A slice of `count` places, or an array of them.
   std::vector<int64_t> places_at(NodeId id, int64_t count) {
     if (!ends_with(maker_of(pickle_, id), ".slice")) {
-      std::optional<std::vector<int64_t>> places = integers_at(pickle_, id);
+      std::optional<std::vector<int64_t>> places = integers_at(pickle_, id, budget_);
       if (!places) throw FormatError("is a view by an index of an unknown kind");
-      budget_.spend(static_cast<int64_t>(places->size()), "the places of a view");
       return *std::move(places);
     }
     const std::vector<NodeId>& parts = arguments_of(pickle_, id, 3);
@@ -179,10 +177,7 @@ class AnnDataReader {
   }
 
   CellMatrix matrix_at(NodeId id) {
-    if (const auto dense = numbers_at(pickle_, id)) {
-      budget_.spend(static_cast<int64_t>(dense->items.size()), "the values of a matrix");
-      return from_dense(*dense);
-    }
+    if (const auto dense = numbers_at(pickle_, id, budget_)) return from_dense(*dense);
     const std::string_view maker = maker_of(pickle_, id);
     const bool by_rows = ends_with(maker, "csr_matrix") || ends_with(maker, "csr_array");
     const bool by_columns = ends_with(maker, "csc_matrix") || ends_with(maker, "csc_array");
@@ -217,16 +212,14 @@ class AnnDataReader {
   }
 
   std::vector<int64_t> whole(NodeId id) {
-    std::optional<std::vector<int64_t>> values = integers_at(pickle_, id);
+    std::optional<std::vector<int64_t>> values = integers_at(pickle_, id, budget_);
     if (!values) throw FormatError("has a sparse matrix whose places are no integers");
-    budget_.spend(static_cast<int64_t>(values->size()), "the values of a matrix");
     return *std::move(values);
   }
 
   std::vector<double> numbers(NodeId id) {
-    std::optional<PickledArray<double>> values = numbers_at(pickle_, id);
+    std::optional<PickledArray<double>> values = numbers_at(pickle_, id, budget_);
     if (!values) throw FormatError("has a sparse matrix whose values are no numbers");
-    budget_.spend(static_cast<int64_t>(values->items.size()), "the values of a matrix");
     return std::move(values->items);
   }
 
@@ -244,13 +237,6 @@ bool is_anndata(const Pickle& pickle, NodeId id) {
 
 AnnData anndata_at(const Pickle& pickle, NodeId id, Budget& budget) {
   return AnnDataReader(pickle, id, budget).read();
-}
-
-bool is_anndata_global(std::string_view name) {
-  constexpr std::array modules{"anndata.",      "pandas.core.",      "pandas._libs.",
-                               "scipy.sparse.", "__builtin__.slice", "builtins.slice"};
-  const auto begins = [&](std::string_view start) { return name.substr(0, start.size()) == start; };
-  return std::any_of(modules.begin(), modules.end(), begins);
 }
 
 }  // namespace canal::io

@@ -12,7 +12,4 @@ bool is_anndata(const Pickle& pickle, NodeId id);
 // text says what of it cannot be read.
 AnnData anndata_at(const Pickle& pickle, NodeId id, Budget& budget);
 
-// Whether the name is one of those that such an object is made of.
-bool is_anndata_global(std::string_view name);
-
 }  // namespace canal::io

@@ -13,6 +13,9 @@ namespace canal::io {
 // are refused before they fill the memory.
 constexpr size_t most_values = size_t{1} << 25;
 
+// More than any module and class are called.
+constexpr size_t longest_global = 1000;
+
 // Python's machine, with values that stay what they are.
 class PickleMachine {
  protected:
@@ -77,6 +80,11 @@ class PickleMachine {
   }
 
   bool push_global(std::string_view module, std::string_view name) {
+    // The same texts may be joined again and again.
+    if (module.size() + name.size() > longest_global) {
+      throw FormatError("is damaged: a pickled global has a name of " +
+                        std::to_string(module.size() + name.size()) + " bytes");
+    }
     out_.owned.push_back(std::string(module) + "." + std::string(name));
     return push_text(NodeKind::global, out_.owned.back());
   }

@@ -101,9 +101,17 @@ std::optional<Array> array_at(const Pickle& pickle, NodeId id) {
   return std::nullopt;
 }
 
-// The bytes of `count` items of `width` bytes each, no more and no fewer.
-std::string array_bytes(const Pickle& pickle, NodeId data, int64_t count, int64_t width) {
+// As bytes_of(): a pickle may refer to the same ones again and again.
+std::optional<std::string> paid_bytes(const Pickle& pickle, NodeId data, Budget& budget) {
   std::optional<std::string> bytes = bytes_of(pickle, data);
+  budget.spend(1 + static_cast<int64_t>(bytes ? bytes->size() : 0) / 8, "the bytes of its arrays");
+  return bytes;
+}
+
+// The bytes of `count` items of `width` bytes each, no more and no fewer.
+std::string array_bytes(const Pickle& pickle, NodeId data, int64_t count, int64_t width,
+                        Budget& budget) {
+  std::optional<std::string> bytes = paid_bytes(pickle, data, budget);
   const bool fits = bytes && count >= 0 && width > 0 &&
                     bytes->size() % static_cast<size_t>(width) == 0 &&
                     bytes->size() / static_cast<size_t>(width) == static_cast<size_t>(count);
@@ -123,9 +131,10 @@ std::string text_from_ucs4(std::string_view bytes, bool big_endian) {
 }
 
 std::vector<std::string> texts_from_ucs4(const Pickle& pickle, const DataType& type, NodeId data,
-                                         int64_t count) {
+                                         int64_t count, Budget& budget) {
   const int64_t width = 4 * type.size;
-  const std::string bytes = array_bytes(pickle, data, count, width);
+  const std::string bytes = array_bytes(pickle, data, count, width, budget);
+  budget.spend(count, "the texts of its arrays");
   std::vector<std::string> texts;
   for (size_t i = 0; i < bytes.size(); i += static_cast<size_t>(width)) {
     const auto item = std::string_view(bytes).substr(i, static_cast<size_t>(width));
@@ -134,14 +143,14 @@ std::vector<std::string> texts_from_ucs4(const Pickle& pickle, const DataType& t
   return texts;
 }
 
-std::optional<int64_t> scalar_integer(const Pickle& pickle, NodeId id) {
+std::optional<int64_t> scalar_integer(const Pickle& pickle, NodeId id, Budget& budget) {
   if (const auto number = integer_of(pickle, id)) return number;
   if (!is_numpy_call(pickle, id, "multiarray.scalar")) return std::nullopt;
   const std::vector<NodeId>& arguments = arguments_of(pickle, id, 2);
   const std::optional<DataType> type = data_type_at(pickle, arguments[0]);
   const std::optional<ElementType> element = type ? element_of(*type) : std::nullopt;
   if (!element || is_real(element->element)) return std::nullopt;
-  return load_integer(*element, array_bytes(pickle, arguments[1], 1, type->size).data());
+  return load_integer(*element, array_bytes(pickle, arguments[1], 1, type->size, budget).data());
 }
 
 // How many items a shape has, no more than `held`, so that the product cannot overflow.
@@ -184,16 +193,19 @@ std::optional<std::vector<Value>> convert_items(const std::vector<NodeId>& items
 
 }  // namespace
 
-std::optional<std::string> scalar_text(const Pickle& pickle, NodeId id) {
-  if (const auto text = text_of(pickle, id)) return std::string(*text);
+std::optional<std::string> scalar_text(const Pickle& pickle, NodeId id, Budget& budget) {
+  if (const auto text = text_of(pickle, id)) {
+    budget.spend(1 + static_cast<int64_t>(text->size()), "its texts");
+    return std::string(*text);
+  }
   if (!is_numpy_call(pickle, id, "multiarray.scalar")) return std::nullopt;
   const std::vector<NodeId>& arguments = arguments_of(pickle, id, 2);
   const std::optional<DataType> type = data_type_at(pickle, arguments[0]);
   if (!type || type->letter != 'U' || type->size == 0) return std::nullopt;
-  return texts_from_ucs4(pickle, *type, arguments[1], 1).front();
+  return texts_from_ucs4(pickle, *type, arguments[1], 1, budget).front();
 }
 
-std::optional<double> scalar_number(const Pickle& pickle, NodeId id) {
+std::optional<double> scalar_number(const Pickle& pickle, NodeId id, Budget& budget) {
   const Node& node = pickle.node(id);
   if (node.kind == NodeKind::real) return node.real;
   if (node.kind == NodeKind::integer) return static_cast<double>(node.integer);
@@ -202,21 +214,23 @@ std::optional<double> scalar_number(const Pickle& pickle, NodeId id) {
   const std::optional<DataType> type = data_type_at(pickle, arguments[0]);
   const std::optional<ElementType> element = type ? element_of(*type) : std::nullopt;
   if (!element) return std::nullopt;
-  return load_number(*element, array_bytes(pickle, arguments[1], 1, type->size).data());
+  return load_number(*element, array_bytes(pickle, arguments[1], 1, type->size, budget).data());
 }
 
-std::optional<PickledArray<double>> numbers_at(const Pickle& pickle, NodeId id) {
+std::optional<PickledArray<double>> numbers_at(const Pickle& pickle, NodeId id, Budget& budget) {
   const std::optional<Array> array = array_at(pickle, id);
   const std::optional<ElementType> element = array ? element_of(array->type) : std::nullopt;
   // What is not stored by rows can be put in order only where there are rows and columns.
   if (!element || (array->column_major && array->shape.size() > 2)) return std::nullopt;
   const int64_t width = array->type.size;
-  const std::string bytes = bytes_of(pickle, array->data).value_or("");
+  const std::string bytes = paid_bytes(pickle, array->data, budget).value_or("");
   const auto held = static_cast<int64_t>(bytes.size());
   if (held % width != 0 || count_of(array->shape, held / width) != held / width) {
     throw FormatError("is damaged: a numpy array's bytes do not fit its shape and type");
   }
+  budget.spend(held / width, "the numbers of its arrays");
   PickledArray<double> out{array->shape, {}};
+  out.items.reserve(static_cast<size_t>(held / width));
   for (size_t i = 0; i < bytes.size(); i += static_cast<size_t>(width)) {
     out.items.push_back(load_number(*element, bytes.data() + i));
   }
@@ -224,7 +238,7 @@ std::optional<PickledArray<double>> numbers_at(const Pickle& pickle, NodeId id) 
   return out;
 }
 
-std::optional<PickledArray<NodeId>> objects_at(const Pickle& pickle, NodeId id) {
+std::optional<PickledArray<NodeId>> objects_at(const Pickle& pickle, NodeId id, Budget& budget) {
   const std::optional<Array> array = array_at(pickle, id);
   if (!array || array->type.letter != 'O') return std::nullopt;
   const std::vector<NodeId>* items = items_of(pickle, array->data);
@@ -232,17 +246,18 @@ std::optional<PickledArray<NodeId>> objects_at(const Pickle& pickle, NodeId id) 
   if (items == nullptr || count_of(array->shape, held) != held) {
     throw FormatError("is damaged: a numpy array's objects do not fit its shape");
   }
+  budget.spend(held, "the items of its arrays");
   return PickledArray<NodeId>{array->shape, *items};
 }
 
-std::optional<std::vector<std::string>> texts_at(const Pickle& pickle, NodeId id) {
-  const auto convert = [&](NodeId item) { return scalar_text(pickle, item); };
+std::optional<std::vector<std::string>> texts_at(const Pickle& pickle, NodeId id, Budget& budget) {
+  const auto convert = [&](NodeId item) { return scalar_text(pickle, item, budget); };
   const std::vector<NodeId>* items = items_of(pickle, id);
   if (items != nullptr) return convert_items<std::string>(*items, convert);
   const std::optional<Array> array = array_at(pickle, id);
   if (!array || array->shape.size() != 1) return std::nullopt;
   if (array->type.letter == 'U' && array->type.size > 0) {
-    return texts_from_ucs4(pickle, array->type, array->data, array->shape[0]);
+    return texts_from_ucs4(pickle, array->type, array->data, array->shape[0], budget);
   }
   if (array->type.letter != 'O') return std::nullopt;
   items = items_of(pickle, array->data);
@@ -252,10 +267,11 @@ std::optional<std::vector<std::string>> texts_at(const Pickle& pickle, NodeId id
   return convert_items<std::string>(*items, convert);
 }
 
-std::optional<std::vector<int64_t>> integers_at(const Pickle& pickle, NodeId id) {
+std::optional<std::vector<int64_t>> integers_at(const Pickle& pickle, NodeId id, Budget& budget) {
   const std::vector<NodeId>* items = items_of(pickle, id);
   if (items != nullptr) {
-    const auto convert = [&](NodeId item) { return scalar_integer(pickle, item); };
+    budget.spend(static_cast<int64_t>(items->size()), "the numbers of its lists");
+    const auto convert = [&](NodeId item) { return scalar_integer(pickle, item, budget); };
     return convert_items<int64_t>(*items, convert);
   }
   const std::optional<Array> array = array_at(pickle, id);
@@ -264,7 +280,9 @@ std::optional<std::vector<int64_t>> integers_at(const Pickle& pickle, NodeId id)
   const bool integers =
       element && !is_real(element->element) && element->element != Element::boolean;
   if (!integers) return std::nullopt;
-  const std::string bytes = array_bytes(pickle, array->data, array->shape[0], array->type.size);
+  const std::string bytes =
+      array_bytes(pickle, array->data, array->shape[0], array->type.size, budget);
+  budget.spend(array->shape[0], "the numbers of its arrays");
   std::vector<int64_t> numbers;
   const size_t width = element_size(element->element);
   for (size_t i = 0; i < bytes.size(); i += width) {

@@ -20,20 +20,6 @@ const Entries::value_type* entry(const Entries& entries, std::string_view name) 
   return found == entries.end() ? nullptr : &*found;
 }
 
-// The attributes that BUILD would have set; none where the state is no dict.
-Entries attributes_of(const Pickle& pickle, NodeId id) {
-  const NodeId state = pickle.parts_of(id).state;
-  if (state == no_node) return {};
-  return entries_of(pickle, state).value_or(Entries{});
-}
-
-// Each text costs its length, each number one.
-int64_t cost_of(const std::vector<std::string>& texts) {
-  int64_t cost = static_cast<int64_t>(texts.size());
-  for (const std::string& text : texts) cost += static_cast<int64_t>(text.size());
-  return cost;
-}
-
 // A column's values, of one kind or the other; neither where it is one that canalR has no use for.
 struct Column {
   std::optional<std::vector<std::string>> texts;
@@ -69,7 +55,7 @@ class TableReader {
         !ends_with(maker_of(pickle_, id), "DataFrameView")) {
       throw FormatError("holds a " + kind_name(pickle_, id) + " where a DataFrame is expected");
     }
-    const Entries attributes = attributes_of(pickle_, id);
+    const Entries attributes = attributes_of(id);
     const auto* manager = entry(attributes, "_mgr");
     if (manager == nullptr) manager = entry(attributes, "_data");  // before pandas 1.1
     if (manager == nullptr || !ends_with(maker_of(pickle_, manager->second), "BlockManager")) {
@@ -83,13 +69,27 @@ class TableReader {
     if (!ends_with(maker_of(pickle_, id), "_new_Index")) {
       throw FormatError("holds a " + kind_name(pickle_, id) + " where an index is expected");
     }
-    const std::optional<Entries> parts = entries_of(pickle_, arguments_of(pickle_, id, 2)[1]);
+    const std::optional<Entries> parts = entries(arguments_of(pickle_, id, 2)[1]);
     if (!parts) throw FormatError("holds an index of an unknown layout");
     if (const auto* data = entry(*parts, "data")) return labels(data->second);
     return range(*parts);
   }
 
  private:
+  // Paid for: many blocks may be described by one and the same dict.
+  std::optional<Entries> entries(NodeId id) {
+    std::optional<Entries> found = entries_of(pickle_, id);
+    budget_.spend(static_cast<int64_t>(found ? found->size() : 0), "the parts of a table");
+    return found;
+  }
+
+  // The attributes that BUILD would have set; none where the state is no dict.
+  Entries attributes_of(NodeId id) {
+    const NodeId state = pickle_.parts_of(id).state;
+    if (state == no_node) return {};
+    return entries(state).value_or(Entries{});
+  }
+
   // From pandas 1.3: BlockManager((block, ...), [columns, rows]).
   Table from_arguments(NodeId manager) {
     const std::vector<NodeId>& arguments = arguments_of(pickle_, manager, 2);
@@ -108,11 +108,9 @@ class TableReader {
   Table from_state(NodeId manager) {
     const std::vector<NodeId>& state =
         items(pickle_.parts_of(manager).state, "a DataFrame's state");
-    const std::optional<Entries> versions =
-        state.size() < 4 ? std::nullopt : entries_of(pickle_, state[3]);
+    const std::optional<Entries> versions = state.size() < 4 ? std::nullopt : entries(state[3]);
     const auto* version = versions ? entry(*versions, "0.14.1") : nullptr;
-    const std::optional<Entries> parts =
-        version ? entries_of(pickle_, version->second) : std::nullopt;
+    const std::optional<Entries> parts = version ? entries(version->second) : std::nullopt;
     const auto* axes = parts ? entry(*parts, "axes") : nullptr;
     const auto* list = parts ? entry(*parts, "blocks") : nullptr;
     if (axes == nullptr || list == nullptr) {
@@ -120,7 +118,7 @@ class TableReader {
     }
     std::vector<Block> blocks;
     for (const NodeId block : items(list->second, "a DataFrame's blocks")) {
-      const Entries described = entries_of(pickle_, block).value_or(Entries{});
+      const Entries described = entries(block).value_or(Entries{});
       const auto* values = entry(described, "values");
       const auto* places = entry(described, "mgr_locs");
       if (values == nullptr || places == nullptr) {
@@ -171,9 +169,8 @@ class TableReader {
   std::vector<int64_t> places_of(NodeId id) {
     const std::string_view maker = maker_of(pickle_, id);
     if (maker != "__builtin__.slice" && maker != "builtins.slice") {
-      std::optional<std::vector<int64_t>> places = integers_at(pickle_, id);
+      std::optional<std::vector<int64_t>> places = integers_at(pickle_, id, budget_);
       if (!places) throw FormatError("holds a DataFrame with a block of an unknown layout");
-      budget_.spend(static_cast<int64_t>(places->size()), "the columns of a table");
       return *std::move(places);
     }
     const std::vector<NodeId>& arguments = arguments_of(pickle_, id, 3);
@@ -229,12 +226,9 @@ class TableReader {
   // The columns of a block; none where it is of another kind.
   std::vector<Column> columns_of(NodeId id) {
     if (const auto codes = categorical(id)) return {Column{category_texts(*codes), {}}};
-    if (auto numbers = numbers_at(pickle_, id)) return number_columns(*numbers);
-    if (auto objects = objects_at(pickle_, id)) return object_columns(*objects);
-    if (auto texts = texts_at(pickle_, id)) {
-      budget_.spend(cost_of(*texts), "the texts of a table");
-      return {Column{std::move(texts), {}}};
-    }
+    if (auto numbers = numbers_at(pickle_, id, budget_)) return number_columns(*numbers);
+    if (auto objects = objects_at(pickle_, id, budget_)) return object_columns(*objects);
+    if (auto texts = texts_at(pickle_, id, budget_)) return {Column{std::move(texts), {}}};
     return {};
   }
 
@@ -242,7 +236,6 @@ class TableReader {
   template <class Value, class Convert>
   std::vector<Column> split(const PickledArray<Value>& array, Convert&& convert) {
     if (array.shape.empty() || array.shape.size() > 2) return {};
-    budget_.spend(static_cast<int64_t>(array.items.size()), "the values of a table");
     const auto length = static_cast<size_t>(array.shape.back());
     const size_t count = array.shape.size() == 1 ? 1 : static_cast<size_t>(array.shape[0]);
     budget_.spend(static_cast<int64_t>(count), "the columns of a table");
@@ -268,10 +261,9 @@ class TableReader {
     std::vector<std::string> texts;
     std::vector<double> numbers;
     for (const NodeId value : values) {
-      if (const auto number = scalar_number(pickle_, value)) {
+      if (const auto number = scalar_number(pickle_, value, budget_)) {
         numbers.push_back(*number);
-      } else if (auto text = scalar_text(pickle_, value)) {
-        budget_.spend(static_cast<int64_t>(text->size()), "the texts of a table");
+      } else if (auto text = scalar_text(pickle_, value, budget_)) {
         texts.push_back(*std::move(text));
       } else {
         return {};
@@ -287,7 +279,7 @@ class TableReader {
     NodeId codes;  // an integer array
   };
 
-  std::optional<Codes> categorical(NodeId id) const {
+  std::optional<Codes> categorical(NodeId id) {
     const std::string_view maker = maker_of(pickle_, id);
     const NodeId state =
         pickle_.node(id).kind == NodeKind::object ? pickle_.parts_of(id).state : no_node;
@@ -305,7 +297,7 @@ class TableReader {
       return found;
     }
     if (!ends_with(maker, ".Categorical")) return std::nullopt;
-    const Entries attributes = attributes_of(pickle_, id);
+    const Entries attributes = attributes_of(id);
     const auto* type = entry(attributes, "_dtype");
     const auto* codes = entry(attributes, "_codes");
     if (codes == nullptr) codes = entry(attributes, "_ndarray");
@@ -315,9 +307,9 @@ class TableReader {
 
   // Nothing where a value is missing (code -1) or the categories are no texts.
   std::optional<std::vector<std::string>> category_texts(const Codes& found) {
-    const Entries type = attributes_of(pickle_, found.type);
+    const Entries type = attributes_of(found.type);
     const auto* categories = entry(type, "categories");
-    const std::optional<std::vector<int64_t>> codes = integers_at(pickle_, found.codes);
+    const std::optional<std::vector<int64_t>> codes = integers_at(pickle_, found.codes, budget_);
     if (categories == nullptr || !codes) return std::nullopt;
     // Categories of categories do not exist; without this, a cycle of them would never end.
     if (categories_open_) throw FormatError("is damaged: it holds categories of categories");

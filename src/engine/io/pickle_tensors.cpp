@@ -3,6 +3,7 @@
 #include <array>
 
 #include "engine/io/format_error.h"
+#include "engine/io/pickle_table.h"
 #include "engine/io/pickle_values.h"
 
 namespace canal::io {
@@ -27,6 +28,7 @@ constexpr std::array<StorageType, 10> storage_types{{{"FloatStorage", Element::f
 
 // "torch.FloatStorage", "torch.cuda.FloatStorage": the device plays no part.
 std::optional<Element> storage_element(std::string_view global) {
+  if (pickle_global(global) == nullptr) return std::nullopt;
   const std::string_view name = global.substr(global.rfind('.') + 1);
   for (const StorageType& type : storage_types) {
     if (type.name == name) return type.element;
@@ -149,7 +151,9 @@ Call call_at(const Pickle& pickle, NodeId id) {
   }
   const std::vector<NodeId>& arguments = arguments_of(pickle, id, 3);
   const Node& function = pickle.node(arguments[0]);
-  if (function.kind != NodeKind::global) return {{}, no_node};
+  if (function.kind != NodeKind::global || pickle_global(function.text) == nullptr) {
+    return {{}, no_node};
+  }
   return {function.text, arguments[2]};
 }
 

@@ -1,10 +1,10 @@
 #include "engine/io/pickle_values.h"
 
 #include <algorithm>
-#include <array>
 #include <unordered_map>
 
 #include "engine/io/format_error.h"
+#include "engine/io/pickle_table.h"
 
 namespace canal::io {
 
@@ -70,12 +70,18 @@ void append_argument_pairs(const Pickle& pickle, NodeId id,
   }
 }
 
-}  // namespace
-
-std::string_view maker_of(const Pickle& pickle, NodeId id) {
+// Whatever global made an object.
+std::string_view called_by(const Pickle& pickle, NodeId id) {
   if (pickle.node(id).kind != NodeKind::object) return {};
   const Node& callable = pickle.node(pickle.parts_of(id).callable);
   return callable.kind == NodeKind::global ? callable.text : std::string_view();
+}
+
+}  // namespace
+
+std::string_view maker_of(const Pickle& pickle, NodeId id) {
+  const std::string_view name = called_by(pickle, id);
+  return pickle_global(name) == nullptr ? std::string_view() : name;
 }
 
 bool is_object_of(const Pickle& pickle, NodeId id, std::string_view name) {
@@ -174,29 +180,24 @@ std::string kind_name(const Pickle& pickle, NodeId id) {
     case NodeKind::list: return "list";
     case NodeKind::set: return "set";
     case NodeKind::dict: return "dict";
-    case NodeKind::global: return "name of " + std::string(node.text);
+    case NodeKind::global: return "name of " + shortened(node.text);
     case NodeKind::persistent: return "storage";
     case NodeKind::object: break;
   }
-  const std::string_view maker = maker_of(pickle, id);
+  const std::string_view maker = called_by(pickle, id);
   if (starts_with(maker, "torch._utils._rebuild_")) return "tensor";
   if (starts_with(maker, "numpy.") && maker.find("scalar") == std::string_view::npos) {
     return "numpy array";
   }
   if (is_dict_type(maker)) return "dict";
-  return maker.empty() ? "object" : std::string(maker);
+  return maker.empty() ? "object" : shortened(maker);
 }
 
-bool is_known_global(std::string_view name) {
-  // Modules whose every name is a type or a maker of arrays, and the single names beside them.
-  constexpr std::array modules{"torch.", "numpy.", "collections."};
-  constexpr std::array names{"_codecs.encode",     "builtins.bytes",        "__builtin__.bytes",
-                             "builtins.bytearray", "__builtin__.bytearray", "builtins.dict",
-                             "__builtin__.dict",   "builtins.set",          "__builtin__.set"};
-  const auto begins = [&](const char* start) { return starts_with(name, start); };
-  const auto equals = [&](const char* known) { return name == known; };
-  return std::any_of(modules.begin(), modules.end(), begins) ||
-         std::any_of(names.begin(), names.end(), equals);
+std::string shortened(std::string_view name) {
+  size_t longest = 200;
+  if (name.size() <= longest) return std::string(name);
+  while (longest > 0 && (static_cast<uint8_t>(name[longest]) & 0xc0) == 0x80) --longest;  // UTF-8
+  return std::string(name.substr(0, longest)) + "...";
 }
 
 }  // namespace canal::io

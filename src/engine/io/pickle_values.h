@@ -12,7 +12,8 @@ namespace canal::io {
 // Whether `id` is an object made by the global called `name` ("collections.OrderedDict").
 bool is_object_of(const Pickle& pickle, NodeId id, std::string_view name);
 
-// The global that made the object; "" for anything else.
+// The global that made the object; "" for anything else, globals that are not in the table
+// included: so no object of theirs is ever read as anything.
 std::string_view maker_of(const Pickle& pickle, NodeId id);
 
 // The arguments of an object, if they are a tuple of at least `count` values. Throws FormatError.
@@ -38,7 +39,7 @@ std::optional<Entries> entries_of(const Pickle& pickle, NodeId id);
 // What a value is, in a word or two for a message: "dict", "tensor", "argparse.Namespace".
 std::string kind_name(const Pickle& pickle, NodeId id);
 
-// Globals that canalR gives a meaning to, and plain Python types.
-bool is_known_global(std::string_view name);
+// A name for a message, cut where it is long.
+std::string shortened(std::string_view name);
 
 }  // namespace canal::io

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "engine/array.h"
+#include "engine/io/hdf5_bounds.h"
 #include "engine/io/hdf5_filters.h"
 #include "engine/io/hdf5_values.h"
 
@@ -15,9 +16,16 @@ namespace {
 // Deeper nesting than any sensible file has.
 constexpr size_t deepest = 100;
 
-// Deflate makes a thousand bytes of one at best, and small arrays are harmless anyway.
-constexpr uint64_t best_compression = 1100;
-constexpr uint64_t always_allowed = uint64_t{1} << 26;
+// All that is read of a file may take what deflate makes of it at best, and a little anyway.
+constexpr uint64_t always_allowed = uint64_t{1} << 24;
+
+// What an object or attribute without any values takes. Links may lead to one thing again and
+// again.
+constexpr int64_t bytes_of_object = 1024;
+
+// HDF5 has no way to read a part of an attribute, nor to bound what its texts take, of which any
+// number may lie at one place of the file.
+constexpr int64_t most_attribute_texts = best_compression;
 
 struct Identity {
   unsigned long file;
@@ -61,18 +69,27 @@ herr_t collect_attribute(hid_t, const char* name, const H5A_info_t*, void* names
 
 bool is_external(hid_t group, const std::string& name) {
   H5L_info_t info;
-  check_hdf5(H5Lget_info(group, name.c_str(), &info, H5P_DEFAULT), "'" + name + "' cannot be read");
+  check_hdf5(H5Lget_info(group, name.c_str(), &info, links_within()),
+             "'" + name + "' cannot be read");
   return info.type != H5L_TYPE_HARD && info.type != H5L_TYPE_SOFT;
 }
 
 // Whether there is something at a path from the group, in this very file. Every step of the way is
 // asked for: a question about the last one fails where one is missing.
 bool is_within(hid_t group, const std::string& path) {
+  const Handle links = links_within();
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const std::string step = path.substr(0, end);
-    if (H5Lexists(group, step.c_str(), H5P_DEFAULT) <= 0 || is_external(group, step)) return false;
+    if (H5Lexists(group, step.c_str(), links) <= 0 || is_external(group, step)) return false;
     if (end == std::string::npos) return true;
   }
+}
+
+// Numbers take at most eight times as much in memory as in the file.
+void spend_values(const Hdf5File& file, hid_t type, const Tree& tree) {
+  const bool text = tree.kind == Tree::Kind::text;
+  const size_t width = text ? memory_width(type, tree) : H5Tget_size(type);
+  file.memory->spend(static_cast<int64_t>(value_count(tree) * width), "its arrays");
 }
 
 // Reads one object and all below it. `above_` holds the groups on the way, so that a file whose
@@ -83,6 +100,7 @@ class TreeReader {
 
   // Nothing where the object is of a kind that Tree has not.
   std::optional<Tree> read(hid_t object, const std::string& place) {
+    file_.memory->spend(bytes_of_object, "its objects");
     switch (H5Iget_type(object)) {
       case H5I_GROUP: return read_group(object, place);
       case H5I_DATASET: return read_dataset(object, place);
@@ -99,7 +117,7 @@ class TreeReader {
     if (above_.size() >= deepest) throw FormatError("is nested too deeply at '" + place + "'");
     above_.push_back(identity);
     Tree tree;
-    tree.attributes = read_attributes(group);
+    tree.attributes = read_attributes(file_, group);
     for (const std::string& name : link_names(group)) read_child(group, name, place, tree);
     above_.pop_back();
     return tree;
@@ -108,8 +126,7 @@ class TreeReader {
   void read_child(hid_t group, const std::string& name, const std::string& place, Tree& parent) {
     const std::string below = place == "/" ? "/" + name : place + "/" + name;
     if (is_external(group, name)) return;
-    const Handle child(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose,
-                       "has '" + below + "' that cannot be opened");
+    const Handle child = open_within(group, name, "has '" + below + "' that cannot be opened");
     std::optional<Tree> tree = read(child, below);
     if (tree) parent.children.emplace_back(name, *std::move(tree));
   }
@@ -117,17 +134,17 @@ class TreeReader {
   std::optional<Tree> read_dataset(hid_t dataset, const std::string& place) {
     const std::string what = "has an array '" + place + "' that cannot be read";
     const Handle type(H5Dget_type(dataset), H5Tclose, what);
-    const Handle space(H5Dget_space(dataset), H5Sclose, what);
     Tree tree;
     if (!set_kind(type, tree)) return std::nullopt;
+    check_array(file_, dataset, place);
+    const Handle space(H5Dget_space(dataset), H5Sclose, what);
     tree.shape = shape_of(space);
-    check_declared_size(file_, tree.shape, memory_width(type, tree), place);
-    if (element_count(tree.shape) > 0) check_filters(dataset, place);
-    const auto transfer = [&](hid_t memory_type, void* out) {
-      return H5Dread(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
+    spend_values(file_, type, tree);
+    const auto transfer = [&](hid_t memory_type, hid_t properties, void* out) {
+      return H5Dread(dataset, memory_type, H5S_ALL, H5S_ALL, properties, out);
     };
-    read_values(tree, type, space, transfer, what);
-    tree.attributes = read_attributes(dataset);
+    read_values(tree, type, space, transfer, file_.bytes, what);
+    tree.attributes = read_attributes(file_, dataset);
     return tree;
   }
 
@@ -135,7 +152,8 @@ class TreeReader {
   std::vector<Identity> above_;
 };
 
-std::optional<Tree> read_attribute(hid_t object, const std::string& name) {
+std::optional<Tree> read_attribute(const Hdf5File& file, hid_t object, const std::string& name) {
+  file.memory->spend(bytes_of_object, "its attributes");
   const std::string what = "has an attribute '" + name + "' that cannot be read";
   const Handle attribute(H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose, what);
   const Handle type(H5Aget_type(attribute), H5Tclose, what);
@@ -146,11 +164,15 @@ std::optional<Tree> read_attribute(hid_t object, const std::string& name) {
   // An attribute lies whole in its object's header, but its dimensions are only declared there.
   const hsize_t stored = H5Aget_storage_size(attribute);
   const auto count = static_cast<uint64_t>(element_count(tree.shape));
-  if (count > 0 && stored / count < 1) throw FormatError(what + ": its size does not fit");
-  const auto transfer = [&](hid_t memory_type, void* out) {
+  if (count > 0 && stored / count < H5Tget_size(type)) {
+    throw FormatError(what + ": its size does not fit");
+  }
+  if (H5Tis_variable_str(type) > 0 && count > most_attribute_texts) return std::nullopt;
+  spend_values(file, type, tree);
+  const auto transfer = [&](hid_t memory_type, hid_t, void* out) {
     return H5Aread(attribute, memory_type, out);
   };
-  read_values(tree, type, space, transfer, what);
+  read_values(tree, type, space, transfer, file.bytes, what);
   return tree;
 }
 
@@ -158,7 +180,10 @@ std::optional<Tree> read_attribute(hid_t object, const std::string& name) {
 
 Hdf5File open_tree_file(const std::string& path) {
   Handle handle = open_hdf5(path);
-  return {std::move(handle), std::filesystem::file_size(path)};
+  const uint64_t bytes = std::filesystem::file_size(path);
+  return {
+      std::move(handle), bytes,
+      std::make_unique<Budget>(static_cast<int64_t>(always_allowed + bytes * best_compression))};
 }
 
 std::vector<int64_t> shape_of(hid_t space) {
@@ -179,14 +204,8 @@ std::vector<int64_t> shape_of(hid_t space) {
   return shape;
 }
 
-void check_declared_size(const Hdf5File& file, const std::vector<int64_t>& shape, size_t width,
-                         const std::string& place) {
-  const auto count = static_cast<uint64_t>(element_count(shape));
-  const uint64_t most = std::max(always_allowed, file.bytes * best_compression);
-  if (width > 0 && count > most / width) {
-    throw FormatError("declares " + std::to_string(count) + " values in '" + place +
-                      "', more than a file of " + std::to_string(file.bytes) + " bytes can hold");
-  }
+void check_array(const Hdf5File& file, hid_t dataset, const std::string& place) {
+  if (check_stored(dataset, file.bytes, place) > 0) check_filters(dataset, place);
 }
 
 bool has_place(const Hdf5File& file, const std::string& place) {
@@ -195,8 +214,8 @@ bool has_place(const Hdf5File& file, const std::string& place) {
 
 Tree read_place(const Hdf5File& file, const std::string& place) {
   if (!has_place(file, place)) throw FormatError("holds nothing called '" + place + "'");
-  const Handle object(H5Oopen(file.handle, place.c_str(), H5P_DEFAULT), H5Oclose,
-                      "has '" + place + "' that cannot be opened");
+  const Handle object =
+      open_within(file.handle, place, "has '" + place + "' that cannot be opened");
   std::optional<Tree> tree = TreeReader(file).read(object, place);
   if (!tree) throw FormatError("holds values of an unsupported kind in '" + place + "'");
   return *std::move(tree);
@@ -205,7 +224,7 @@ Tree read_place(const Hdf5File& file, const std::string& place) {
 std::optional<int64_t> array_length(hid_t group, const std::string& name) {
   if (!is_within(group, name)) return {};
   const std::string what = "has an array '" + name + "' that cannot be read";
-  const Handle object(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose, what);
+  const Handle object = open_within(group, name, what);
   if (H5Iget_type(object) != H5I_DATASET) return {};
   const Handle type(H5Dget_type(object), H5Tclose, what);
   const Handle space(H5Dget_space(object), H5Sclose, what);
@@ -218,32 +237,32 @@ std::optional<int64_t> array_length(hid_t group, const std::string& name) {
 Tree read_slice(const Hdf5File& file, hid_t group, const std::string& name, int64_t first,
                 int64_t count) {
   const std::string what = "has an array '" + name + "' that cannot be read";
-  const Handle dataset(H5Dopen2(group, name.c_str(), H5P_DEFAULT), H5Dclose, what);
+  const Handle dataset = open_within(group, name, what);
   const Handle type(H5Dget_type(dataset), H5Tclose, what);
-  const Handle space(H5Dget_space(dataset), H5Sclose, what);
   Tree tree;
   if (!set_kind(type, tree)) throw FormatError(what + ": it holds neither numbers nor texts");
-  check_declared_size(file, shape_of(space), memory_width(type, tree), name);
-  if (count > 0) check_filters(dataset, name);
+  check_array(file, dataset, name);
+  const Handle space(H5Dget_space(dataset), H5Sclose, what);
   tree.shape = {count};
+  spend_values(file, type, tree);
   const hsize_t start = static_cast<hsize_t>(first);
   const hsize_t extent = static_cast<hsize_t>(count);
   check_hdf5(H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, nullptr, &extent, nullptr), what);
   const Handle memory(H5Screate_simple(1, &extent, nullptr), H5Sclose, what);
-  const auto transfer = [&](hid_t memory_type, void* out) {
-    return H5Dread(dataset, memory_type, memory, space, H5P_DEFAULT, out);
+  const auto transfer = [&](hid_t memory_type, hid_t properties, void* out) {
+    return H5Dread(dataset, memory_type, memory, space, properties, out);
   };
-  read_values(tree, type, memory, transfer, what);
+  read_values(tree, type, memory, transfer, file.bytes, what);
   return tree;
 }
 
-std::vector<std::pair<std::string, Tree>> read_attributes(hid_t object) {
+std::vector<std::pair<std::string, Tree>> read_attributes(const Hdf5File& file, hid_t object) {
   std::vector<std::string> names;
   check_hdf5(H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, nullptr, collect_attribute, &names),
              "has attributes that cannot be read");
   std::vector<std::pair<std::string, Tree>> attributes;
   for (const std::string& name : names) {
-    std::optional<Tree> value = read_attribute(object, name);
+    std::optional<Tree> value = read_attribute(file, object, name);
     if (value) attributes.emplace_back(name, *std::move(value));
   }
   return attributes;
@@ -251,8 +270,8 @@ std::vector<std::pair<std::string, Tree>> read_attributes(hid_t object) {
 
 std::vector<std::string> names_in(const Hdf5File& file, const std::string& place) {
   if (!has_place(file, place)) return {};
-  const Handle object(H5Oopen(file.handle, place.c_str(), H5P_DEFAULT), H5Oclose,
-                      "has '" + place + "' that cannot be opened");
+  const Handle object =
+      open_within(file.handle, place, "has '" + place + "' that cannot be opened");
   if (H5Iget_type(object) != H5I_GROUP) return {};
   return link_names(object);
 }

@@ -1,9 +1,11 @@
 // Reading parts of an open HDF5 file into trees.
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/io/budget.h"
 #include "engine/io/hdf5_handle.h"
 #include "engine/tree.h"
 
@@ -12,7 +14,8 @@ namespace canal::io {
 // An open file and what bounds the size of what may be read from it.
 struct Hdf5File {
   Handle handle;
-  uint64_t bytes;  // on disk
+  uint64_t bytes;                  // on disk
+  std::unique_ptr<Budget> memory;  // bytes that may still be read
 };
 
 Hdf5File open_tree_file(const std::string& path);
@@ -33,14 +36,14 @@ Tree read_slice(const Hdf5File& file, hid_t group, const std::string& name, int6
                 int64_t count);
 
 // The attributes alone.
-std::vector<std::pair<std::string, Tree>> read_attributes(hid_t object);
+std::vector<std::pair<std::string, Tree>> read_attributes(const Hdf5File& file, hid_t object);
 
 // Names in a group, sorted; none where `place` is no group.
 std::vector<std::string> names_in(const Hdf5File& file, const std::string& place);
 
-// Refuses an array whose declared size could not come out of a file of this size.
-void check_declared_size(const Hdf5File& file, const std::vector<int64_t>& shape, size_t width,
-                         const std::string& place);
+// Refuses an array that lies in another file, declares more than this one stores of it, or went
+// through a filter that is not to be had.
+void check_array(const Hdf5File& file, hid_t dataset, const std::string& place);
 
 std::vector<int64_t> shape_of(hid_t space);
 

@@ -1,0 +1,161 @@
+#!/bin/bash
+# Fuzzes all readers of files (tests/fuzz): FUZZ_RUNS inputs for each target, FUZZ_JOBS targets at a
+# time. Ends with a table, also in .build/fuzz/results.md, and "N passed, N failed" of the targets.
+#
+#   FUZZ_RUNS     inputs per target; 1000000
+#   FUZZ_SECONDS  at most so many per target; 0, no limit
+#   FUZZ_TARGETS  some of them, by name; all
+#   FUZZ_JOBS     targets at a time; as many as there are cores
+#   FUZZ_SEED     of the random changes; 0, another one each time
+#
+# What the fuzzer keeps is in .build/fuzz/corpus and the start of the next run; what fails lies in
+# .build/fuzz/found. The three targets of HDF5 files as bytes also fail inside the system's HDF5, which
+# is not canalR's to mend: such inputs are counted apart, kept in .build/fuzz/hdf5, and passed over.
+source "$(dirname "$0")/common.sh"
+
+runs=${FUZZ_RUNS:-1000000} seconds=${FUZZ_SECONDS:-0} seed=${FUZZ_SEED:-0}
+at_once=${FUZZ_JOBS:-$(getconf _NPROCESSORS_ONLN)}
+here=.build/fuzz
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=512
+ASAN_OPTIONS+=:quarantine_size_mb=16:malloc_context_size=8:allocator_release_to_os_interval_ms=-1
+export UBSAN_OPTIONS=print_stacktrace=1
+
+build() {
+  mkdir -p $here
+  cmake -S tests/fuzz -B $here/programs -DCMAKE_CXX_COMPILER="${FUZZ_CXX:-clang++}" \
+    > $here/cmake.log 2>&1 || { cat $here/cmake.log; return 1; }
+  cmake --build $here/programs -j "$(jobs)" > $here/build.log 2>&1 ||
+    { tail -40 $here/build.log; return 1; }
+}
+
+# Sound files for every target: made ones, and the fixtures of the R tests.
+seeds() {
+  local packed folder
+  rm -rf $here/seeds
+  for folder in anndata:h5ad tenx:tenx; do
+    mkdir -p "$here/seeds/${folder#*:}"
+    for packed in tests/testthat/fixtures/"${folder%:*}"/*.gz; do
+      gunzip -c "$packed" > "$here/seeds/${folder#*:}/$(basename "$packed" .gz)"
+    done
+  done
+  FUZZ_FOLDER=$memory $here/programs/make_seeds $here/seeds tests/testthat/fixtures > $here/targets
+}
+
+stat_of() { sed -n "s/^stat::$1: *\([0-9]*\)$/\1/p" "$2" | tail -n 1; }
+edges_of() { grep -oE ' cov: [0-9]+' "$1" | tail -n 1 | tr -dc '0-9'; }
+
+# Whose failure it is, and where: the first function in the stack that is no sanitizer's and no
+# standard library's; of a buffer that was overrun, whoever made it too small.
+culprit() {
+  awk '
+    BEGIN { part = 0 }
+    /^ +#[0-9]+ 0x/ {
+      if (found[part] != "" || / in (__asan|__sanitizer|__interceptor|__ubsan|fuzzer::)/) next
+      if (/fuzz_main\.cpp|libc\.so|libstdc\+\+|libpthread|multiarch|nptl\/|sysdeps\/|stdlib\//) next
+      if (/ in (operator new|operator delete|malloc|calloc|realloc|free|abort|raise) ?\(/) next
+      if (/\/bits\/|ext\/new_allocator/) next
+      name = $0
+      sub(/^ +#[0-9]+ 0x[0-9a-f]+ +/, "", name); sub(/^in /, "", name); sub(/ \(BuildId.*/, "", name)
+      found[part] = name
+    }
+    /allocated by thread/ { part = 1 }
+    /freed by thread/ { part = 2 }
+    /libFuzzer: timeout/ { endless = "without end: " }
+    END {
+      made = found[1] != "" ? found[1] : found[0]
+      own = found[0] ~ /libhdf5/ && made ~ /libhdf5/
+      sub(/ \(.*\/(libhdf5[^)+]*).*/, " (&)", found[0]); sub(/\(.*\//, "(", found[0])
+      print (own ? "hdf5" : "own"), endless (found[0] == "" ? "unknown place" : found[0])
+    }' "$1"
+}
+
+# One start of the fuzzer, up to its end or the first failure.
+start() {
+  local name=$1 left=$2 time_left=$3 log=$4 longest=16384 dictionary=$here/seeds/dictionaries/$1
+  case $name in
+    h5ad | tenx | tree) longest=32768 ;;
+    pickle | anndata | payload) longest=8192 ;;
+    npy | word2vec | json | zip | lzf) longest=2048 ;;
+    made_*) longest=512 ;;
+  esac
+  mkdir -p "$here/corpus/$name"
+  FUZZ_FOLDER=$memory $here/programs/fuzz_"$name" -runs="$left" -max_total_time="$time_left" \
+    -seed="$seed" -timeout=20 -rss_limit_mb=3000 -malloc_limit_mb=0 -max_len=$longest \
+    -print_final_stats=1 -artifact_prefix="$here/work-$name-" \
+    "$([ -f "$dictionary" ] && echo "-dict=$dictionary" || echo -verbosity=1)" \
+    "$here/corpus/$name" "$here/seeds/$name" > "$log" 2>&1
+}
+
+# Puts the input that failed where its kind belongs, beside the log.
+keep_failure() {
+  local name=$1 log=$2 kind=$3 input folder
+  folder=$here/$([ "$kind" = hdf5 ] && echo hdf5 || echo found)/$name
+  mkdir -p "$folder"
+  for input in "$here/work-$name-"*; do
+    [ -e "$input" ] || continue
+    cp "$log" "$folder/${input##*/work-"$name"-}.log"
+    mv "$input" "$folder/${input##*/work-"$name"-}"
+  done
+}
+
+# One target to its end: a line of the table into its own file.
+fuzz_one() {
+  local name=$1 begun=$SECONDS done_runs=0 found=0 hdf5=0 log=$here/$1.log status=1
+  local time_left blame executed
+  rm -f "$here/work-$name-"* "$here/sites-$name"
+  : > "$here/sites-$name"
+  while ((status != 0 && done_runs < runs)); do
+    time_left=$((seconds > 0 ? seconds - (SECONDS - begun) : 0))
+    ((seconds == 0 || time_left > 0)) || break
+    status=0
+    start "$name" $((runs - done_runs)) "$time_left" "$log" || status=$?
+    executed=$(stat_of number_of_executed_units "$log")
+    done_runs=$((done_runs + ${executed:-0}))
+    ((status == 0)) && break
+    blame=$(culprit "$log")
+    keep_failure "$name" "$log" "${blame%% *}"
+    echo "$blame" >> "$here/sites-$name"
+    if [ "${blame%% *}" = hdf5 ]; then
+      hdf5=$((hdf5 + 1))
+    else
+      found=$((found + 1))
+      break
+    fi
+  done
+  echo "| $name | $done_runs | $((SECONDS - begun)) | $(find "$here/corpus/$name" -type f | wc -l)" \
+    "| $(edges_of "$log") | $found | $hdf5 |" > "$here/line-$name"
+}
+
+table() {
+  local name
+  echo "| target | runs | seconds | corpus | edges | found | inside HDF5 |"
+  echo "|---|---|---|---|---|---|---|"
+  for name in "${chosen[@]}"; do cat "$here/line-$name"; done
+  if cat "${chosen[@]/#/$here/sites-}" | grep -q '^hdf5'; then
+    echo
+    echo "Where the system's HDF5 ($(pkg-config --modversion hdf5)) fails by itself:"
+    cat "${chosen[@]/#/$here/sites-}" | sed -n 's/^hdf5 //p' | sort | uniq -c | sort -rn
+  fi
+}
+
+memory=$(mktemp -d "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")/canal-fuzz-XXXXXX")
+trap 'rm -rf "$memory"' EXIT
+build
+seeds
+mapfile -t chosen < <(if [ -n "${FUZZ_TARGETS:-}" ]; then
+  tr -s ' ,' '\n' <<< "$FUZZ_TARGETS"
+else
+  cat $here/targets
+fi)
+rm -f $here/line-*
+running=0
+for name in "${chosen[@]}"; do
+  if ((running >= at_once)); then wait -n; else running=$((running + 1)); fi
+  fuzz_one "$name" &
+done
+wait
+table | tee $here/results.md
+failed=$(cat "${chosen[@]/#/$here/line-}" | awk -F'|' '$7 > 0' | wc -l)
+((failed == 0)) || echo "What failed, and why: $here/found"
+echo "$((${#chosen[@]} - failed)) passed, $failed failed"
+((failed == 0))
