@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help deps install demo demo-trixie test test-trixie bench lint format docs site tidy coverage \
-  fuzz check bioccheck clean
+  fuzz faults sanitize check bioccheck clean
 
 # A bare machine has no locale; R needs UTF-8 for its messages and ours.
 export LC_ALL := $(if $(filter Darwin,$(shell uname -s)),en_US.UTF-8,C.UTF-8)
@@ -20,6 +20,7 @@ help:
 	@echo "make demo     install what is missing, build canalR, annotate a stream of pancreas data"
 	@echo "make test     the same, then all tests of the engine and of the R package"
 	@echo "make test-trixie   the tests on Debian 13, which it installs in .build/ (4 GB; needs root)"
+	@echo "make faults   full disks, lost rights, kills, damaged files, want of memory, Ctrl-C"
 	@echo "make bench    time canalR and a plain PyTorch program of the same network: bench/results.md"
 	@echo "make install  build canalR into .Rlib/ in this folder"
 	@echo "make deps     install what is missing (Debian and Ubuntu; needs root or sudo only then)"
@@ -30,6 +31,7 @@ help:
 	@echo "make tidy     clang-tidy on the C++ code that has changed"
 	@echo "make coverage which lines the tests run, by folder: .build/coverage"
 	@echo "make fuzz     a million hostile files for each reader of files: .build/fuzz/results.md"
+	@echo "make sanitize memory and threads: ASan, UBSan, TSan, valgrind, gctorture: .build/sanitize"
 	@echo "make check    R CMD build and R CMD check --as-cran"
 	@echo "make bioccheck R CMD build and BiocCheck"
 	@echo "make clean    remove everything that was built"
@@ -55,6 +57,12 @@ test-trixie:
 
 demo-trixie:
 	@tools/trixie.sh -- make -s demo DEMO_ARGS="$(DEMO_ARGS)"
+
+# FAULTS_ARGS=--quick for a trial of a minute or two, or the parts to run: "reads interrupts".
+faults:
+	@tools/deps.sh test
+	@tools/install.sh
+	@tools/faults.sh $(FAULTS_ARGS)
 
 # BENCH_ARGS=--quick for a trial.
 bench:
@@ -96,6 +104,12 @@ coverage:
 fuzz:
 	@tools/deps.sh fuzz
 	@tools/fuzz.sh
+
+# SANITIZE_ARGS=--quick for a short form, or the names of some checks.
+sanitize:
+	@tools/deps.sh sanitize
+	@tools/install.sh
+	@tools/sanitize.sh $(SANITIZE_ARGS)
 
 check:
 	@tools/deps.sh check

@@ -281,8 +281,16 @@ cpp_kernels <- function(compute) {
     .Call(`_canalR_cpp_kernels`, compute)
 }
 
+cpp_library_settings <- function() {
+    .Call(`_canalR_cpp_library_settings`)
+}
+
 cpp_free_memory <- function() {
     .Call(`_canalR_cpp_free_memory`)
+}
+
+cpp_require_blas_memory <- function() {
+    invisible(.Call(`_canalR_cpp_require_blas_memory`))
 }
 
 cpp_digest <- function(bytes) {

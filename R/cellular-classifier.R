@@ -19,6 +19,10 @@
 #' @param max_missing The largest share (0 to 1) of the model's genes that `x` may lack. They count
 #'   as zeros.
 #'
+#' @details
+#' One seed gives one classifier, to the last bit, on one number of threads; on others its weights
+#' differ by rounding.
+#'
 #' @return `model` with the classifier, the types of these cells as its labels.
 #' @section Errors: as [cellular_train()]; `canalR_error_overlap` where more than `max_missing` of
 #'   the model's genes are missing, as in [cellular_predict()].

@@ -64,6 +64,7 @@ centroid_distances <- function(values, types, batches, components) {
 # The first principal axes of the cells, genes x components, by the covariance of the genes: no
 # dense matrix of cells.
 principal_axes <- function(values, components) {
+  cpp_require_blas_memory()
   mean <- Matrix::rowMeans(values)
   covariance <- as.matrix(Matrix::tcrossprod(values)) / ncol(values) - tcrossprod(mean)
   eigen(covariance, symmetric = TRUE)$vectors[, seq_len(components), drop = FALSE]

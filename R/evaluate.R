@@ -14,6 +14,9 @@
 #'   none.
 #' @param predicted The column of predicted labels: `"cellular_label"` of [cellular_predict()], say,
 #'   or another method's.
+#' @param score How novel each cell looks, higher for cells of unknown types: the name of a column,
+#'   or a vector with one number per cell in their order, `NA` for cells without. `NULL` takes
+#'   `<prefix>_novelty` beside a `predicted` column `<prefix>_label`, where there is one.
 #'
 #' @details
 #' With C cells, all shares in 0..1:
@@ -25,15 +28,18 @@
 #'   partitions are the same, also if all cells are of one type.
 #' * `known_accuracy`, `unknown_accuracy`: the accuracy over cells of known and of novel types.
 #' * `h_score`: their harmonic mean, 0 where both are 0.
+#' * `auroc`: area under the ROC curve of `score`, the chance that a cell of a novel type has a
+#'   higher one than a cell of a known type, equal scores counting half; 0.5 is guessing. Cells
+#'   without a score are left out. No threshold enters it.
 #'
 #' A cell without prediction (left out because too few genes were detected) counts as wrong
 #' everywhere, and as a group of its own in `ari`; how many there are is told in `left_out`. What
 #' has no cells to be computed from is `NA`: everything for no cells, `ari` for one cell,
-#' `unknown_accuracy` and `h_score` without cells of novel types.
+#' `unknown_accuracy`, `h_score` and `auroc` without cells of novel types, `auroc` without scores.
 #'
 #' @return For a vector, a `canal_evaluation`: a list of `cells`, `accuracy`, `macro_f1`, `ari`,
-#'   `known_accuracy`, `unknown_accuracy`, `h_score`, `left_out` and `unassigned` (numbers of
-#'   cells), `novel`, `confusion` (integer matrix of counts, truth x predicted, without the cells
+#'   `known_accuracy`, `unknown_accuracy`, `h_score`, `auroc`, `left_out` and `unassigned` (numbers
+#'   of cells), `novel`, `confusion` (integer matrix of counts, truth x predicted, without the cells
 #'   left out) and `by_type` (data frame: `type`, `cells`, `predicted`, `precision`, `recall`, `f1`,
 #'   `left_out`). For an object, the object with the evaluation in its record, from where
 #'   [canal_evaluation()] takes it, and a message with the main numbers. New labels in the same
@@ -42,12 +48,14 @@
 #' @section Errors:
 #' `canalR_error_labels` for a truth of another length, an unknown column or missing labels;
 #' `canalR_error_prediction` where `x` holds no such column; `canalR_error_class` for another kind
-#' of `x`; `canalR_error_argument` for a `novel` that is no character vector.
+#' of `x`; `canalR_error_argument` for a `novel` that is no character vector, or a `score` that is
+#' no column and no number per cell.
 #'
 #' @source Wan et al. (2024) Continually adapting pre-trained language model to universal annotation
 #'   of single-cell RNA-seq data. *Briefings in Bioinformatics* 25:bbae047, for the measures; Hubert
 #'   and Arabie (1985) Comparing partitions. *Journal of Classification* 2:193, for the adjusted
-#'   Rand index.
+#'   Rand index; Hanley and McNeil (1982) The meaning and use of the area under a receiver operating
+#'   characteristic (ROC) curve. *Radiology* 143:29, for `auroc`.
 #'
 #' @seealso [canal_evaluation()] to get an evaluation out of an object.
 #' @examples
@@ -63,14 +71,16 @@
 #' prediction <- canal_evaluate(prediction, "cell_type", novel = "ductal")
 #' canal_evaluation(prediction)$accuracy
 #' @export
-canal_evaluate <- function(x, truth, novel = NULL, predicted = "canal_label") {
+canal_evaluate <- function(x, truth, novel = NULL, predicted = "canal_label", score = NULL) {
   novel <- check_novel(novel)
   if (is_label_vector(x)) {
     truth <- labels_in_order(truth, names(x), length(x), "truth")
-    return(evaluate_labels(as.character(x), truth, novel))
+    if (!is.null(score)) score <- check_scores(score, length(x))
+    return(evaluate_labels(as.character(x), truth, novel, score))
   }
   truth <- labels_of(x, truth, "truth")
-  evaluation <- evaluate_labels(predicted_labels(x, predicted), truth, novel)
+  labels <- predicted_labels(x, predicted)
+  evaluation <- evaluate_labels(labels, truth, novel, novelty_scores(x, score, predicted))
   canal_inform("evaluation", headline(evaluation))
   evaluations <- cell_record(x)$evaluation
   # The latest stands last.
@@ -103,7 +113,32 @@ predicted_labels <- function(x, column = "canal_label") {
               if (column == "canal_label") "canal_predict() adds it.")
 }
 
-evaluate_labels <- function(predicted, truth, novel) {
+# A number per cell, NA for none; NULL where nobody named any and there are none.
+novelty_scores <- function(x, score, predicted, call = sys.call(-1)) {
+  columns <- cell_columns(x)
+  if (is.null(score)) score <- score_beside(predicted, colnames(columns))
+  if (is.null(score)) return(NULL)
+  if (is.character(score) && length(score) == 1 && score %in% colnames(columns)) {
+    score <- columns[[score]]
+  }
+  check_scores(score, NROW(columns), call)
+}
+
+# "canal_novelty" of "canal_label", if there is one.
+score_beside <- function(predicted, columns) {
+  name <- sub("_label$", "_novelty", predicted)
+  if (name != predicted && name %in% columns) name
+}
+
+check_scores <- function(score, n_cells, call = sys.call(-1)) {
+  if (methods::is(score, "Rle")) score <- as.vector(score)
+  fits <- is.atomic(score) && is.null(dim(score)) && length(score) == n_cells
+  if (fits && (is.numeric(score) || all(is.na(score)))) return(as.numeric(score))
+  canal_abort("argument", "score", sprintf("a column, or one number for each of %d cells", n_cells),
+              describe_value(score), call = call)
+}
+
+evaluate_labels <- function(predicted, truth, novel, score = NULL) {
   absent <- setdiff(novel, truth)
   if (length(absent) && length(truth)) {
     canal_inform("evaluation", sprintf("No cell of the truth is of the novel type %s.",
@@ -119,6 +154,7 @@ evaluate_labels <- function(predicted, truth, novel) {
     macro_f1 = macro_f1_of(right, predicted), ari = adjusted_rand_of(right, predicted),
     known_accuracy = known_accuracy, unknown_accuracy = unknown_accuracy,
     h_score = h_score_of(known_accuracy, unknown_accuracy),
+    auroc = auroc_of(score[is.finite(score)], unknown[is.finite(score)]),
     left_out = sum(is.na(predicted)), unassigned = sum(predicted %in% unassigned_label),
     novel = novel, confusion = confusion_of(truth, predicted, novel),
     by_type = type_scores(right, predicted, types)
@@ -181,10 +217,11 @@ canal_evaluation <- function(x, predicted = NULL) {
 #' @export
 print.canal_evaluation <- function(x, ..., n = 30) {
   cat(sprintf("<canal_evaluation> %s cells, %d types\n", thousands(x$cells), nrow(x$by_type)))
-  names <- c("accuracy", "macro F1", "ARI", "known accuracy", "unknown accuracy", "H-score")
-  values <- c(x$accuracy, x$macro_f1, x$ari, x$known_accuracy, x$unknown_accuracy, x$h_score)
-  shown <- if (is.na(x$unknown_accuracy)) 1:3 else 1:6
-  cat(sprintf("  %-16s %s\n", names[shown], share(values[shown])), sep = "")
+  values <- c(accuracy = x$accuracy, `macro F1` = x$macro_f1, ARI = x$ari,
+              `known accuracy` = x$known_accuracy, `unknown accuracy` = x$unknown_accuracy,
+              `H-score` = x$h_score, AUROC = x$auroc)
+  shown <- c(1:3, if (!is.na(x$unknown_accuracy)) 4:6, which(!is.na(values[-(1:6)])) + 6)
+  cat(sprintf("  %-16s %s\n", names(values)[shown], share(values[shown])), sep = "")
   if (x$unassigned) cat(sprintf("  %-16s %s cells\n", "unassigned", thousands(x$unassigned)))
   if (x$left_out) {
     cat(sprintf("  %-16s %s cells without prediction, counted as wrong\n", "left out",
@@ -213,6 +250,8 @@ as.data.frame.canal_evaluation <- function(x, row.names = NULL, optional = FALSE
   check_choice(what, c("types", "overall"), "what")
   if (what == "types") return(x$by_type)
   numbers <- c("cells", "accuracy", "macro_f1", "ari", "known_accuracy", "unknown_accuracy",
-               "h_score", "left_out", "unassigned")
-  as.data.frame(unclass(x)[numbers], row.names = row.names, optional = optional)
+               "h_score", "auroc", "left_out", "unassigned")
+  # One that an older version made has no `auroc`.
+  as.data.frame(unclass(x)[intersect(numbers, names(x))], row.names = row.names,
+                optional = optional)
 }

@@ -68,3 +68,12 @@ h_score_of <- function(known, unknown) {
   if (known + unknown == 0) return(0)
   2 * known * unknown / (known + unknown)
 }
+
+# Chance that a novel cell has a higher score than another, equal scores counting half (Mann and
+# Whitney's U by ranks); NA where either kind has no cell. score: no NA. novel: TRUE or FALSE, one
+# per cell.
+auroc_of <- function(score, novel) {
+  counts <- as.numeric(c(sum(novel), sum(!novel)))
+  if (any(counts == 0)) return(NA_real_)
+  (sum(rank(score)[novel]) - counts[1] * (counts[1] + 1) / 2) / prod(counts)
+}

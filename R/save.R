@@ -1,7 +1,9 @@
 #' Save and load a model
 #'
 #' One HDF5 file holds the whole model. It is written whole or not at all: a file that was there
-#' before stays as it was until the new one is complete. Every later version of canalR reads it.
+#' before stays as it was until the new one is complete. Every later version of canalR reads it. The
+#' file begins with a checksum of all that follows, which other programs' HDF5 passes over; a file
+#' that was damaged, or changed by another program, is refused.
 #'
 #' @param model A [CanalModel-class] or a [CellularModel-class].
 #' @param path The file. `canal_save()` replaces one that is there.

@@ -130,7 +130,7 @@ script_evaluate <- function(call) {
   if (!is.null(options$plot)) need_package("ggplot2", "plot", "which draws it")
   format <- table_format(options$out, options$format, c("text", "csv", "tsv"))
   what <- if (is.null(options$what)) "types" else options$what
-  x <- script_predictions(call$inputs)
+  x <- script_predictions(call$inputs, options$score)
   evaluation <- canal_evaluation(call_with("canal_evaluate", options,
                                            list(x = x, truth = script_truth(x, options))))
   write_evaluation(evaluation, what, options$out, format)
@@ -142,9 +142,15 @@ script_evaluate <- function(call) {
 }
 
 # A table of `canal predict`, or an object.
-script_predictions <- function(path) {
+script_predictions <- function(path, score = NULL) {
   if (!is_table_path(path)) return(script_cells(path))
   table <- read_table(path, "x", header = TRUE)
+  # All is text, as labels may look like numbers.
+  for (name in names(table)) {
+    if (identical(name, score) || endsWith(name, "_novelty")) {
+      table[[name]] <- utils::type.convert(table[[name]], as.is = TRUE)
+    }
+  }
   S4Vectors::DataFrame(table[-1], row.names = table[[1]], check.names = FALSE)
 }
 

@@ -112,7 +112,13 @@ script_vocabulary <- function(options) {
 # The first field of each line.
 read_genes <- function(file, argument) {
   check_there(file, argument)
-  genes <- trimws(sub("[\t,].*", "", readLines(file, warn = FALSE, encoding = "UTF-8")))
+  lines <- readLines(file, warn = FALSE, encoding = "UTF-8")
+  if (!all(validUTF8(lines))) {
+    canal_abort("file", argument, "a text file in UTF-8",
+                sprintf("\"%s\", whose line %d is not", file, which(!validUTF8(lines))[1]),
+                call = NULL)
+  }
+  genes <- trimws(sub("[\t,].*", "", lines))
   genes[nzchar(genes)]
 }
 
@@ -179,12 +185,11 @@ table_format <- function(path, format, known, otherwise = known[1]) {
 
 # write(part) writes the file of that name, which becomes `path` when it is whole.
 write_whole <- function(path, write) {
-  part <- tempfile(paste0(".", basename(path), "-"), dirname(path),
-                   sub("^.*(\\.[^.]*)$", "\\1", basename(path)))
+  sweep_parts(dirname(path))
+  part <- part_file(path, sub("^.*(\\.[^.]*)$", "\\1", basename(path)))
   on.exit(unlink(part))
   tryCatch({
-    # A full disk is told by a warning when a connection closes.
-    withCallingHandlers(write(part), warning = function(warned) stop(conditionMessage(warned)))
+    warnings_stop(write(part))
     if (!file.rename(part, path)) stop("it could not be renamed")
   }, error = function(error) {
     canal_abort("file", "out", sprintf("room for %s", path), conditionMessage(error), call = NULL)
@@ -217,9 +222,9 @@ write_table <- function(table, path, format) {
   }
   write_whole(path, function(part) {
     connection <- file(part, "wt", encoding = "UTF-8")
+    on.exit(close(connection))
     writeLines(header, connection)
     write(connection)
-    close(connection)
   })
 }
 

@@ -814,6 +814,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_library_settings
+Rcpp::List cpp_library_settings();
+RcppExport SEXP _canalR_cpp_library_settings() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_library_settings());
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_free_memory
 double cpp_free_memory();
 RcppExport SEXP _canalR_cpp_free_memory() {
@@ -821,6 +830,14 @@ BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     rcpp_result_gen = Rcpp::wrap(cpp_free_memory());
     return rcpp_result_gen;
+END_RCPP
+}
+// cpp_require_blas_memory
+void cpp_require_blas_memory();
+RcppExport SEXP _canalR_cpp_require_blas_memory() {
+BEGIN_RCPP
+    cpp_require_blas_memory();
+    return R_NilValue;
 END_RCPP
 }
 // cpp_digest
@@ -1085,7 +1102,9 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_blas_report", (DL_FUNC) &_canalR_cpp_blas_report, 0},
     {"_canalR_cpp_loaded_libtorch", (DL_FUNC) &_canalR_cpp_loaded_libtorch, 0},
     {"_canalR_cpp_kernels", (DL_FUNC) &_canalR_cpp_kernels, 1},
+    {"_canalR_cpp_library_settings", (DL_FUNC) &_canalR_cpp_library_settings, 0},
     {"_canalR_cpp_free_memory", (DL_FUNC) &_canalR_cpp_free_memory, 0},
+    {"_canalR_cpp_require_blas_memory", (DL_FUNC) &_canalR_cpp_require_blas_memory, 0},
     {"_canalR_cpp_digest", (DL_FUNC) &_canalR_cpp_digest, 1},
     {"_canalR_cpp_join_team", (DL_FUNC) &_canalR_cpp_join_team, 1},
     {"_canalR_cpp_leave_team", (DL_FUNC) &_canalR_cpp_leave_team, 1},

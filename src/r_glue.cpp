@@ -13,6 +13,7 @@ const char* kind_name(canal::ErrorKind kind) {
     case canal::ErrorKind::sizes: return "sizes";
     case canal::ErrorKind::file: return "file";
     case canal::ErrorKind::version: return "version";
+    case canal::ErrorKind::memory: return "memory";
     case canal::ErrorKind::team: return "team";
     default: return "internal";
   }
@@ -52,7 +53,7 @@ void raise(const canal::ErrorReport& report) {
 
 bool interruptible(canal::Control& control, SEXP progress, const std::function<void()>& work) {
   constexpr auto poll = std::chrono::milliseconds(50);
-  std::future<void> result = std::async(std::launch::async, work);
+  std::future<void> result = guarded([&] { return std::async(std::launch::async, work); });
   Reporter reporter(progress);
   bool interrupted = false;
   try {

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "engine/control.h"
+#include "engine/runtime.h"
 
 namespace glue {
 
@@ -15,6 +16,7 @@ namespace glue {
 // Runs short work here, on R's thread.
 template <class Work>
 auto guarded(Work&& work) -> decltype(work()) {
+  const canal::OpenMpThreads threads_of_r;
   canal::ErrorReport report;
   try {
     return work();

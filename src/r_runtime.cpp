@@ -1,6 +1,7 @@
 // Glue: facts about the machine.
 #include "engine/runtime.h"
 
+#include "engine/digest.h"
 #include "r_compute.h"
 #include "r_convert.h"
 #include "r_glue.h"
@@ -43,16 +44,34 @@ Rcpp::CharacterVector cpp_kernels(Rcpp::List compute) {
   });
 }
 
+// For the tests: see LibrarySettings.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_library_settings() {
+  return glue::guarded([] {
+    const canal::LibrarySettings s = canal::library_settings();
+    return Rcpp::List::create(
+        Rcpp::_["openmp_threads"] = s.openmp_threads, Rcpp::_["blas_threads"] = s.blas_threads,
+        Rcpp::_["number_type"] = s.number_type, Rcpp::_["gradients"] = s.gradients,
+        Rcpp::_["deterministic"] = s.deterministic,
+        Rcpp::_["flushes_denormals"] = s.flushes_denormals, Rcpp::_["rounding"] = s.rounding,
+        Rcpp::_["generator"] = std::to_string(s.generator));
+  });
+}
+
 // Bytes.
 // [[Rcpp::export(rng = false)]]
 double cpp_free_memory() { return static_cast<double>(canal::free_memory()); }
 
-// A short text that other bytes would change (FNV-1a, 64 bits; no protection against intent).
+// Before products of R's own.
+// [[Rcpp::export(rng = false)]]
+void cpp_require_blas_memory() {
+  glue::guarded([] { canal::require_blas_memory(1); });
+}
+
+// A short text that other bytes would change.
 // [[Rcpp::export(rng = false)]]
 std::string cpp_digest(Rcpp::RawVector bytes) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const uint8_t byte : bytes) hash = (hash ^ byte) * 0x100000001b3u;
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
+  canal::Digest digest;
+  digest.add(bytes.begin(), static_cast<size_t>(bytes.size()));
+  return digest.text();
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Sees that what a target needs is there: deps.sh
-# demo|test|bench|lint|site|check|bioccheck|coverage|tidy|fuzz. Says nothing if it is.
+# demo|test|bench|lint|site|check|bioccheck|coverage|tidy|fuzz|sanitize. Says nothing if it is.
 # Debian and Ubuntu packages are installed with apt-get as root or by sudo, only those that are
 # missing; elsewhere, and without root, the missing ones are named.
 source "$(dirname "$0")/common.sh"
@@ -27,6 +27,8 @@ coverage_packages=("${test_packages[@]}" r-cran-covr gcovr)
 tidy_packages=("${test_packages[@]}" clang-tidy)
 # libFuzzer and the sanitizers' runtimes come with clang; GoogleTest and LibTorch are not used.
 fuzz_packages=(clang libclang-rt-dev cmake pkg-config libhdf5-dev)
+# llvm names the lines in reports; libomp has Archer.
+sanitize_packages=("${test_packages[@]}" clang libclang-rt-dev libomp-dev llvm valgrind)
 
 case "${1:-}" in
   demo) wanted=("${demo_packages[@]}") ;;
@@ -39,7 +41,10 @@ case "${1:-}" in
   coverage) wanted=("${coverage_packages[@]}") ;;
   tidy) wanted=("${tidy_packages[@]}") ;;
   fuzz) wanted=("${fuzz_packages[@]}") ;;
-  *) echo "usage: tools/deps.sh demo|test|bench|lint|site|check|bioccheck|coverage|tidy|fuzz" >&2; exit 2 ;;
+  sanitize) wanted=("${sanitize_packages[@]}") ;;
+  *) echo "usage: tools/deps.sh" \
+       "demo|test|bench|lint|site|check|bioccheck|coverage|tidy|fuzz|sanitize" >&2
+     exit 2 ;;
 esac
 log=.build/deps.log
 

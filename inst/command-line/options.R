@@ -243,6 +243,7 @@ evaluate_command <- function() {
       cells = text("CELLS", "Cells whose column --truth names."),
       predicted = text("COLUMN", "The column of predicted labels."),
       novel = text("TYPE", "A type that the model did not know.", many = TRUE),
+      score = text("COLUMN", "How novel each cell looks; <prefix>_novelty where not given."),
       out = text("FILE", "The result; \"-\" (stdout) where it is not given."),
       format = text("", "Of --out, where its name does not tell; text for \"-\".",
                     choices = c("text", "csv", "tsv")),

@@ -47,6 +47,10 @@ started <- proc.time()[["elapsed"]]
 annotated <- lapply(tests, annotate)
 prediction <- proc.time()[["elapsed"]] - started
 evaluations <- lapply(annotated, measure)
+labels <- do.call(rbind, lapply(annotated, function(cells) {
+  data.frame(cell = colnames(cells), label = cells$canal_label)
+}))
+utils::write.csv(labels, file.path(folder, "labels.csv"), row.names = FALSE, quote = FALSE)
 
 measures <- function(name) vapply(evaluations, function(e) e[[name]], numeric(1))
 result <- data.frame(cells = vapply(tests, ncol, 0L), accuracy = measures("accuracy"),
@@ -70,4 +74,6 @@ if (requireNamespace("ggplot2", quietly = TRUE)) {
   cat("\nPlots:", paste0("  ", normalizePath(files)), sep = "\n")
 }
 canal_save(model, file.path(folder, "pancreas-model.h5"))
-cat(sprintf("\nThe model: %s\n", normalizePath(file.path(folder, "pancreas-model.h5"))))
+cat(sprintf("\nThe labels: %s\nThe model: %s\n",
+            normalizePath(file.path(folder, "labels.csv")),
+            normalizePath(file.path(folder, "pancreas-model.h5"))))

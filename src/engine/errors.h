@@ -12,6 +12,7 @@ enum class ErrorKind {
   sizes,    // arrays, weights or a checkpoint do not fit together
   file,     // a file is missing, truncated, foreign or cannot be written
   version,  // a file was written by a newer canalR
+  memory,   // there was not enough of it, or of threads
   team,     // another worker was lost, or never came
   internal  // anything else, LibTorch's own errors included
 };

@@ -27,12 +27,44 @@ struct BlasReport {
 // Measures at most once, some milliseconds long.
 const BlasReport& blas_report();
 
+// What other code in this process finds LibTorch, OpenMP and BLAS set to: nothing that canalR does
+// may change it. Of the calling thread where it is a thread's own.
+struct LibrarySettings {
+  int openmp_threads = 0;   // LibTorch's, too; 0 where it does not use OpenMP
+  int blas_threads = 0;     // 0 where it cannot be told
+  std::string number_type;  // that LibTorch gives tensors of no named type
+  bool gradients = false;   // are recorded
+  bool deterministic = false;
+  bool flushes_denormals = false;
+  int rounding = 0;
+  uint64_t generator = 0;  // digest of the state of LibTorch's own random numbers
+};
+
+LibrarySettings library_settings();
+
+// Keeps the number of OpenMP threads that this thread would use, which LibTorch sets to its own
+// default when it is first asked for threads: other packages would compute on fewer from then on.
+class OpenMpThreads {
+ public:
+  OpenMpThreads();
+  ~OpenMpThreads();
+  OpenMpThreads(const OpenMpThreads&) = delete;
+  OpenMpThreads& operator=(const OpenMpThreads&) = delete;
+
+ private:
+  int before_;
+};
+
 // Files of the LibTorch libraries (libtorch_cpu) that this process has loaded. More than the one
 // the engine was linked with means that another program brought its own: R's torch package, say.
 std::vector<std::string> loaded_libtorch();
 
 // Bytes of memory that are free, or can be freed at once, on this machine.
 int64_t free_memory();
+
+// Throws std::bad_alloc where OpenBLAS could not have the memory that it works in, on so many
+// threads: it would go on asking for ever.
+void require_blas_memory(int threads);
 
 // Gives memory that was freed back to the system, where the C library holds on to it (glibc): to be
 // called after a large passing need, such as a model read from a file. Changes no setting.

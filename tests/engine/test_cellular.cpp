@@ -7,6 +7,7 @@
 #include "engine/compute.h"
 #include "engine/kernels/buffer.h"
 #include "engine/kernels/kernel.h"
+#include "slopes.h"
 
 namespace {
 
@@ -283,31 +284,25 @@ TEST_P(Cellular, sums_go_over_mini_batches) {
   EXPECT_NEAR(sums.centroid, expected.centroid, 1e-4 * expected.centroid);
 }
 
-double length(const FloatArray& array) {
-  double squares = 0;
-  for (const float value : array.values) squares += static_cast<double>(value) * value;
-  return std::sqrt(squares);
-}
-
-// Of every weight, along its own gradient, where the slope is the gradient's length.
+// Each loss alone, and all.
 TEST_P(Cellular, gradients_equal_finite_differences) {
-  GoldenCells golden;
-  const CellularTrainer trainer = golden.trainer(options);
-  const Weights weights = trainer.weights();
-  const auto loss_along = [&](const std::string& name, const FloatArray& gradient, double step) {
-    Weights other = weights;
-    std::vector<float>& values = array_of(other, name).values;
-    for (size_t i = 0; i < values.size(); ++i)
-      values[i] += static_cast<float>(step / length(gradient) * gradient.values[i]);
-    return CellularTrainer(other, golden.distances, golden.groups, options)
-        .validate(golden.values.view(), golden.groups, control)
-        .total;
+  struct Case {
+    double snn, batch, centroid;
   };
-  for (const auto& [name, gradient] : golden.trainer(options).gradients(golden.values.view())) {
-    const double step = 2e-3;
-    const double slope =
-        (loss_along(name, gradient, step) - loss_along(name, gradient, -step)) / (2 * step);
-    EXPECT_NEAR(slope / length(gradient), 1, 0.02) << name;
+  GoldenCells golden;
+  for (const Case& c : {Case{1, 0, 0}, Case{0, 1, 0}, Case{0, 0, 1}, Case{0.9, 0.1, 1}}) {
+    SCOPED_TRACE(testing::Message() << c.snn << " " << c.batch << " " << c.centroid);
+    options.snn_weight = c.snn;
+    options.batch_weight = c.batch;
+    options.centroid_weight = c.centroid;
+    const CellularTrainer trainer = golden.trainer(options);
+    canal_test::expect_slopes(
+        trainer.weights(), golden.trainer(options).gradients(golden.values.view()),
+        [&](const Weights& weights) {
+          return CellularTrainer(weights, golden.distances, golden.groups, options)
+              .validate(golden.values.view(), golden.groups, control)
+              .total;
+        });
   }
 }
 

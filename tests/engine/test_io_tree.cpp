@@ -2,8 +2,10 @@
 #include <hdf5.h>
 
 #include <array>
+#include <chrono>
 #include <numeric>
 
+#include "engine/digest.h"
 #include "engine/tree.h"
 #include "io_support.h"
 
@@ -158,6 +160,23 @@ TEST(Tree, PlacesThatCannotBeWrittenAreNamed) {
   }
 }
 
+TEST(Tree, WhatKilledWritersLeftIsRemovedWhenItIsOld) {
+  const TempFolder folder;
+  const std::string old = folder.write("tree.h5.canalR-part-aB3xYz", "x");
+  folder.write("tree.h5.canalR-part-fresh1", "x");
+  const std::string others = folder.write("other.h5.canalR-part-aB3xYz", "x");
+  const std::string users = folder.write("tree.h5.canalR-part-of-mine", "x");
+  const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(2);
+  for (const std::string& path : {old, others, users}) {
+    std::filesystem::last_write_time(path, long_ago);
+  }
+  canal::write_tree(folder.file("tree.h5"), sample());
+  EXPECT_FALSE(std::filesystem::exists(old));
+  EXPECT_TRUE(std::filesystem::exists(others));
+  EXPECT_TRUE(std::filesystem::exists(users));
+  EXPECT_EQ(folder.entries(), 4u);
+}
+
 TEST(Tree, ALinkStaysALink) {
   const TempFolder folder;
   const TempFolder elsewhere;
@@ -183,6 +202,65 @@ TEST(Tree, FilesThatCannotBeReadSayWhy) {
     expect_error(ErrorKind::file, "is truncated",
                  [&] { read(folder.write("cut.h5", whole.substr(0, size))); });
   }
+}
+
+Tree small_sample() {
+  Tree root = sample();
+  root.children.erase(root.children.begin());
+  return root;
+}
+
+TEST(Tree, AnyChangedByteIsNoticedOrMakesNoDifference) {
+  const TempFolder folder;
+  const std::string path = folder.file("tree.h5");
+  canal::write_tree(path, small_sample());
+  const std::string whole = read_bytes(path);
+  size_t tried = 0, refused = 0;
+  // All of the checksum's, and every 11th of the rest.
+  for (size_t at = 0; at < whole.size(); at += at < 512 ? 1 : 11) {
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ (1 << at % 8));
+    folder.write("tree.h5", changed);
+    try {
+      expect_equal(canal::read_tree(path, "/"), small_sample(), "byte " + std::to_string(at));
+    } catch (const canal::Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::file) << error.what();
+      ++refused;
+    }
+    ++tried;
+  }
+  // The 16 bytes that a checksum is known by; without them it is not looked at.
+  EXPECT_EQ(refused, tried - 16);
+}
+
+TEST(Tree, TheChecksumStandsBeforeTheHdf5Part) {
+  const TempFolder folder;
+  const std::string path = folder.file("tree.h5");
+  canal::write_tree(path, sample());
+  const std::string whole = read_bytes(path);
+  canal::Digest digest;
+  digest.add(whole.data() + 512, whole.size() - 512);
+  const std::string line = "canalR checksum 1: " + std::to_string(whole.size() - 512) +
+                           " bytes, FNV-1a " + digest.text() + "\n";
+  EXPECT_EQ(whole.substr(0, line.size()), line);
+  EXPECT_EQ(whole.find_first_not_of('\0', line.size()), 512u);
+  EXPECT_EQ(whole.substr(512, 8), "\x89HDF\r\n\x1a\n");
+  // Other programs' HDF5, which knows nothing of it.
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  EXPECT_GT(H5Lexists(file, "inner/doubles", H5P_DEFAULT), 0);
+  H5Fclose(file);
+  expect_error(ErrorKind::file, "its checksum is another",
+               [&] { canal::read_tree(folder.write("longer.h5", whole + "x"), "/"); });
+  // As files were before they had checksums.
+  expect_equal(canal::read_tree(folder.write("bare.h5", whole.substr(512)), "/"), sample(), "");
+}
+
+TEST(Digest, IsFnv1aOfAllParts) {
+  canal::Digest none, parts;
+  EXPECT_EQ(none.text(), "cbf29ce484222325");
+  parts.add("foo", 3);
+  parts.add("bar", 3);
+  EXPECT_EQ(parts.text(), "85944171f73967e8");  // published with the algorithm
 }
 
 // Files that only HDF5 itself can make.

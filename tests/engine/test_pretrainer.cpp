@@ -13,6 +13,7 @@
 #include "engine/nn/random.h"
 #include "engine/train/mask.h"
 #include "golden.h"
+#include "slopes.h"
 
 namespace {
 
@@ -144,6 +145,29 @@ TEST(Pretrainer, kernels_and_operators_give_the_same_gradients) {
     EXPECT_LT(relative_difference(*canal::find(by_kernels, name), gradient), 1e-3) << name;
   EXPECT_NE(canal::find(by_kernels, "to_out.weight"), nullptr);
   EXPECT_NE(canal::find(by_kernels, "pos_emb.emb.weight"), nullptr);
+}
+
+// Of the masked tokens, all of one weight and balanced, with zeros among them and without.
+TEST(Pretrainer, gradients_agree_with_finite_differences) {
+  Cells cells;
+  canal::TokenView some = cells.tokens.view();
+  some.cells = 4;
+  for (const bool balanced : {false, true}) {
+    SCOPED_TRACE(balanced);
+    canal::PretrainerOptions o = options();
+    o.learn_positions = true;
+    if (balanced) {
+      o.token_weights = {0.5, 1, 2, 3, 4, 5, 0};
+      o.zeros = 1;
+    }
+    canal::Pretrainer trainer(cells.weights, o);
+    // A step that moves nothing draws the masks that the gradients were taken with.
+    const auto loss = [&](const canal::Weights& weights) {
+      const canal::MaskedSums sums = canal::Pretrainer(weights, o).train(some, 0, cells.control);
+      return sums.loss / sums.weight;
+    };
+    canal_test::expect_slopes(cells.weights, trainer.gradients(some), loss);
+  }
 }
 
 canal::Weights trained(Cells& cells, const canal::PretrainerOptions& o, int epochs,

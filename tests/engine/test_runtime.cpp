@@ -1,16 +1,28 @@
 // What the engine finds out about the libraries it runs on, and what it says of errors.
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <functional>
 #include <new>
+#include <system_error>
+#include <thread>
 
 #include "engine/errors.h"
 #include "engine/runtime.h"
 #include "engine/runtime/blas.h"
 #include "engine/runtime/blas_speed.h"
+#include "engine/runtime/thread_scope.h"
 
 TEST(Blas, OnlyAnUnknownOneThatIsSlowCountsAsSlow) {
   EXPECT_TRUE(canal::is_slow_blas("unknown", 4.8));
@@ -36,6 +48,34 @@ TEST(Blas, OpenBlasCanBeHeldToOneThread) {
   EXPECT_NE(blas.set_threads, nullptr);
   EXPECT_NE(blas.get_threads, nullptr);
   EXPECT_FALSE(blas.library.empty());
+}
+
+// Of a thread that LibTorch has not met, as R's is at first.
+TEST(Threads, OpenMpsNumberStaysAsItWas) {
+#ifdef _OPENMP
+  std::thread([] {
+    omp_set_num_threads(5);
+    {
+      const canal::OpenMpThreads kept;
+      at::get_num_threads();
+    }
+    EXPECT_EQ(omp_get_max_threads(), 5);
+    omp_set_num_threads(3);
+    { const canal::ThreadScope scope(1); }
+    EXPECT_EQ(omp_get_max_threads(), 3);
+  }).join();
+  std::thread([] {
+    omp_set_num_threads(5);
+    { const canal::ThreadScope scope(1); }
+    EXPECT_EQ(omp_get_max_threads(), 5);
+    const canal::LibrarySettings settings = canal::library_settings();
+    EXPECT_EQ(settings.openmp_threads, 5);
+    EXPECT_EQ(settings.number_type, "Float");
+    EXPECT_EQ(omp_get_max_threads(), 5);
+  }).join();
+#else
+  GTEST_SKIP() << "built without OpenMP";
+#endif
 }
 
 TEST(Threads, WithoutANumberTheEnvironmentSaysHowMany) {
@@ -68,6 +108,7 @@ canal::ErrorReport report_of(const std::function<void()>& work) {
   } catch (...) {
     return canal::describe_current_exception();
   }
+  ADD_FAILURE() << "nothing was thrown";
   return {};
 }
 
@@ -78,7 +119,6 @@ TEST(Errors, EveryExceptionIsDescribed) {
   EXPECT_FALSE(own.cancelled);
   EXPECT_TRUE(report_of([] { throw canal::Cancelled(); }).cancelled);
   const std::pair<std::function<void()>, std::string> others[] = {
-      {[] { throw std::bad_alloc(); }, "Not enough memory."},
       {[] { throw std::runtime_error("a reason"); }, "a reason"},
       {[] { throw 1; }, "An error of unknown kind in the engine."}};
   for (const auto& [work, message] : others) {
@@ -93,3 +133,33 @@ TEST(Errors, LibTorchsComeWithoutTheirBacktrace) {
   EXPECT_EQ(report.kind, canal::ErrorKind::internal);
   EXPECT_EQ(report.message, "LibTorch: sizes differ");
 }
+
+TEST(Errors, WantOfMemoryHasAKindOfItsOwn) {
+  const auto kind = [](auto&& work) { return report_of(work).kind; };
+  EXPECT_EQ(kind([] { throw std::bad_alloc(); }), canal::ErrorKind::memory);
+  EXPECT_EQ(kind([] { at::empty({int64_t{1} << 60}); }), canal::ErrorKind::memory);
+  EXPECT_EQ(kind([] { throw std::system_error(EAGAIN, std::system_category(), "no thread"); }),
+            canal::ErrorKind::memory);
+  EXPECT_EQ(kind([] { throw std::runtime_error("other"); }), canal::ErrorKind::internal);
+  EXPECT_EQ(kind([] { at::ones({2}).reshape({3}); }), canal::ErrorKind::internal);
+}
+
+#ifdef __linux__
+// Ends the process with 7 where threads are refused.
+void ask_for_threads_without_memory() {
+  rlimit none;
+  none.rlim_cur = none.rlim_max = 1 << 20;
+  setrlimit(RLIMIT_AS, &none);
+  try {
+    const canal::ThreadScope threads(64);
+  } catch (...) {
+    _exit(canal::describe_current_exception().kind == canal::ErrorKind::memory ? 7 : 2);
+  }
+  _exit(1);
+}
+
+TEST(Threads, ThatCannotBeStartedAreAnErrorAndNoEndOfTheProcess) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(ask_for_threads_without_memory(), testing::ExitedWithCode(7), "");
+}
+#endif

@@ -101,6 +101,17 @@ with_binding <- function(name, value, code) {
   code
 }
 
+# The kernels of that name, as long as the code runs.
+with_kernels <- function(name, code) {
+  before <- Sys.getenv("CANALR_KERNELS")  # empty is as good as not set
+  on.exit(Sys.setenv(CANALR_KERNELS = before))
+  Sys.setenv(CANALR_KERNELS = name)
+  code
+}
+
+# Work of so few cells is shared out.
+with_chunks_of <- function(size, code) with_binding("least_chunk", size, code)
+
 golden_model <- function(name, ...) {
   canal_import(golden_path(name), ..., verbose = FALSE)
 }
@@ -109,7 +120,7 @@ golden_array <- function(place) cpp_read_tree(golden_path("reference.h5"), place
 
 # Runs code in a new R process, which finds this very package. `value` is an object that the code
 # finds as `value`; what it leaves in `result` is returned.
-in_new_session <- function(code, value, before_waiting = function(process) NULL) {
+in_new_session <- function(code, value, before_waiting = function(process) NULL, seconds = 90) {
   folder <- tempfile("session")
   dir.create(folder)
   on.exit(unlink(folder, recursive = TRUE))
@@ -133,7 +144,7 @@ in_new_session <- function(code, value, before_waiting = function(process) NULL)
                           shQuote(file("output"))), "r")
   on.exit(close(process), add = TRUE, after = FALSE)
   before_waiting(file)
-  if (!wait_for(file("result.rds"))) {
+  if (!wait_for(file("result.rds"), seconds)) {
     tools::pskill(as.integer(readLines(file("pid"))), tools::SIGKILL)
     stop("the other session gave no result:\n", paste(readLines(file("output")), collapse = "\n"))
   }

@@ -2,8 +2,6 @@
 
 values_of <- function(x) as.data.frame(x)
 
-with_chunks_of <- function(size, code) with_binding("least_chunk", size, code)
-
 some_workers <- function() {
   skip_if_not_installed("BiocParallel")
   forks <- if (.Platform$OS.type == "unix") list(BiocParallel::MulticoreParam(2))
@@ -75,9 +73,9 @@ test_that("a call that was stopped goes on with the chunks it has", {
   expect_length(list.files(folder, "^input"), 0)
   unlink(outputs[2])
   # What is there is not computed again: a changed chunk shows.
-  changed <- readRDS(outputs[1])
+  changed <- read_kept(outputs[1])
   changed$logits[1, ] <- c(50, rep(0, ncol(changed$logits) - 1))
-  saveRDS(changed, outputs[1])
+  write_kept(changed, outputs[1])
   again <- annotate()
   expect_identical(again[-1, ], expected[-1, ])
   expect_identical(again$canal_label[1], stage_two()@labels[1])
@@ -228,4 +226,35 @@ test_that("forks compute what this process does", {
     values_of(predict_quietly(counts, stage_two(), num_threads = 3))
   }, mc.cores = 2)
   for (found in in_fork) expect_identical(found, expected)
+})
+
+test_that("what is kept is what was written, or it is refused", {
+  folder <- tempfile()
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  path <- file.path(folder, "kept.rds")
+  value <- list(a = 1:3, b = "text")
+  write_kept(value, path)
+  expect_identical(read_kept(path), value)
+  expect_identical(readRDS(path), value)
+  bytes <- readBin(path, "raw", file.size(path))
+  for (at in seq_along(bytes)) {
+    writeBin(replace(bytes, at, xor(bytes[at], as.raw(4))), path)
+    expect_error(read_kept(path), "a whole", class = "canalR_error_file")
+  }
+  for (size in c(0, 10, length(bytes) - 1)) {
+    writeBin(utils::head(bytes, size), path)
+    expect_error(read_kept(path), "a whole", class = "canalR_error_file")
+  }
+})
+
+test_that("what killed processes left half written is removed when it is old", {
+  folder <- tempfile()
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  names <- c(".canalR-part-1", ".canalR-part-2", "users.file")
+  file.create(file.path(folder, names))
+  Sys.setFileTime(file.path(folder, names[-2]), Sys.time() - 7200)
+  sweep_parts(folder)
+  expect_setequal(list.files(folder, all.files = TRUE, no.. = TRUE), names[-1])
 })

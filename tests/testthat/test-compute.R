@@ -1,12 +1,5 @@
 # What network computes: precision, kernels, and what is kept of frozen layers.
 
-with_kernels <- function(name, code) {
-  before <- Sys.getenv("CANALR_KERNELS")  # empty is as good as not set
-  on.exit(Sys.setenv(CANALR_KERNELS = before))
-  Sys.setenv(CANALR_KERNELS = name)
-  code
-}
-
 has_bfloat16 <- function() {
   cpp_kernels(compute_on("cpu", "auto"))[["numbers"]] == "bfloat16"
 }

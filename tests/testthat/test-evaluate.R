@@ -140,6 +140,32 @@ test_that("an evaluation becomes a data frame", {
   evaluation <- canal_evaluate(c("a", "b"), c("a", "a"))
   expect_identical(as.data.frame(evaluation), evaluation$by_type)
   overall <- as.data.frame(evaluation, what = "overall")
-  expect_identical(dim(overall), c(1L, 9L))
+  expect_identical(dim(overall), c(1L, 10L))
   expect_identical(overall$accuracy, 0.5)
+})
+
+test_that("the AUROC is that of the score beside the labels, or of the one named", {
+  cells <- S4Vectors::DataFrame(canal_label = c("a", "b", "a", "b", NA),
+                                canal_novelty = c(0.1, 0.2, 0.7, 0.6, NA),
+                                other = c(9, 1, 1, 1, 1), text = "x",
+                                type = c("a", "b", "new", "b", "a"))
+  auroc <- function(...) canal_evaluation(evaluated(cells, "type", "new", ...))$auroc
+  # Cells without a score are left out.
+  expect_identical(auroc(), 1)
+  expect_identical(auroc(score = "other"), (0 + 0.5 + 0.5 + 0.5) / 4)
+  expect_identical(auroc(score = c(1, 1, 0, 1, 1)), 0)
+  expect_identical(canal_evaluation(evaluated(cells, "type"))$auroc, NA_real_)
+  cells$other_label <- cells$canal_label
+  expect_identical(auroc(predicted = "other_label"), NA_real_)
+  plain <- evaluated(cells$canal_label, cells$type, "new", score = cells$canal_novelty)
+  expect_identical(plain$auroc, 1)
+  expect_output(print(plain), "AUROC +1.000")
+  # One of an earlier version has none.
+  plain$auroc <- NULL
+  expect_output(print(plain), "H-score")
+  expect_identical(ncol(as.data.frame(plain, what = "overall")), 9L)
+  for (score in list("text", "nothing", 1:4, list(1), matrix(1:5))) {
+    expect_refused(auroc(score = score), "argument", "score")
+    expect_refused(canal_evaluate(letters[1:5], letters[1:5], score = score), "argument", "score")
+  }
 })

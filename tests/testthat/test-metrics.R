@@ -141,3 +141,80 @@ test_that("the H-score is the harmonic mean", {
   expect_identical(h_score_of(1, NA), NA_real_)
   expect_identical(h_score_of(NA, 0.5), NA_real_)
 })
+
+# Every novel cell beside every other.
+naive_auroc <- function(score, novel) {
+  higher <- 0
+  for (i in which(novel)) {
+    for (j in which(!novel)) {
+      higher <- higher + (score[i] > score[j]) + (score[i] == score[j]) / 2
+    }
+  }
+  higher / (sum(novel) * sum(!novel))
+}
+
+naive_h_score <- function(truth, predicted, novel) {
+  right <- c(0, 0)
+  cells <- c(0, 0)
+  for (i in seq_along(truth)) {
+    kind <- if (truth[i] %in% novel) 2 else 1
+    wanted <- if (kind == 2) "Unassigned" else truth[i]
+    cells[kind] <- cells[kind] + 1
+    right[kind] <- right[kind] + isTRUE(predicted[i] == wanted)
+  }
+  share <- right / cells
+  if (any(cells == 0)) NA_real_ else if (sum(share) == 0) 0 else 2 / sum(1 / share)
+}
+
+test_that("the AUROC is the share of pairs, by ranks and by Wilcoxon's statistic", {
+  for (seed in 1:20) {
+    set.seed(seed)
+    n <- sample(2:60, 1)
+    # Some equal, so that there are ties.
+    score <- round(stats::rnorm(n), sample(0:2, 1))
+    novel <- stats::runif(n) < stats::runif(1)
+    novel[1:2] <- c(TRUE, FALSE)
+    expect_equal(auroc_of(score, novel), naive_auroc(score, novel))
+    wilcoxon <- suppressWarnings(stats::wilcox.test(score[novel], score[!novel]))$statistic
+    expect_equal(auroc_of(score, novel), unname(wilcoxon) / sum(novel) / sum(!novel))
+    expect_equal(auroc_of(-score, novel), 1 - auroc_of(score, novel))
+  }
+  expect_identical(auroc_of(1:4, c(FALSE, FALSE, TRUE, TRUE)), 1)
+  expect_identical(auroc_of(rep(1, 4), c(FALSE, FALSE, TRUE, TRUE)), 0.5)
+  # Products of counts beyond the integers.
+  expect_equal(auroc_of(c(rep(0, 2e5), 1:2e5), rep(c(FALSE, TRUE), each = 2e5)), 1)
+})
+
+test_that("without cells of one kind there is no AUROC", {
+  expect_identical(auroc_of(numeric(), logical()), NA_real_)
+  expect_identical(auroc_of(1:3, rep(TRUE, 3)), NA_real_)
+  expect_identical(auroc_of(1:3, rep(FALSE, 3)), NA_real_)
+})
+
+test_that("the H-score of an evaluation equals the naive one, of one kind and of none too", {
+  for (seed in 1:15) {
+    labels <- random_labels(n = 3 * seed, types = LETTERS[seq_len(1 + seed %% 4)], 50 + seed)
+    for (novel in list("A", c("A", "B"), "Z", LETTERS)) {
+      found <- suppressMessages(canal_evaluate(labels$predicted, labels$truth, novel))
+      expect_equal(found$h_score, naive_h_score(labels$truth, labels$predicted, novel))
+    }
+  }
+})
+
+test_that("measures of no cells and of one class are those of the naive loops", {
+  for (n in c(0, 1, 2, 7)) {
+    for (types in list("a", c("a", "b"))) {
+      set.seed(n)
+      truth <- rep("a", n)
+      predicted <- sample(types, n, TRUE)
+      found <- canal_evaluate(predicted, truth)
+      if (n == 0) {
+        expect_true(all(is.na(unlist(found[c("accuracy", "macro_f1", "ari", "auroc")]))))
+      } else {
+        expect_equal(found$accuracy, naive_accuracy(truth, predicted))
+        expect_equal(found$macro_f1, naive_f1(truth, predicted, "a"))
+        if (n > 1) expect_equal(found$ari, naive_adjusted_rand(truth, predicted))
+      }
+    }
+  }
+})

@@ -509,3 +509,58 @@ test_that("the template of Slurm jobs becomes a job", {
                     "#SBATCH --array=1-3", "#SBATCH --partition=long") %in% lines))
   expect_false(any(grepl("<%", lines, fixed = TRUE)))
 })
+
+# A link to Linux' file that is always full, in place of the file that would be written.
+on_full_disk <- function(code) {
+  skip_if_not(file.exists("/dev/full"), "there is no full disk")
+  link <- tempfile()
+  file.symlink("/dev/full", link)
+  with_binding("part_file", function(...) link, code)
+}
+
+test_that("results on a full disk are an error, and the file before stays", {
+  folder <- tempfile()
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  connections <- nrow(showConnections())
+  table <- data.frame(cell = sprintf("cell-%d", 1:5000), label = "alpha")
+  for (name in c("labels.csv", "labels.tsv")) {
+    path <- file.path(folder, name)
+    writeLines("before", path)
+    expect_error(on_full_disk(write_table(table, path, sub(".*[.]", "", name))), "room for",
+                 class = "canalR_error_file")
+    expect_identical(readLines(path), "before")
+  }
+  path <- file.path(folder, "kept.rds")
+  writeLines("before", path)
+  expect_error(on_full_disk(write_kept(table, path)), "room for", class = "canalR_error_file")
+  expect_identical(readLines(path), "before")
+  # No connection is left, which R would close once more.
+  expect_identical(nrow(showConnections()), connections)
+  invisible(gc())
+})
+
+test_that("a list of genes in another encoding is refused", {
+  path <- tempfile(fileext = ".txt")
+  on.exit(unlink(path))
+  writeBin(c(charToRaw("INS\nGC"), as.raw(0xe4), charToRaw("G\n")), path)
+  expect_error(read_genes(path, "vocabulary"), "line 2", class = "canalR_error_file")
+})
+
+test_that("labels in any script come through the C locale", {
+  skip_on_os("windows")
+  cells <- stage_one_cells()
+  names <- c("\u03b1 cell", "\u7d30\u80de, \"b\"", "\u00e9")
+  cells$types <- names[match(cells$types, unique(cells$types)) %% 3 + 1]
+  files <- tempfile(c("model", "cells", "labels"), fileext = c(".h5", ".rds", ".csv"))
+  on.exit(unlink(files))
+  model <- train_quietly(cells, untrained(), epochs = 1)
+  canal_save(model, files[1])
+  saveRDS(cells$counts, files[2])
+  status <- system2(script_file(), shQuote(c("predict", "--model", files[1], "--out", files[3],
+                                             "--quiet", files[2])),
+                    env = c(script_path(), "LC_ALL=C"), stdout = FALSE, stderr = FALSE)
+  expect_identical(status, 0L)
+  found <- utils::read.csv(files[3], encoding = "UTF-8")
+  expect_identical(found$canal_label, predict_quietly(cells$counts, model)$canal_label)
+})

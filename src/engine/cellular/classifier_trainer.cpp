@@ -10,6 +10,7 @@
 #include "engine/errors.h"
 #include "engine/nn/batch.h"
 #include "engine/nn/operators.h"
+#include "engine/nn/random.h"
 #include "engine/runtime/thread_scope.h"
 #include "engine/train/descent.h"
 #include "engine/train/losses.h"
@@ -202,7 +203,7 @@ Weights ClassifierTrainer::weights() const { return impl_->network.weights(); }
 Weights ClassifierTrainer::gradients() {
   Impl& self = *impl_;
   const ThreadScope threads(self.options.num_threads);
-  at::Generator generator = self.descent.generator().clone();
+  at::Generator generator = copy_of(self.descent.generator());
   const Weights before = self.network.weights();
   const Cells batch = batches_of(cell_range(0, self.options.batch_size, self.cells.size(0)),
                                  self.options.batch_size)[0];

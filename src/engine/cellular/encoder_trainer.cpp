@@ -10,6 +10,7 @@
 #include "engine/errors.h"
 #include "engine/nn/batch.h"
 #include "engine/nn/operators.h"
+#include "engine/nn/random.h"
 #include "engine/runtime/thread_scope.h"
 #include "engine/train/descent.h"
 
@@ -232,7 +233,7 @@ Weights CellularTrainer::gradients(const SparseCells& values) {
   const Pairs pairs = self.pairs_of(self.training, cells);
   if (!pairs.of_types.any)
     throw Error(ErrorKind::input, "The first mini-batch has no pair of cells to learn from.");
-  at::Generator generator = self.descent.generator().clone();
+  at::Generator generator = copy_of(self.descent.generator());
   const at::Tensor kept = self.draw_dropout(static_cast<int64_t>(cells.size()), generator);
   CellularSums sums;
   return named(self.encoder, self.differentiate(values, cells, pairs, kept, sums));

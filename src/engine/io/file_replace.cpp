@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,9 @@
 namespace canal::io {
 
 namespace {
+
+const std::string part_mark = ".canalR-part-";
+constexpr size_t part_letters = 6;  // that mkstemp() puts in
 
 [[noreturn]] void fail_write(const std::string& path, int error) {
   fail_file(path, std::string("cannot be written: ") + std::strerror(error));
@@ -49,6 +53,25 @@ void check_place(const std::string& path, const std::string& target) {
   }
 }
 
+// Removes the neighbours of writers that were killed: those that nobody has written to for an hour.
+// What cannot be removed stays.
+void sweep(const std::string& target) {
+  constexpr auto long_ago = std::chrono::hours(1);
+  const std::string name = std::filesystem::path(target).filename().string() + part_mark;
+  const auto now = std::filesystem::file_time_type::clock::now();
+  std::error_code status;
+  for (std::filesystem::directory_iterator at(folder_of(target), status), end; !status && at != end;
+       at.increment(status)) {
+    const std::string found = at->path().filename().string();
+    if (found.size() != name.size() + part_letters || found.compare(0, name.size(), name) != 0) {
+      continue;
+    }
+    std::error_code one;
+    const auto written = at->last_write_time(one);
+    if (!one && now - written > long_ago) std::filesystem::remove(at->path(), one);
+  }
+}
+
 // mkstemp() makes files for their owner alone; the new file gets the rights of the one it replaces,
 // or those that any new file would have.
 mode_t final_rights(const std::string& target) {
@@ -72,7 +95,8 @@ int flush_to_disk(const std::string& path) {
 FileReplacement::FileReplacement(const std::string& path)
     : path_(path), target_(link_target(path)) {
   check_place(path_, target_);
-  std::string name = target_ + ".part-XXXXXX";
+  sweep(target_);
+  std::string name = target_ + part_mark + std::string(part_letters, 'X');
   const int file = mkstemp(name.data());
   if (file < 0) {
     const int error = errno;

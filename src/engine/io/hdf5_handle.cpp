@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engine/io/checksum_block.h"
+
 namespace canal::io {
 
 namespace {
@@ -53,6 +55,7 @@ Handle open_within(hid_t group, const std::string& name, const std::string& what
 
 Handle open_hdf5(const std::string& path) {
   check_readable(path);
+  check_checksum_block(path);
   const htri_t is_hdf5 = H5Fis_hdf5(path.c_str());
   if (is_hdf5 <= 0) fail_file(path, "is no HDF5 file");
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);

@@ -77,7 +77,8 @@ Handle open_within(hid_t group, const std::string& name, const std::string& what
 // For calls that look at links: with it they do not leave the file either.
 Handle links_within();
 
-// Opens a file for reading. Throws Error(file) with the reason in plain words.
+// Opens a file for reading, after a look at its checksum where it has one. Throws Error(file) or
+// FormatError with the reason in plain words.
 Handle open_hdf5(const std::string& path);
 
 }  // namespace canal::io

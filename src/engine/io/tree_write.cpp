@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <fstream>
 
 #include "engine/array.h"
+#include "engine/io/checksum_block.h"
 #include "engine/io/file_replace.h"
 #include "engine/io/hdf5_values.h"
 #include "engine/tree.h"
@@ -175,14 +177,39 @@ void write_group(hid_t group, const Tree& tree, const std::string& place) {
   }
 }
 
-void write_file(const std::string& path, const Tree& root) {
-  const Handle order = in_order(H5P_FILE_CREATE);
-  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, order, H5P_DEFAULT), H5Fclose,
-              "cannot be written");
+// Makes the file in memory: where HDF5 itself meets a full disk, closing the file fails, and what
+// it keeps of it then ends the process when that exits.
+Handle file_in_memory() {
+  const std::string what = "cannot be written";
+  constexpr size_t growth = size_t{1} << 20;
+  const Handle memory(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
+  check_hdf5(H5Pset_fapl_core(memory, growth, false), what);
+  const Handle made = in_order(H5P_FILE_CREATE);
+  check_hdf5(H5Pset_userblock(made, checksum_block_size), what);
+  return Handle(H5Fcreate("canalR tree", H5F_ACC_TRUNC, made, memory), H5Fclose, what);
+}
+
+// The file's bytes behind its user block.
+std::string bytes_of(const Tree& root) {
+  const std::string what = "cannot be written";
+  const Handle file = file_in_memory();
   write_group(file, root, "/");
-  // A full disk shows here at the latest.
-  check_hdf5(H5Fflush(file, H5F_SCOPE_GLOBAL), "cannot be written to its end");
-  check_hdf5(file.close(), "cannot be written to its end");
+  check_hdf5(H5Fflush(file, H5F_SCOPE_GLOBAL), what);
+  const ssize_t size = H5Fget_file_image(file, nullptr, 0);
+  if (size < 0) fail_hdf5(what);
+  std::string bytes(static_cast<size_t>(size), '\0');
+  if (H5Fget_file_image(file, bytes.data(), bytes.size()) < 0) fail_hdf5(what);
+  return bytes;
+}
+
+void write_file(const std::string& path, const Tree& root) {
+  const std::string bytes = bytes_of(root);
+  const std::string block = checksum_block(bytes);
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out.write(block.data(), static_cast<std::streamsize>(block.size()));
+  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  out.close();
+  if (!out) throw FormatError("cannot be written to its end: is the disk full?");
 }
 
 }  // namespace

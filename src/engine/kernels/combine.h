@@ -19,7 +19,6 @@ class Combine {
         width_(SpanSums<Format>::width(sizes)),
         values_(width_) {
     for (const auto& span : spans) factors_.push_back(std::exp2(span.reference - stabiliser));
-    to.stabiliser = stabiliser;
   }
 
   void head(int64_t h) {

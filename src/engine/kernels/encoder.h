@@ -75,6 +75,7 @@ class TierPass : public CellPass {
     SavedLayer<Format>* saved = back_ ? &back_->layers[layer] : nullptr;
     KeySums<Format>& sums = saved ? saved->keys : key_sums_;
     if (saved) saved->own_stabiliser = stabiliser == own_stabiliser_;
+    sums.stabiliser = stabiliser;
     loop(s_.heads,
          [&](int64_t h) { Combine<Format>(s_, spans_, tokens_, stabiliser, sums).head(h); });
     loop(spans(), [&](int64_t i) {

@@ -18,6 +18,13 @@ at::Generator make_generator(uint64_t seed) {
   return at::make_generator<at::CPUGeneratorImpl>(seed);
 }
 
+// Not by at::Generator::clone(): LibTorch 1.13 never frees what that returns.
+at::Generator copy_of(const at::Generator& generator) {
+  at::Generator copy = make_generator(0);
+  copy.set_state(generator.get_state());
+  return copy;
+}
+
 at::Tensor draw_projection(int64_t features, int64_t head_width, at::Generator& generator) {
   std::vector<at::Tensor> blocks;
   for (int64_t left = features; left > 0; left -= head_width) {

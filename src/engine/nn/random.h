@@ -11,6 +11,9 @@ namespace canal {
 
 at::Generator make_generator(uint64_t seed);
 
+// Another that goes on as this one would.
+at::Generator copy_of(const at::Generator& generator);
+
 // The random features P of FAVOR+ (M x E): blocks of rows of random orthogonal matrices, each row
 // scaled by the norm of an independent Gaussian vector of length E (METHODS section 2).
 at::Tensor draw_projection(int64_t features, int64_t head_width, at::Generator& generator);

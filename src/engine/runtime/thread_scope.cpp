@@ -5,7 +5,15 @@
 #include <omp.h>
 #endif
 
-#include "engine/runtime.h"
+#include <sys/mman.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <new>
+#include <vector>
+
 #include "engine/runtime/blas.h"
 
 namespace canal {
@@ -15,6 +23,33 @@ namespace {
 bool has_own_pool(const BlasFunctions& blas) {
   return blas.kind == "openblas-pthread" && blas.set_threads != nullptr &&
          blas.get_threads != nullptr;
+}
+
+// OpenMP ends the process where it cannot start a thread, so as many are started here first: where
+// that fails, for want of memory or of a right to more, std::system_error is thrown. The C library
+// keeps their stacks for those that come next.
+void try_threads(int count) {
+  std::mutex mutex;
+  std::condition_variable ended;
+  bool may_end = false;
+  std::vector<std::future<void>> started;
+  const auto end_all = [&] {
+    const std::lock_guard<std::mutex> lock(mutex);
+    may_end = true;
+    ended.notify_all();
+  };
+  try {
+    for (int i = 1; i < count; ++i) {
+      started.push_back(std::async(std::launch::async, [&] {
+        std::unique_lock<std::mutex> lock(mutex);
+        ended.wait(lock, [&] { return may_end; });
+      }));
+    }
+  } catch (...) {
+    end_all();
+    throw;
+  }
+  end_all();
 }
 
 // With OpenMP the number is the calling thread's own. LibTorch's function would also make another
@@ -29,10 +64,37 @@ void set_torch_threads(int count) {
 
 }  // namespace
 
+// 128 MB of addresses for each thread that multiplies, once; it is asked for as many threads as
+// there have not been before.
+void require_blas_memory(int threads) {
+  constexpr size_t bytes_each = (size_t{128} << 20) + 8192;
+  static std::atomic<int> had{0};
+  const int before = had.load();
+  if (threads <= before || blas_functions().kind.rfind("openblas", 0) != 0) return;
+  const size_t bytes = bytes_each * static_cast<size_t>(threads - before);
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  munmap(memory, bytes);
+  had = threads;
+}
+
+#if AT_PARALLEL_OPENMP
+OpenMpThreads::OpenMpThreads() : before_(omp_get_max_threads()) {}
+OpenMpThreads::~OpenMpThreads() {
+  if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
+}
+#else
+OpenMpThreads::OpenMpThreads() : before_(0) {}
+OpenMpThreads::~OpenMpThreads() = default;
+#endif
+
 // Asking LibTorch first lets it set the thread up, which it does once.
 ThreadScope::ThreadScope(int requested) : torch_before_(at::get_num_threads()), blas_before_(0) {
-  set_torch_threads(usable_threads(requested));
+  const int count = usable_threads(requested);
   const BlasFunctions& blas = blas_functions();
+  require_blas_memory(count);
+  try_threads(count);
+  set_torch_threads(count);
   if (!has_own_pool(blas)) return;
   blas_before_ = blas.get_threads();
   blas.set_threads(1);

@@ -1,5 +1,6 @@
 // The number of threads LibTorch uses, for as long as an engine function runs.
 #pragma once
+#include "engine/runtime.h"
 
 namespace canal {
 
@@ -14,6 +15,7 @@ class ThreadScope {
   ThreadScope& operator=(const ThreadScope&) = delete;
 
  private:
+  const OpenMpThreads openmp_;  // first, as asking LibTorch for its threads changes OpenMP's
   int torch_before_;
   int blas_before_;
 };

@@ -221,7 +221,7 @@ Weights Pretrainer::weights() const { return impl_->network.weights(); }
 Weights Pretrainer::gradients(const TokenView& view) {
   Impl& self = *impl_;
   const ThreadScope threads(self.options.num_threads);
-  at::Generator generator = self.descent.generator().clone();
+  at::Generator generator = copy_of(self.descent.generator());
   const Control control;
   MaskedSums sums;
   const GradientList first = self.differentiate(

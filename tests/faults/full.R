@@ -1,0 +1,85 @@
+# Writing where the disk is full: a small tmpfs on which a few bytes are left, other numbers of them
+# each time; and one that turns read-only. Needs root, as nobody else may mount.
+source("tests/faults/common.R")
+
+place <- file.path(results_folder, "tmpfs")
+dir.create(place, showWarnings = FALSE)
+place <- normalizePath(place)
+mount <- function(...) {
+  system2("mount", c(...), stdout = FALSE, stderr = FALSE) == 0
+}
+# As soon as nothing has it open: see below.
+unmount <- function() system2("umount", c("-l", place), stdout = FALSE, stderr = FALSE)
+
+free_bytes <- function() {
+  as.numeric(system2("df", c("-B1", "--output=avail", shQuote(place)), stdout = TRUE)[2])
+}
+
+# Leaves about so many bytes.
+fill <- function(left) {
+  size <- max(free_bytes() - left, 0)
+  writeBin(raw(size), file.path(place, "filler"))
+}
+
+try_full <- function(name, writer, tries) {
+  outcomes <- vapply(seq_len(tries), function(number) {
+    folder <- file.path(place, "work")
+    dir.create(folder)
+    on.exit(unlink(c(folder, file.path(place, "filler")), recursive = TRUE))
+    writer$before(folder)
+    before <- contents(writer$kept(folder))
+    there <- present(folder)
+    # From nothing at all to as much as all files that are there.
+    fill(sum(lengths(before)) * (number - 1) / tries)
+    outcome <- written_or_refused(writer, folder)
+    unlink(file.path(place, "filler"))
+    if (outcome == "refused" && !are_intact(before)) outcome <- "lost"
+    if (outcome == "refused" && any(grepl("part", setdiff(present(folder), there)))) {
+      outcome <- "left"
+    }
+    if (load_fails(writer, folder)) outcome <- "does not load"
+    outcome
+  }, "")
+  report(name, "full", outcomes)
+}
+
+try_read_only <- function(name, writer) {
+  folder <- file.path(place, "work")
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  writer$before(folder)
+  before <- contents(writer$kept(folder))
+  there <- present(folder)
+  mount("-o", "remount,ro", place)
+  outcome <- written_or_refused(writer, folder)
+  mount("-o", "remount,rw", place)
+  if (!are_intact(before) || !identical(present(folder), there)) outcome <- "lost"
+  if (load_fails(writer, folder)) outcome <- "does not load"
+  report(name, "read-only", outcome)
+}
+
+report <- function(name, fault, outcomes) {
+  good <- outcomes %in% c("refused", if (fault == "full") "written")
+  odd <- unique(outcomes[!good])
+  add_row(if (all(good) && any(outcomes == "refused")) "passed" else "failed",
+          c(name, fault, length(outcomes), sum(outcomes == "refused"), sum(outcomes == "written"),
+            if (length(odd)) paste(odd, collapse = "; ") else ""))
+}
+
+if (!mount("-t", "tmpfs", "-o", "size=24m", "tmpfs", place)) {
+  add_row("skipped", c("all", "full", 0, 0, 0, "a tmpfs cannot be mounted here (needs root)"))
+} else {
+  finished <- tryCatch({
+    source("tests/faults/writers.R")
+    for (name in names(writers)) {
+      # In this order: after a download for which there was no room R itself keeps its file
+      # open, and what has an open file does not turn read-only.
+      try_read_only(name, writers[[name]])
+      try_full(name, writers[[name]], times(12, 3))
+    }
+    TRUE
+  }, finally = unmount())
+}
+write_results("full", "Writes: a disk that is full, or read-only", c(
+  "writer", "the disk is", "tries", "refused, all as before", "written", "else"
+))

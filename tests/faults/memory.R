@@ -1,0 +1,172 @@
+# Want of memory: the address space of this session is limited to what it has and a little more, and
+# every entry of the engine is called. It gives an error, the session lives, and without the limit
+# the same call works. Needs prlimit (util-linux), and Linux.
+source("tests/faults/common.R")
+
+extras <- times(c(0, 1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512),
+                c(0, 12, 96))  # MB
+
+used_bytes <- function() {
+  line <- grep("^VmSize", readLines("/proc/self/status"), value = TRUE)
+  as.numeric(gsub("[^0-9]", "", line)) * 1024
+}
+
+# Another process sets the limit: this one could not even start it under its own.
+limiter <- new.env()
+
+set_limit <- function(bytes) {
+  if (is.null(limiter$pipe)) {
+    limiter$answer <- tempfile()
+    limiter$pipe <- pipe(sprintf(
+      "while read bytes; do prlimit --pid %d --as=$bytes:unlimited; echo $bytes > %s; done",
+      Sys.getpid(), limiter$answer
+    ), "w")
+  }
+  unlink(limiter$answer)
+  writeLines(bytes, limiter$pipe)
+  flush(limiter$pipe)
+  while (!file.exists(limiter$answer)) Sys.sleep(0.01)
+}
+
+# Makes R's stack as long as it will be: it grows by asking for memory, and is no part of the
+# engine.
+deepen <- function(n = 300) if (n > 0) deepen(n - 1) else NULL
+
+# "done", "memory" (our class), "R" (R's own words) or what else came.
+under_limit <- function(work, extra) {
+  invisible(gc())
+  set_limit("unlimited")
+  set_limit(sprintf("%.0f", used_bytes() + extra * 2^20))
+  on.exit(set_limit("unlimited"))
+  tryCatch({
+    quietly(work())
+    "done"
+  }, canalR_error_memory = function(error) "memory", canalR_error = function(error) {
+    if (grepl("emory|allocate", conditionMessage(error))) "memory" else conditionMessage(error)
+  }, error = function(error) {
+    if (grepl("allocate|emory", conditionMessage(error))) "R" else conditionMessage(error)
+  })
+}
+
+# What the process of one entry does, with a line of the log for each limit. Nothing is called
+# before without one, as memory that was had and given back would be there.
+run_entry <- function(work, log) {
+  tell <- function(text) cat(gsub("[\r\n]+", " ", text), "\n", sep = "", file = log, append = TRUE)
+  deepen()
+  for (extra in extras) tell(under_limit(work, extra))
+  tell(if (is.null(tryCatch(quietly(work()), error = function(e) NULL))) "broken" else "works")
+}
+
+# In a session of its own, as it may end there.
+try_entry <- function(name) {
+  log <- file.path(results_folder, "memory.log")
+  unlink(log)
+  file.create(log)
+  output <- file.path(results_folder, "memory.out")
+  system2(file.path(R.home("bin"), "Rscript"),
+          c("tests/faults/memory.R", shQuote(results_folder), shQuote(name), shQuote(log)),
+          stdout = output, stderr = output)
+  said <- readLines(log)
+  outcomes <- said[!said %in% c("works", "broken")]
+  odd <- setdiff(outcomes, c("done", "memory", "R"))
+  lives <- "works" %in% said
+  ended <- sprintf("the session ended: %s", gsub("[|]", "", utils::tail(readLines(output), 1)))
+  add_row(if (lives && !length(odd)) "passed" else "failed",
+          c(name, length(outcomes), sum(outcomes == "memory"), sum(outcomes == "R"),
+            sum(outcomes == "done"),
+            if (lives) "yes" else if ("broken" %in% said) "it fails" else ended,
+            paste(unique(odd), collapse = "; ")))
+}
+
+some <- which(seq_along(panc$types) %% 4 == 0)
+config <- small_config(n_genes = 150, dim = 128, depth = 3, head_width = 32)
+network <- function() canal_model(config, rownames(panc$counts), seed = 1)
+labelled <- function() {
+  quietly(canal_train(panc$counts[, some], panc$types[some], network(), epochs = 1, seed = 1,
+                      verbose = FALSE))
+}
+cellular <- function() cellular_small(classifier = TRUE)
+many <- panc$counts[, rep(seq_len(ncol(panc$counts)), 10)]
+colnames(many) <- paste0("cell-", seq_len(ncol(many)))
+file <- file.path(results_folder, "memory.h5")
+exported <- file.path(results_folder, "memory.pth")
+# An engine's error ends a training with a warning; here it counts as the error.
+strictly <- function(code) {
+  withCallingHandlers(code, canalR_warning_stopped = function(warned) stop(warned$message))
+}
+# Each makes what it needs, and returns the call.
+entries <- list(
+  "canal_prepare()" = function() {
+    function() {
+      canal_prepare(many, canal_vocabulary(rownames(many)), n_genes = 100, verbose = FALSE)
+    }
+  },
+  "canal_train()" = function() {
+    function() {
+      strictly(canal_train(panc$counts[, some], panc$types[some], network(), epochs = 1, seed = 1,
+                           verbose = FALSE))
+    }
+  },
+  "canal_predict()" = function() {
+    model <- labelled()
+    function() canal_predict(panc$counts, model, verbose = FALSE)
+  },
+  "canal_load()" = function() {
+    canal_save(network(), file)
+    function() canal_load(file)
+  },
+  "canal_pretrain()" = function() {
+    function() {
+      strictly(canal_pretrain(panc$counts[, some], rownames(panc$counts), config, epochs = 1,
+                              seed = 1, verbose = FALSE))
+    }
+  },
+  "canal_embed()" = function() {
+    model <- labelled()
+    function() canal_embed(panc$counts, model, verbose = FALSE)
+  },
+  "canal_gene_importance()" = function() {
+    model <- labelled()
+    function() canal_gene_importance(panc$counts[, some], model, verbose = FALSE)
+  },
+  "cellular_train()" = function() function() strictly(cellular_small()),
+  "cellular_classifier()" = function() {
+    model <- cellular()
+    function() {
+      strictly(cellular_classifier(panc$counts, panc$types, model, epochs = 2, seed = 1,
+                                   verbose = FALSE))
+    }
+  },
+  "cellular_predict()" = function() {
+    model <- cellular()
+    function() cellular_predict(many, model, verbose = FALSE)
+  },
+  "canal_save()" = function() {
+    model <- network()
+    function() canal_save(model, file)
+  },
+  "canal_export()" = function() {
+    model <- network()
+    function() canal_export(model, exported, verbose = FALSE)
+  },
+  "canal_import()" = function() {
+    canal_export(network(), exported, verbose = FALSE)
+    function() canal_import(exported, verbose = FALSE)
+  },
+  ".h5ad" = function() function() inside("cells_of")(panc_file, "counts")
+)
+
+asked <- commandArgs(trailingOnly = TRUE)
+if (length(asked) > 1) {
+  run_entry(entries[[asked[2]]](), asked[3])
+  quit(save = "no")
+}
+if (!nzchar(Sys.which("prlimit")) || !file.exists("/proc/self/status")) {
+  add_row("skipped", c("all", 0, 0, 0, 0, "", "no prlimit here"))
+} else {
+  for (name in utils::head(names(entries), times(Inf, 4))) try_entry(name)
+}
+write_results("memory", "Want of memory", c(
+  "call", "limits", "`canalR_error` for memory", "R's own error", "had enough",
+  "the same call afterwards", "else"
+))
