@@ -40,9 +40,10 @@ check_model <- function(model, argument = "model") {
 
 describe_value <- function(value) {
   if (is.null(value)) return("NULL")
-  if (is.character(value) && length(value) == 1L && !is.na(value)) return(describe_name(value))
-  if (is.atomic(value) && length(value) == 1L) return(format(value))
-  sprintf("an object of class %s and length %d", class(value)[1], length(value))
+  if (!is.atomic(value) || length(value) != 1L) {
+    return(sprintf("an object of class %s and length %d", class(value)[1], length(value)))
+  }
+  if (is.character(value) && !is.na(value)) describe_name(value) else format(value)
 }
 
 # 0 lets the engine take every core.

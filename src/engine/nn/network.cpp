@@ -159,8 +159,8 @@ Network::Network(Weights weights, const Compute& compute) : impl_(new Impl) {
   impl_->reduced = reduces_products(compute);
   const Tier* tier = choose_tier(compute);
   if (tier == nullptr) return;
-  impl_->kernels = std::make_unique<LayerStack>(impl_->parameters, sizes, 0, sizes.depth, *tier,
-                                                Keep::nothing);
+  impl_->kernels =
+      std::make_unique<LayerStack>(impl_->parameters, sizes, 0, sizes.depth, *tier, Keep::nothing);
   impl_->parameters.layers.clear();  // the kernels have them packed
 }
 Network::~Network() = default;
