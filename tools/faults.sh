@@ -22,8 +22,9 @@ for argument in "$@"; do
 done
 if ((${#parts[@]} == 0)); then parts=(full permissions kills reads memory interrupts); fi
 
-# A process that forks is to have no threads of OpenMP's. Elsewhere the number is left alone: R's own
-# products would use it, too, and OpenMP would end R for want of memory outside of canalR.
+# A process that forks is to have no threads of OpenMP's. Where memory is limited the number is left
+# alone: with OMP_NUM_THREADS set, OpenMP ended R itself for want of memory, in whose region is not
+# known.
 set_threads() {
   case $1 in
     memory | interrupts) unset OMP_NUM_THREADS ;;
