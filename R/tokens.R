@@ -75,6 +75,7 @@ setMethod("dim", "CanalTokens", function(x) rev(dim(x@tokens)))
 setMethod("dimnames", "CanalTokens", function(x) rev(dimnames(x@tokens)))
 
 #' @rdname CanalTokens-class
+#' @aliases [,CanalTokens-method
 #' @export
 setMethod("[", "CanalTokens", function(x, i, j, ..., drop = TRUE) {
   if (!missing(j)) {

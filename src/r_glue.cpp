@@ -53,6 +53,8 @@ void raise(const canal::ErrorReport& report) {
 
 bool interruptible(canal::Control& control, SEXP progress, const std::function<void()>& work) {
   constexpr auto poll = std::chrono::milliseconds(50);
+  // Work that is shorter than this would never hear of an interrupt: one that waits is heard here.
+  if (interrupt_pending()) return false;
   std::future<void> result = guarded([&] { return std::async(std::launch::async, work); });
   Reporter reporter(progress);
   bool interrupted = false;

@@ -157,7 +157,8 @@ evaluation_calls <- function() {
     canal_plot_novelty = function(threads) drawn_values(canal_plot_novelty(annotated_table())),
     canal_plot_flow = function(threads) drawn_values(canal_plot_flow(annotated_table(), "type")),
     canal_plot_embedding = function(threads) {
-      drawn_values(canal_plot_embedding(annotated_table(), n_neighbors = 5))
+      # Not by a UMAP, which is uwot's own: its values change with what else is loaded.
+      drawn_values(canal_plot_embedding(annotated_table(), reduction = "embedding"))
     },
     plot.canal_evaluation = function(threads) drawn_values(plot(canal_evaluation(evaluate()))),
     plot.canal_importance = function(threads) {
@@ -235,6 +236,8 @@ names_to_call <- function() {
 # All that a call might change behind the user's back, by name. Settings of the session that another
 # package's loading changes (options, S4 tables) are that package's: load it before.
 session_state <- function() {
+  # Connections that somebody has left go when R collects them, which may be any time.
+  gc()
   list(
     `random numbers` = list(RNGkind(), get0(".Random.seed", globalenv(), inherits = FALSE)),
     options = options(), locale = Sys.getlocale(), `working directory` = getwd(),

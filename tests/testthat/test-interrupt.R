@@ -108,3 +108,19 @@ test_that("a model of an interrupted stage is saved with the cells that wait", {
   canal_save(model, path)
   expect_same_model(canal_load(path), model)
 })
+
+test_that("an interrupt that waits is heard by work that takes no time", {
+  skip_on_os("windows")
+  cells <- stage_one_cells()$counts[, 1:2]
+  model <- stage_one()
+  work <- function() predict_quietly(cells, model)
+  expect_s4_class(work(), "DataFrame")
+  ended <- suspendInterrupts({
+    tools::pskill(Sys.getpid(), tools::SIGINT)
+    # Sys.sleep() would not mind that interrupts are suspended.
+    until <- proc.time()[[3]] + 0.1
+    while (proc.time()[[3]] < until) NULL
+    until_interrupt(work())
+  })
+  expect_null(ended)
+})
