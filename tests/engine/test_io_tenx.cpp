@@ -344,7 +344,9 @@ class OpenFile {
  public:
   explicit OpenFile(const std::string& path) {
     const std::string whole = read_bytes(path);
-    std::ofstream(path, std::ios::binary) << whole.substr(canal::io::checksum_block_size);
+    if (whole.rfind("canalR checksum", 0) == 0) {
+      std::ofstream(path, std::ios::binary) << whole.substr(canal::io::checksum_block_size);
+    }
     id_ = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
   }
   ~OpenFile() { H5Fclose(id_); }
