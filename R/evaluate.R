@@ -114,14 +114,14 @@ predicted_labels <- function(x, column = "canal_label") {
 }
 
 # A number per cell, NA for none; NULL where nobody named any and there are none.
-novelty_scores <- function(x, score, predicted, call = sys.call(-1)) {
+novelty_scores <- function(x, score, predicted) {
   columns <- cell_columns(x)
   if (is.null(score)) score <- score_beside(predicted, colnames(columns))
   if (is.null(score)) return(NULL)
   if (is.character(score) && length(score) == 1 && score %in% colnames(columns)) {
     score <- columns[[score]]
   }
-  check_scores(score, NROW(columns), call)
+  check_scores(score, NROW(columns))
 }
 
 # "canal_novelty" of "canal_label", if there is one.
@@ -130,12 +130,12 @@ score_beside <- function(predicted, columns) {
   if (name != predicted && name %in% columns) name
 }
 
-check_scores <- function(score, n_cells, call = sys.call(-1)) {
+check_scores <- function(score, n_cells) {
   if (methods::is(score, "Rle")) score <- as.vector(score)
   fits <- is.atomic(score) && is.null(dim(score)) && length(score) == n_cells
   if (fits && (is.numeric(score) || all(is.na(score)))) return(as.numeric(score))
   canal_abort("argument", "score", sprintf("a column, or one number for each of %d cells", n_cells),
-              describe_value(score), call = call)
+              describe_value(score))
 }
 
 evaluate_labels <- function(predicted, truth, novel, score = NULL) {

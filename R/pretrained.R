@@ -111,19 +111,12 @@ download_model <- function(name, url, sha256, file, verbose) {
 }
 
 fetch_file <- function(url, file) {
-  # A warning must not be left by a jump, or the file that is written stays open.
-  problem <- NULL
-  tell <- function(text) problem <<- c(problem, text)
-  status <- tryCatch(withCallingHandlers(
-    utils::download.file(url, file, mode = "wb", quiet = TRUE),
-    warning = function(warned) {
-      tell(conditionMessage(warned))
-      invokeRestart("muffleWarning")
-    }
-  ), error = function(error) tell(conditionMessage(error)))
-  if (is.null(problem) && status != 0) tell(sprintf("status %d", status))
+  problem <- tryCatch({
+    warnings_stop(status <- utils::download.file(url, file, mode = "wb", quiet = TRUE))
+    if (status != 0) sprintf("status %d", status)
+  }, error = conditionMessage)
   if (!is.null(problem)) {
-    canal_abort("file", "url", "an address that can be downloaded", problem[1])
+    canal_abort("file", "url", "an address that can be downloaded", problem)
   }
 }
 
