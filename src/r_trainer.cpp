@@ -1,6 +1,8 @@
 // Glue: the training of one stage.
 #include "engine/trainer.h"
 
+#include <memory>
+
 #include "r_convert.h"
 #include "r_descent.h"
 #include "r_glue.h"
@@ -57,7 +59,8 @@ SEXP cpp_trainer(Rcpp::List weights, Rcpp::Nullable<Rcpp::List> old_weights, Rcp
   const canal::StageData data = stage_data(tokens, labels0);
   std::unique_ptr<StageTrainer> trainer;
   const bool finished = glue::interruptible(control, R_NilValue, [&] {
-    trainer.reset(new StageTrainer(start, old.empty() ? nullptr : &old, data, native, control));
+    trainer =
+        std::make_unique<StageTrainer>(start, old.empty() ? nullptr : &old, data, native, control);
   });
   if (!finished) return R_NilValue;
   return Rcpp::XPtr<StageTrainer>(trainer.release());

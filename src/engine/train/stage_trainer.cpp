@@ -290,7 +290,7 @@ GradientList StageTrainer::Impl::differentiate(const Cells& cells, const at::Ten
 StageTrainer::StageTrainer(const Weights& weights, const Weights* old_weights,
                            const StageData& training, const TrainerOptions& options,
                            Control& control) {
-  impl_.reset(new Impl(weights, training, options));
+  impl_ = std::make_unique<Impl>(weights, training, options);
   check_data(training, impl_->network.sizes().types);
   const ThreadScope threads(options.num_threads);
   if (options.distillation > 0 && old_weights != nullptr)

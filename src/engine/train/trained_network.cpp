@@ -115,11 +115,11 @@ void TrainedNetwork::make_kernels(const Compute& compute) {
   reduced_ = reduces_products(compute);
   if (tier == nullptr) return;
   if (frozen_layers_ > 0)
-    frozen_kernels_.reset(
-        new LayerStack(parameters_, sizes_, 0, frozen_layers_, *tier, Keep::nothing));
+    frozen_kernels_ =
+        std::make_unique<LayerStack>(parameters_, sizes_, 0, frozen_layers_, *tier, Keep::nothing);
   if (frozen_layers_ < sizes_.depth)
-    trained_kernels_.reset(new LayerStack(parameters_, sizes_, frozen_layers_, sizes_.depth, *tier,
-                                          Keep::for_backward));
+    trained_kernels_ = std::make_unique<LayerStack>(parameters_, sizes_, frozen_layers_,
+                                                    sizes_.depth, *tier, Keep::for_backward);
 }
 
 at::Tensor TrainedNetwork::enter(const at::Tensor& tokens, const Control& control) const {
