@@ -69,61 +69,59 @@ culprit() {
     }' "$1"
 }
 
-# One start of the fuzzer, up to its end or the first failure.
+# One start of the fuzzer, up to its end or the first failure of canalR's own. Stacks are without names,
+# which take a second for each; what is kept is tried again with them.
 start() {
-  local name=$1 left=$2 time_left=$3 log=$4 longest=16384 dictionary=$here/seeds/dictionaries/$1
+  local name=$1 log=$2 longest=16384 dictionary=$here/seeds/dictionaries/$1
   case $name in
     h5ad | tenx | tree) longest=32768 ;;
     pickle | anndata | payload) longest=8192 ;;
     npy | word2vec | json | zip | lzf) longest=2048 ;;
     made_*) longest=512 ;;
   esac
-  mkdir -p "$here/corpus/$name"
-  FUZZ_FOLDER=$memory $here/programs/fuzz_"$name" -runs="$left" -max_total_time="$time_left" \
-    -seed="$seed" -timeout=20 -rss_limit_mb=3000 -malloc_limit_mb=0 -max_len=$longest \
-    -print_final_stats=1 -artifact_prefix="$here/work-$name-" \
+  ASAN_OPTIONS=$ASAN_OPTIONS:symbolize=0 UBSAN_OPTIONS=$UBSAN_OPTIONS:symbolize=0 \
+    FUZZ_FOLDER=$memory FUZZ_KEPT=$here/kept/$name $here/programs/fuzz_"$name" -runs="$runs" \
+    -max_total_time="$seconds" -seed="$seed" -timeout=20 -rss_limit_mb=3000 -malloc_limit_mb=0 \
+    -max_len=$longest -print_final_stats=1 -artifact_prefix="$here/found/$name/" \
     "$([ -f "$dictionary" ] && echo "-dict=$dictionary" || echo -verbosity=1)" \
     "$here/corpus/$name" "$here/seeds/$name" > "$log" 2>&1
 }
 
-# Puts the input that failed where its kind belongs, beside the log.
-keep_failure() {
-  local name=$1 log=$2 kind=$3 input folder
-  folder=$here/$([ "$kind" = hdf5 ] && echo hdf5 || echo found)/$name
-  mkdir -p "$folder"
-  for input in "$here/work-$name-"*; do
-    [ -e "$input" ] || continue
-    cp "$log" "$folder/${input##*/work-"$name"-}.log"
-    mv "$input" "$folder/${input##*/work-"$name"-}"
-  done
+again() { FUZZ_FOLDER=$memory "$here/programs/fuzz_$1" -timeout=20 -artifact_prefix="$memory/" "$2"; }
+
+# Of a target that runs apart, each place where it ended: put where its kind belongs, beside what was
+# said of it. Prints "<hdf5 or own> <times>" for each.
+sort_kept() {
+  local name=$1 kept=$here/kept/$1 number times blame kind
+  while read -r number times; do
+    again "$name" "$kept/$number" > "$kept/$number.log" 2>&1
+    blame=$(culprit "$kept/$number.log")
+    kind=${blame%% *}
+    cp "$kept/$number" "$kept/$number.log" "$here/$([ "$kind" = hdf5 ] && echo hdf5 || echo found)/$name"
+    echo "$times $blame" >> "$here/sites-$name"
+    echo "$kind $times"
+  done < "$kept/counts"
 }
 
 # One target to its end: a line of the table into its own file.
 fuzz_one() {
-  local name=$1 begun=$SECONDS done_runs=0 found=0 hdf5=0 log=$here/$1.log status=1
-  local time_left blame executed
-  rm -f "$here/work-$name-"* "$here/sites-$name"
+  local name=$1 begun=$SECONDS found=0 hdf5=0 log=$here/$1.log folder input kind times
+  for folder in kept hdf5 found; do rm -rf "${here:?}/$folder/$name"; done
+  mkdir -p $here/{corpus,kept,hdf5,found}/"$name"
   : > "$here/sites-$name"
-  while ((status != 0 && done_runs < runs)); do
-    time_left=$((seconds > 0 ? seconds - (SECONDS - begun) : 0))
-    ((seconds == 0 || time_left > 0)) || break
-    status=0
-    start "$name" $((runs - done_runs)) "$time_left" "$log" || status=$?
-    executed=$(stat_of number_of_executed_units "$log")
-    done_runs=$((done_runs + ${executed:-0}))
-    ((status == 0)) && break
-    blame=$(culprit "$log")
-    keep_failure "$name" "$log" "${blame%% *}"
-    echo "$blame" >> "$here/sites-$name"
-    if [ "${blame%% *}" = hdf5 ]; then
-      hdf5=$((hdf5 + 1))
-    else
-      found=$((found + 1))
-      break
-    fi
-  done
-  echo "| $name | $done_runs | $((SECONDS - begun)) | $(find "$here/corpus/$name" -type f | wc -l)" \
-    "| $(edges_of "$log") | $found | $hdf5 |" > "$here/line-$name"
+  if ! start "$name" "$log"; then
+    found=1
+    for input in "$here/found/$name/"*; do again "$name" "$input" > "$input.log" 2>&1; done
+  fi
+  if [ -s "$here/kept/$name/counts" ]; then
+    while read -r kind times; do
+      if [ "$kind" = hdf5 ]; then hdf5=$((hdf5 + times)); else found=$((found + times)); fi
+    done < <(sort_kept "$name")
+  fi
+  rmdir $here/{hdf5,found}/"$name" 2> /dev/null
+  echo "| $name | $(stat_of number_of_executed_units "$log") | $((SECONDS - begun))" \
+    "| $(find "$here/corpus/$name" -type f | wc -l) | $(edges_of "$log") | $found | $hdf5 |" \
+    > "$here/line-$name"
 }
 
 table() {
@@ -131,10 +129,12 @@ table() {
   echo "| target | runs | seconds | corpus | edges | found | inside HDF5 |"
   echo "|---|---|---|---|---|---|---|"
   for name in "${chosen[@]}"; do cat "$here/line-$name"; done
-  if cat "${chosen[@]/#/$here/sites-}" | grep -q '^hdf5'; then
+  if cat "${chosen[@]/#/$here/sites-}" | grep -q ' hdf5 '; then
     echo
     echo "Where the system's HDF5 ($(pkg-config --modversion hdf5)) fails by itself:"
-    cat "${chosen[@]/#/$here/sites-}" | sed -n 's/^hdf5 //p' | sort | uniq -c | sort -rn
+    cat "${chosen[@]/#/$here/sites-}" |
+      awk '$2 == "hdf5" { times = $1; $1 = $2 = ""; sum[$0] += times }
+           END { for (place in sum) printf "%7d %s\n", sum[place], place }' | sort -rn
   fi
 }
 

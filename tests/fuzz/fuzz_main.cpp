@@ -1,12 +1,14 @@
 // One program per target: FUZZ_TARGET is its name. Memory is watched byte by byte, so that whatever
 // asks for more than its file can justify ends here, with the stack of whoever asked.
 #include <sanitizer/allocator_interface.h>
+#include <sanitizer/common_interface_defs.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+#include "apart.h"
 #include "checksums.h"
 #include "targets.h"
 
@@ -31,6 +33,7 @@ void taken(const volatile void*, size_t size) {
   meter.on = false;
   std::fprintf(stderr, "MEMORY: %lld bytes at once, where the input allows %lld\n",
                static_cast<long long>(meter.held), static_cast<long long>(meter.most));
+  __sanitizer_print_stack_trace();
   std::abort();
 }
 
@@ -45,6 +48,12 @@ const Target& chosen() {
   return found;
 }
 
+void run_metered(std::string_view bytes) {
+  meter = {true, 0, static_cast<int64_t>(chosen().constant + chosen().per_byte * bytes.size())};
+  chosen().run(bytes);
+  meter.on = false;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
@@ -52,11 +61,16 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
   return __sanitizer_install_malloc_and_free_hooks(taken, given_back) > 0 ? 0 : 1;
 }
 
+// FUZZ_KEPT: the folder for what ends a target that runs apart. Without it, as where an input is
+// tried again, all run here.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const char* folder = std::getenv("FUZZ_KEPT");
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  meter = {true, 0, static_cast<int64_t>(chosen().constant + chosen().per_byte * size)};
-  chosen().run(bytes);
-  meter.on = false;
+  if (chosen().apart && folder != nullptr) {
+    run_apart(bytes, run_metered, folder);
+  } else {
+    run_metered(bytes);
+  }
   return 0;
 }
 

@@ -17,6 +17,8 @@ struct Target {
   // The most memory it may have at once: a constant and so many bytes per byte of the input.
   size_t constant;
   size_t per_byte;
+  // Whether inputs end the program that are not canalR's to mend: then it runs in one of its own.
+  bool apart = false;
 };
 
 const std::vector<Target>& targets();

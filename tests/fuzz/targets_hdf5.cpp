@@ -18,9 +18,10 @@ void cells(std::string_view bytes) { read_as_cells(as_file(bytes)); }
 }  // namespace
 
 std::vector<Target> hdf5_targets() {
-  return {{"tree", tree, hdf5_constant, hdf5_per_byte},
-          {"h5ad", cells, hdf5_constant, hdf5_per_byte},
-          {"tenx", cells, hdf5_constant, hdf5_per_byte}};
+  keep_file_records();
+  return {{"tree", tree, hdf5_constant, hdf5_per_byte, true},
+          {"h5ad", cells, hdf5_constant, hdf5_per_byte, true},
+          {"tenx", cells, hdf5_constant, hdf5_per_byte, true}};
 }
 
 }  // namespace canal_fuzz

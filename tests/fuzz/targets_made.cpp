@@ -15,6 +15,7 @@ void made_tree(std::string_view program) { read_as_tree(as_file(made_file(progra
 }  // namespace
 
 std::vector<Target> made_targets() {
+  keep_file_records();
   return {{"made_cells", made_cells, hdf5_constant, hdf5_per_byte},
           {"made_tree", made_tree, hdf5_constant, hdf5_per_byte}};
 }
