@@ -236,8 +236,6 @@ names_to_call <- function() {
 # All that a call might change behind the user's back, by name. Settings of the session that another
 # package's loading changes (options, S4 tables) are that package's: load it before.
 session_state <- function() {
-  # Connections that somebody has left go when R collects them, which may be any time.
-  gc()
   list(
     `random numbers` = list(RNGkind(), get0(".Random.seed", globalenv(), inherits = FALSE)),
     options = options(), locale = Sys.getlocale(), `working directory` = getwd(),
@@ -259,6 +257,15 @@ load_suggested <- function() {
   for (package in packages) suppressMessages(requireNamespace(package, quietly = TRUE))
 }
 
+# The state after a call. Connections that somebody has left go when R collects them, which may be any
+# time: they are collected, which takes a second with all packages loaded, where there is one more.
+state_after <- function(before) {
+  state <- session_state()
+  if (identical(state$connections, before$connections)) return(state)
+  gc()
+  session_state()
+}
+
 # Names of what differs.
 changed_state <- function(before, after) {
   names(before)[!mapply(identical, before, after[names(before)])]
@@ -275,8 +282,9 @@ observe_exports <- function(threads, only = names(exported_calls())) {
     stats::runif(3)
     before <- session_state()
     value <- call(threads)
-    list(value = value, changed = changed_state(before, session_state()))
+    list(value = value, changed = changed_state(before, state_after(before)))
   }
+  gc()
   seen <- lapply(exported_calls()[only], observe)
   list(value = lapply(seen, `[[`, "value"), changed = lapply(seen, `[[`, "changed"))
 }

@@ -140,6 +140,7 @@ killed_until_done <- function(inputs, call) {
 
 test_that("killed at random moments, a run ends with the weights of one that was never stopped", {
   skip_on_os("windows")
+  skip_on_cran()  # a minute of sessions that are killed
   counts <- counts_for_checkpoint()
   inputs <- list(counts = counts, types = types_for_checkpoint,
                  model = canal_model(small_config(), rownames(counts), seed = 3))
