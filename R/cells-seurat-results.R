@@ -36,7 +36,10 @@ with_dim_reduc <- function(x, findings) {
   x
 }
 
-# Scores as an assay of types x cells. Seurat has no `_` in names of features.
+# Seurat has no `_` in names of features: what it would make of them, without its warning.
+seurat_feature_names <- function(names) make.unique(gsub("_", "-", names, fixed = TRUE))
+
+# Scores as an assay of types x cells.
 with_score_assay <- function(x, findings) {
   name <- scores_name(findings)
   # `x[[name]] <- NULL` refuses an assay that is the default one.
@@ -45,8 +48,7 @@ with_score_assay <- function(x, findings) {
     return(x)
   }
   scores <- t(findings$scores)
-  types <- make.unique(gsub("_", "-", rownames(scores), fixed = TRUE))
-  dimnames(scores) <- list(types, colnames(x))
+  dimnames(scores) <- list(seurat_feature_names(rownames(scores)), colnames(x))
   assay <- SeuratObject::CreateAssayObject(data = scores)
   SeuratObject::Key(assay) <- paste0(tolower(findings$prefix), "scores_")
   x@assays[[name]] <- NULL

@@ -47,8 +47,7 @@ seurat_labels <- function(data) {
 }
 
 seurat_normalised <- function(counts) {
-  # Seurat itself would change such names, with a warning.
-  rownames(counts) <- make.unique(gsub("_", "-", rownames(counts), fixed = TRUE))
+  rownames(counts) <- seurat_feature_names(rownames(counts))
   Seurat::NormalizeData(SeuratObject::CreateSeuratObject(counts), verbose = FALSE)
 }
 

@@ -72,7 +72,7 @@ cell_scores <- function(x, prefix = "canal") {
                       method_of(prefix), prefix))
 }
 
-# NULL where there are none. types: what the model calls them. Seurat turns "_" into "-".
+# NULL where there are none. types: what the model calls them.
 stored_scores <- function(x, name, types = NULL) {
   if (methods::is(x, "SingleCellExperiment") &&
         name %in% SingleCellExperiment::altExpNames(x)) {
@@ -81,7 +81,7 @@ stored_scores <- function(x, name, types = NULL) {
   if (methods::is(x, "Seurat") && name %in% SeuratObject::Assays(x)) {
     assay <- x[[name]]
     scores <- t(as.matrix(seurat_layer(assay, seurat_layers(assay)[1])))
-    place <- match(colnames(scores), gsub("_", "-", types, fixed = TRUE))
+    place <- match(colnames(scores), seurat_feature_names(types))
     colnames(scores) <- ifelse(is.na(place), colnames(scores), types[place])
     return(scores)
   }

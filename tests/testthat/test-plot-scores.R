@@ -31,8 +31,9 @@ test_that("scores are read from alternative experiments and Seurat assays", {
   }
   skip_if_not_installed("SeuratObject")
   x <- suppressWarnings(SeuratObject::CreateSeuratObject(counts))
-  # Seurat does not take "_" in names.
-  suppressWarnings(x[["canal_scores"]] <- SeuratObject::CreateAssayObject(data = by_type))
+  # Seurat does not take "_" in names, without which these two are one.
+  colnames(scores) <- c("B_cell", "B-cell", "CD4-positive, alpha-beta")
+  x <- with_score_assay(x, list(prefix = "canal", scores = scores))
   x@misc$canal <- list(canal = list(prediction = list(model = list(types = colnames(scores)))))
   expect_equal(cell_scores(x), scores, ignore_attr = "dimnames")
   expect_identical(colnames(cell_scores(x)), colnames(scores))
