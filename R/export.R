@@ -24,7 +24,8 @@
 #' loads it too. At most 4 GiB.
 #'
 #' A `.safetensors` holds the same tensors; its `__metadata__` has `labels`, `genes`, `vocabulary`,
-#' `config` as JSON, and `positions`.
+#' `config` as JSON, `positions`, and a `checksum` of the rest, which [canal_import()] compares: a
+#' program that writes the metadata back with other weights has to leave it out.
 #'
 #' Neither holds the example bank, the history of stages and of pre-training, held-out cells, or the
 #' vectors of vocabulary genes outside the sequence (which could join it later): [canal_save()]

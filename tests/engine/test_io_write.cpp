@@ -99,6 +99,45 @@ TEST_P(Written, AFolderThatIsNotThereIsNamed) {
   EXPECT_EQ(folder_.entries(), 0u);
 }
 
+TEST(Written, NoChangedBitOfASafetensorsIsReadAsOtherWeights) {
+  const TempFolder folder;
+  const std::string path = folder.file("model.safetensors");
+  canal::write_safetensors(path, some_checkpoint());
+  const Checkpoint whole = canal::read_checkpoint(path);
+  EXPECT_TRUE(whole.skipped.empty());
+  const std::string bytes = read_bytes(path);
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string changed = bytes;
+      changed[at] = static_cast<char>(changed[at] ^ (1 << bit));
+      folder.write("model.safetensors", changed);
+      try {
+        const Checkpoint read = canal::read_checkpoint(path);
+        ASSERT_EQ(read.weights.size(), whole.weights.size()) << "byte " << at;
+        EXPECT_EQ(read.annotation, whole.annotation) << "byte " << at;
+        for (size_t i = 0; i < read.weights.size(); ++i) {
+          EXPECT_EQ(read.weights[i].second.values, whole.weights[i].second.values) << "byte " << at;
+        }
+      } catch (const canal::Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::file) << error.what();
+      }
+    }
+  }
+}
+
+TEST(Written, AChecksumThatOtherProgramsLeaveOrTakeForThemselves) {
+  const TempFolder folder;
+  const std::string path = folder.file("model.safetensors");
+  canal::write_safetensors(path, some_checkpoint());
+  std::string bytes = read_bytes(path);
+  const size_t at = bytes.find("canalR FNV-1a ");
+  folder.write("model.safetensors", std::string(bytes).replace(at, 6, "others"));
+  EXPECT_EQ(canal::read_checkpoint(path).skipped, std::vector<std::string>{"checksum (metadata)"});
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  folder.write("model.safetensors", bytes);
+  expect_error(ErrorKind::file, "leave 'checksum' out", [&] { canal::read_checkpoint(path); });
+}
+
 TEST_P(Written, TruncationIsNoticed) {
   write(some_checkpoint());
   const std::string whole = read_bytes(path_);

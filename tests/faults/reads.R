@@ -189,7 +189,7 @@ readers <- list(
   }),
   ".pth" = list(paths = file("model.pth"), checked = TRUE,
                 read = function() imported_content(file("model.pth"))),
-  ".safetensors" = list(paths = file("model.safetensors"), checked = FALSE,
+  ".safetensors" = list(paths = file("model.safetensors"), checked = TRUE,
                         read = function() imported_content(file("model.safetensors"))),
   ".npy" = list(paths = file("table.npy"), checked = FALSE,
                 read = function() canal_vocabulary(genes, file("table.npy"))),

@@ -7,6 +7,7 @@
 #include "engine/io/element.h"
 #include "engine/io/json.h"
 #include "engine/io/safetensors.h"
+#include "engine/io/safetensors_checksum.h"
 #include "engine/io/settings_text.h"
 
 namespace canal::io {
@@ -142,6 +143,7 @@ class SafetensorsReader {
     }
     header_ = in.take(size, "its header");
     data_ = in.take(in.remaining(), "its data");
+    check_safetensors(header_, data_);
   }
 
   Checkpoint read() {
@@ -199,7 +201,7 @@ class SafetensorsReader {
       if (!read_settings(text, out_)) out_.skipped.emplace_back("config (metadata)");
     } else if (name == "positions") {
       out_.positions = text;
-    } else if (name != "format") {
+    } else if (name != "format" && !(name == checksum_entry && is_own_checksum(text))) {
       out_.skipped.push_back(name + " (metadata)");
     }
   }

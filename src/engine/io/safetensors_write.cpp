@@ -1,11 +1,13 @@
 #include <fstream>
 
 #include "engine/checkpoint.h"
+#include "engine/digest.h"
 #include "engine/io/checkpoint_names.h"
 #include "engine/io/file_replace.h"
 #include "engine/io/format_error.h"
 #include "engine/io/json.h"
 #include "engine/io/little_endian.h"
+#include "engine/io/safetensors_checksum.h"
 #include "engine/io/settings_text.h"
 
 namespace canal {
@@ -18,6 +20,7 @@ using namespace io;
 std::string metadata_text(const Checkpoint& checkpoint) {
   const std::vector<std::pair<std::string, std::string>> entries{
       {"format", "pt"},
+      {checksum_entry, unknown_checksum()},
       {"labels", json_array(checkpoint.annotation)},
       {"genes", json_array(checkpoint.genes)},
       {"vocabulary", json_array(checkpoint.vocabulary)},
@@ -54,14 +57,25 @@ std::string header_text(const Checkpoint& checkpoint) {
   return out;
 }
 
+// The checksum is put in at the end, when all has gone by.
 void write_parts(const std::string& path, const Checkpoint& checkpoint) {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  Digest digest;
   const auto write = [&](const std::string& bytes) {
     out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   };
+  const auto write_checked = [&](const std::string& bytes) {
+    digest.add(bytes.data(), bytes.size());
+    write(bytes);
+  };
   const std::string header = header_text(checkpoint);
-  write(little_endian(header.size(), 8) + header + little_endian(0, 8));
-  for (const auto& weight : checkpoint.weights) write(float32_bytes(weight.second.values));
+  const std::string size = little_endian(header.size(), 8);
+  write(size);
+  write_checked(header);
+  write_checked(little_endian(0, 8));
+  for (const auto& weight : checkpoint.weights) write_checked(float32_bytes(weight.second.values));
+  out.seekp(static_cast<std::streamoff>(size.size() + checksum_place(header)));
+  write(digest.text());
   out.close();
   if (!out) throw FormatError("cannot be written: is the disk full?");
 }
