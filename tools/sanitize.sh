@@ -2,7 +2,7 @@
 # Memory and threads, looked at by tools that see what tests do not:
 #
 #   tools/sanitize.sh           everything: an hour, most of it compiling
-#   tools/sanitize.sh --quick   a minute or two, with what was compiled before
+#   tools/sanitize.sh --quick   two minutes, one of them compiling
 #   tools/sanitize.sh NAME...   some of: address thread valgrind gctorture memory
 #
 # address    the engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer; leaks count
@@ -12,8 +12,7 @@
 # gctorture  the same calls with a garbage collection every few allocations
 # memory     200 stages in one process: it must not grow (sanitizers/memory.R)
 #
-# --quick: ASan and UBSan on the tests of what reads files and counts cells, gctorture seldom, 40
-# stages. A table of all is kept in .build/sanitize/results.md, the logs beside it.
+# --quick: ASan and UBSan on the tests of what reads and writes files, gctorture seldom, 40 stages. A table of all is kept in .build/sanitize/results.md, the logs beside it.
 source "$(dirname "$0")/common.sh"
 
 quick=no checks=()
@@ -34,10 +33,6 @@ out=$PWD/.build/sanitize
 results=$out/results.md
 mkdir -p "$out"
 passed=0 failed=0 skipped=0
-# Those of the quick form, which take seconds each when instrumented.
-quick_tests='*Io*:Npy.*:Word2vec.*:Tree.*:Hostile.*:Pickle*:Zip.*:Tensor.*:Checkpoint.*:Json.*'
-quick_tests+=':Safetensors.*:H5ad.*:Lzf.*:Bank.*:Novelty.*:Prepare.*:CellRanger.*:Mask.*'
-
 # Finite differences: thousands of the calls that other tests make once, an hour of them for TSan.
 repeating_tests='Trainer.gradients_of_every_loss*:Pretrainer.gradients_agree_with*'
 
@@ -59,10 +54,10 @@ has() { command -v "$1" > /dev/null 2>&1; }
 clang() { ls /usr/bin/clang++-[0-9]* /usr/bin/clang++ 2> /dev/null | head -1; }
 archer() { ls /usr/lib/llvm-*/lib/libarcher.so 2> /dev/null | tail -1; }
 
-# $1: its folder, $2: what CMake calls the sanitizers.
+# $1: its folder, $2: what CMake calls the sanitizers, $3: the program of tests.
 build_engine() {
   { cmake -S tests/engine -B "$out/$1" -DSANITIZE="$2" -DCMAKE_CXX_COMPILER="$(clang)" &&
-    cmake --build "$out/$1" -j "$(jobs)"; } > "$out/$1-build.log" 2>&1 ||
+    cmake --build "$out/$1" --target "$3" -j "$(jobs)"; } > "$out/$1-build.log" 2>&1 ||
     { tail -30 "$out/$1-build.log"; return 1; }
 }
 
@@ -71,24 +66,25 @@ report_pattern='runtime error:|ERROR: (Address|Leak|Thread)Sanitizer|WARNING: Th
 
 engine_under() {
   local name=$1 sanitizers=$2 log=$out/$1-tests.log status=0 reports tests start=$SECONDS filter='*'
+  local program=engine_tests
+  [ $quick = no ] || program=reader_tests
   if [ -z "$(clang)" ]; then record "$name" "no clang" 0 "not run" skipped; return; fi
-  build_engine "$name" "$sanitizers" ||
+  build_engine "$name" "$sanitizers" $program ||
     { record "$name" "does not build" $((SECONDS - start)) "see $name-build.log" failed; return; }
   [ "$name" != thread ] || filter="*:-$repeating_tests"
-  [ $quick = no ] || filter=$quick_tests
   start=$SECONDS
   ASAN_OPTIONS=fast_unwind_on_malloc=0 UBSAN_OPTIONS=print_stacktrace=1 \
     LSAN_OPTIONS="suppressions=$PWD/tools/sanitizers/leak.supp print_suppressions=0" \
     TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$PWD/tools/sanitizers/thread.supp" \
     OMP_TOOL_LIBRARIES=$(archer) \
-    "$out/$name/engine_tests" --gtest_brief=1 --gtest_filter="$filter" > "$log" 2>&1 || status=$?
+    "$out/$name/$program" --gtest_brief=1 --gtest_filter="$filter" > "$log" 2>&1 || status=$?
   reports=$(grep -cE "$report_pattern" "$log" || true)
   tests=$(sed -n 's/^\[==========\] \([0-9]*\) tests.*ran.*/\1/p' "$log" | tail -1)
   if ((status == 0 && reports == 0 && ${tests:-0} > 0)); then
-    record "$name" "$tests tests of the engine" $((SECONDS - start)) "none" passed
+    record "$name" "$tests of $program" $((SECONDS - start)) "none" passed
   else
     grep -E "$report_pattern|SUMMARY|FAILED" "$log" | sort | uniq -c | head -20
-    record "$name" "${tests:-0} tests of the engine" $((SECONDS - start)) \
+    record "$name" "${tests:-0} of $program" $((SECONDS - start)) \
       "$reports reports, status $status" failed
   fi
 }

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <new>
+#include <unordered_set>
 
 #include "engine/array.h"
 
@@ -80,16 +82,40 @@ void read_fixed_text(Tree& tree, hid_t file_type, const Transfer& transfer,
   }
 }
 
-// HDF5 calls these for the memory of each text. Any number of them may lie at one place of a file,
-// so that a small one could fill the memory.
-void* allocate_text(size_t size, void* left) {
-  auto& bytes = *static_cast<uint64_t*>(left);
-  if (size > bytes) return nullptr;
-  bytes -= size;
-  return std::malloc(size);
+// The memory of the texts of one reading. Any number of them may lie at one place of a file, so
+// that a small one could fill the memory; and HDF5 loses those of a reading that fails half way.
+struct TextMemory {
+  uint64_t left;
+  std::unordered_set<void*> held;
+
+  explicit TextMemory(uint64_t most) : left(most) {}
+  TextMemory(const TextMemory&) = delete;
+  TextMemory& operator=(const TextMemory&) = delete;
+  ~TextMemory() {
+    for (void* text : held) std::free(text);
+  }
+};
+
+// HDF5 calls these, which is written in C: nothing may be thrown.
+void* allocate_text(size_t size, void* memory) {
+  auto& texts = *static_cast<TextMemory*>(memory);
+  if (size > texts.left) return nullptr;
+  void* text = std::malloc(size);
+  if (text == nullptr) return nullptr;
+  try {
+    texts.held.insert(text);
+  } catch (const std::bad_alloc&) {
+    std::free(text);
+    return nullptr;
+  }
+  texts.left -= size;
+  return text;
 }
 
-void free_text(void* text, void*) { std::free(text); }
+void free_text(void* text, void* memory) {
+  static_cast<TextMemory*>(memory)->held.erase(text);
+  std::free(text);
+}
 
 // HDF5 allocates each text; they are given back whatever happens.
 class TextBuffers {
@@ -98,9 +124,9 @@ class TextBuffers {
       : texts_(count),
         type_(type),
         space_(space),
-        left_(most_text),
+        memory_(most_text),
         properties_(H5Pcreate(H5P_DATASET_XFER), H5Pclose, "texts cannot be read") {
-    check_hdf5(H5Pset_vlen_mem_manager(properties_, allocate_text, &left_, free_text, nullptr),
+    check_hdf5(H5Pset_vlen_mem_manager(properties_, allocate_text, &memory_, free_text, &memory_),
                "texts cannot be read");
   }
   ~TextBuffers() { H5Dvlen_reclaim(type_, space_, properties_, texts_.data()); }
@@ -113,7 +139,7 @@ class TextBuffers {
   std::vector<char*> texts_;
   hid_t type_;
   hid_t space_;
-  uint64_t left_;
+  TextMemory memory_;
   Handle properties_;
 };
 
