@@ -37,6 +37,21 @@ model <- train()
 file_of <- function(extension) tempfile(fileext = extension)
 refused <- function(code) stopifnot(inherits(try(code, silent = TRUE), "try-error"))
 
+# Ends a training as soon as its state is on disk.
+halted_once_kept <- function(training) {
+  own <- space$write_checkpoint
+  replace <- function(value) {
+    unlockBinding("write_checkpoint", space)
+    assign("write_checkpoint", value, envir = space)
+  }
+  replace(function(...) {
+    own(...)
+    stop("halted")
+  })
+  on.exit(replace(own))
+  refused(training)
+}
+
 h5ad <- file_of(".h5ad")
 index <- function(names) {
   structure(list(`_index` = names), h5_attributes = list(`_index` = "_index"))
@@ -54,12 +69,15 @@ groups <- list(
   },
   prepare = function() {
     canal_prepare(sparse, genes, n_genes = 6, min_genes = 0, verbose = FALSE)
+    space$cpp_normalised(sparse, 1:12, 12, rep(TRUE, 16), 1e4)
     counts[2, 3] <- -1
     refused(canal_prepare(counts, genes, n_genes = 6, verbose = FALSE))
   },
   train = function() {
     folder <- tempfile()
-    second <- train(model, epochs = 2, checkpoint = folder)
+    train(model, epochs = 2, checkpoint = folder)
+    # Longer than what is kept, so that it goes on from there.
+    second <- train(model, epochs = 3, checkpoint = folder)
     canal_train(counts, types, model, seed = 1, min_genes = 0, verbose = FALSE, trainable = "stage",
                 cache = 0, bank_size = 4)
     refused(train(model, lambda = -1))
@@ -68,7 +86,7 @@ groups <- list(
   pretrain = function() {
     folder <- tempfile()
     for (epochs in 1:2) {
-      canal_pretrain(h5ad, untrained, epochs = 2, seed = 1, min_genes = 0, memory = 1,
+      canal_pretrain(h5ad, untrained, epochs = epochs, seed = 1, min_genes = 0, memory = 1,
                      checkpoint = folder, verbose = FALSE)
     }
   },
@@ -93,6 +111,10 @@ groups <- list(
       refused(canal_import(path, verbose = FALSE))
     }
     space$cells_of(h5ad, "counts")
+    # As canal_predict() does where a file is more than one block of cells.
+    blocks <- lapply(c(0, 8), function(first) space$cpp_read_ahead(h5ad, "X", first + 1, first + 8))
+    space$cpp_take_cells(blocks[[1]])
+    space$cpp_forget_cells(blocks[[2]])
     space$cpp_list_names(h5ad, "/")
   },
   tables = function() {
@@ -103,8 +125,13 @@ groups <- list(
     refused(space$cpp_read_tree(words, "/", "numeric"))
   },
   cellular = function() {
-    start <- cellular_train(counts, types, NULL, latent_dim = 2, n_genes = 8, epochs = 2,
-                            batch_size = 8, seed = 1, checkpoint = tempfile(), verbose = FALSE)
+    folder <- tempfile()
+    embedding <- function() {
+      cellular_train(counts, types, NULL, latent_dim = 2, n_genes = 8, epochs = 3, batch_size = 8,
+                     seed = 1, checkpoint = folder, verbose = FALSE)
+    }
+    halted_once_kept(embedding())
+    start <- embedding()
     full <- cellular_classifier(counts, types, start, hidden = 4, epochs = 2, batch_size = 8,
                                 seed = 1, verbose = FALSE)
     cellular_normalize(sparse, verbose = FALSE)
@@ -124,6 +151,8 @@ groups <- list(
   team = function() {
     team <- canal_team(rank = 0, size = 1)
     train(team = team)
+    space$cpp_team_broadcast(team$pointer, as.raw(1:3), 0L)
+    space$cpp_time_team_sum(team$pointer, 4, 2)
     canal_leave(team)
   }
 )
