@@ -63,7 +63,7 @@ check_min_genes <- function(min_genes) {
 # run_query() returns them, the `source` of its blocks, and what makes a `pass` read tokens.
 open_query <- function(x, model, assay.type, min_genes, threads, verbose) {
   source <- told(cell_source(x, assay.type), verbose)
-  aligned <- survey_cells(source, model@vocabulary, threads)
+  aligned <- naming_assay(x, survey_cells(source, model@vocabulary, threads))
   kept <- keep_cells(aligned$detected, aligned, min_genes, need_some = FALSE)
   chosen <- wanted_genes(model@genes, aligned)
   tell_preparation(c(length(chosen), length(kept$cells)), aligned, kept, verbose)

@@ -58,8 +58,8 @@
 #' * The embedding (cells x dimensions): `reducedDim(x, "CANAL")`, the prefix in capitals, or the
 #'   Seurat reduction `x[["canal"]]`, the prefix in small letters.
 #'
-#' Cells without a type have `"Unassigned"` as label (only where `novelty` is asked for); cells
-#' with too few genes have `NA` and a reason.
+#' Cells without a type have `"Unassigned"` as label ([canal_predict()]: only where `novelty` is
+#' asked for); cells with too few genes have `NA` and a reason.
 #'
 #' @section The record:
 #' What made a result stays with it: `metadata(x)$canal$<prefix>` of a SingleCellExperiment or
@@ -70,7 +70,9 @@
 #'
 #' @section Threads and workers:
 #' * `num_threads = NULL` uses every core this process may run on, or as many threads as the
-#'   environment variable `OMP_NUM_THREADS` says. A number takes so many. No result depends on it.
+#'   environment variable `OMP_NUM_THREADS` says. A number takes so many. No result of CANAL's
+#'   depends on it, bit for bit; those of CELLULAR's classifier do, by rounding (see
+#'   [cellular_classifier()]).
 #' * `BPPARAM = BiocParallel::SnowParam(4)`, say, shares the cells of [canal_predict()],
 #'   [canal_embed()] and their like of CELLULAR out among R processes, on this machine or (by
 #'   batchtools) on others. Each computes on `num_threads` of its own; the labels are the same. On

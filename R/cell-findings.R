@@ -33,16 +33,56 @@ check_prefix <- function(prefix) {
 
 embedding_name <- function(findings) toupper(findings$prefix)
 
-# What has that name already must be an embedding of the same prefix: nobody's principal components,
-# nor those of a prefix in other letters.
-check_free <- function(name, taken, x, findings) {
-  if (!name %in% taken || !is.null(cell_record(x)[[findings$prefix]]$embedding)) {
-    return(invisible())
-  }
-  canal_abort("argument", "prefix", "one whose embedding has a name of its own",
-              sprintf("\"%s\", and `x` has another embedding \"%s\"", findings$prefix, name),
-              "Choose another prefix, or remove that embedding first.", call = NULL)
+# What has the names of results already must be results of the same prefix: nobody's principal
+# components, columns or proteins. Looked at before the work begins. what: "prediction" or
+# "embedding".
+check_free_names <- function(x, prefix, what) {
+  if (!is.null(cell_record(x)[[prefix]][[what]])) return(invisible())
+  taken <- if (what == "embedding") taken_embedding(x, prefix) else taken_columns(x, prefix)
+  if (!length(taken)) return(invisible())
+  canal_abort("argument", "prefix", "one whose results have names of their own",
+              sprintf("\"%s\", and `x` has %s of its own already", prefix, some_of(taken)),
+              "Choose another prefix, or rename or remove those first.")
 }
+
+taken_embedding <- function(x, prefix) {
+  findings <- list(prefix = prefix)
+  taken <- intersect(embedding_name(findings), sce_names(x, "reducedDimNames"))
+  if (!methods::is(x, "Seurat")) return(taken)
+  c(intersect(reduction_name(findings), names(x@reductions)),
+    taken_key(x, embedding_key(findings), reduction_name(findings)))
+}
+
+# A table with all of them has lost its record, as merge() of Seurat objects loses it.
+taken_columns <- function(x, prefix) {
+  if (!methods::is(x, "SummarizedExperiment") && !methods::is(x, "Seurat")) return(character())
+  columns <- colnames(cell_columns(x))
+  own <- paste0(prefix, "_", c("label", "confidence", "novelty", "reason", "pruned"))
+  if (all(own %in% columns)) return(character())
+  findings <- list(prefix = prefix, columns = stats::setNames(nm = own))
+  name <- scores_name(findings)
+  taken <- c(intersect(own, columns), stale_columns(columns, findings),
+             intersect(name, sce_names(x, "altExpNames")))
+  if (!methods::is(x, "Seurat")) return(taken)
+  c(taken, intersect(name, names(x@assays)), taken_key(x, scores_key(findings), name))
+}
+
+sce_names <- function(x, of) {
+  if (!methods::is(x, "SingleCellExperiment")) return(character())
+  getExportedValue("SingleCellExperiment", of)(x)
+}
+
+# Seurat finds features by the keys of assays and embeddings: two of one key are not told apart.
+taken_key <- function(x, key, name) {
+  parts <- c(x@assays, x@reductions)
+  keys <- vapply(parts[setdiff(names(parts), name)], SeuratObject::Key, "")
+  if (!key %in% keys) return(character())
+  sprintf("the key \"%s\" (of %s)", key, names(keys)[match(key, keys)])
+}
+
+embedding_key <- function(findings) paste0(reduction_name(findings), "_")
+
+scores_key <- function(findings) paste0(tolower(findings$prefix), "scores_")
 
 reduction_name <- function(findings) tolower(findings$prefix)
 

@@ -8,7 +8,7 @@
 # was started. `place` is what another process opens the same source with: list(path, assay.type),
 # or NULL.
 cell_source <- function(x, assay.type) {
-  if (is.character(x) && !is_folder(x)) {
+  if (is.character(x) && is.null(dim(x)) && !is_folder(x)) {
     header <- cell_header(cell_file(x), assay.type)
     if (header$by_cells) return(file_source(header, list(path = x, assay.type = assay.type)))
   }

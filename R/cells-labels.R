@@ -18,7 +18,7 @@ describe_columns <- function(columns, most = 20) {
 # of the cells; one that is named by cell is matched by name. Unused levels of factors are gone.
 # wanted: numbers of the cells that must have one; NULL: all.
 labels_of <- function(x, labels, argument = "labels", wanted = NULL) {
-  if (is.character(x)) x <- any_cells(x)
+  if (is.character(x) && is.null(dim(x))) x <- any_cells(x)
   names <- cell_names(x)
   columns <- cell_columns(x)
   n_cells <- if (is.null(names)) cell_count(x) else length(names)
@@ -46,12 +46,29 @@ labels_in_order <- function(labels, cells, n_cells, argument, wanted = NULL) {
                 sprintf("%d labels", length(labels)))
   }
   text <- as.character(labels)
-  # NaN, of a column of numbers, would be a text.
-  text[is.na(labels)] <- NA
+  # NaN, of a column of numbers, would be a text; and an empty text names nothing.
+  text[is.na(labels) | !nzchar(trimws(text))] <- NA
   place <- places_by_name(names(labels), cells, argument)
   if (!is.null(place)) text <- text[place]
   check_no_missing(text, cells, argument, wanted)
   text
+}
+
+check_cells_and_labels <- function(x, labels) {
+  check_given(x, "x", "cells")
+  check_given(labels, "labels", "the name of a column of cells, or one label per cell")
+}
+
+# "T cell" beside "T_cell" or "t cell " is mostly one type under two names, and becomes two. new:
+# types that a training meets for the first time.
+warn_alike <- function(new, known = character()) {
+  names <- c(known, new)
+  alike <- split(names, gsub("[[:space:]_.]+", " ", trimws(tolower(names))))
+  alike <- Filter(function(group) length(group) > 1 && any(group %in% new), alike)
+  if (!length(alike)) return(invisible())
+  pairs <- vapply(alike, function(group) paste0("\"", group, "\"", collapse = " and "), "")
+  canal_warn("labels", "labels", "types that differ in more than case, spaces, `_` and `.`",
+             some_of(pairs), "Each is a type of its own: where they mean one, rename them first.")
 }
 
 check_label_vector <- function(labels, argument) {
@@ -73,7 +90,7 @@ places_by_name <- function(names, cells, argument) {
 }
 
 check_no_missing <- function(text, cells, argument, wanted) {
-  missing <- which(is.na(text) | !nzchar(trimws(text)))
+  missing <- which(is.na(text))
   if (!is.null(wanted)) missing <- intersect(missing, wanted)
   if (!length(missing)) return(invisible())
   which_ones <- if (is.null(cells)) paste("number", some_of(missing)) else some_of(cells[missing])

@@ -61,7 +61,6 @@ with_reduced_dim <- function(x, findings) {
   need_room(x, "an embedding (reducedDims)")
   embedding <- findings$embedding
   rownames(embedding) <- colnames(x)
-  check_free(embedding_name(findings), SingleCellExperiment::reducedDimNames(x), x, findings)
   SingleCellExperiment::reducedDim(x, embedding_name(findings)) <- embedding
   x
 }

@@ -26,9 +26,8 @@ with_cell_results.Seurat <- function(x, findings) {
 }
 
 with_dim_reduc <- function(x, findings) {
-  key <- paste0(reduction_name(findings), "_")
+  key <- embedding_key(findings)
   embedding <- findings$embedding
-  check_free(reduction_name(findings), names(x@reductions), x, findings)
   dimnames(embedding) <- list(colnames(x), paste0(key, seq_len(ncol(embedding))))
   x[[reduction_name(findings)]] <- SeuratObject::CreateDimReducObject(
     embeddings = embedding, key = key, assay = SeuratObject::DefaultAssay(x)
@@ -50,7 +49,7 @@ with_score_assay <- function(x, findings) {
   scores <- t(findings$scores)
   dimnames(scores) <- list(seurat_feature_names(rownames(scores)), colnames(x))
   assay <- SeuratObject::CreateAssayObject(data = scores)
-  SeuratObject::Key(assay) <- paste0(tolower(findings$prefix), "scores_")
+  SeuratObject::Key(assay) <- scores_key(findings)
   x@assays[[name]] <- NULL
   # Version 5 counts what an assay holds, and warns that scores are no counts.
   withCallingHandlers(x[[name]] <- assay, warning = function(condition) {

@@ -123,5 +123,16 @@ other_assays_hint <- function(x, name) {
           others[1])
 }
 
+# Genes that do not meet may be another assay's.
+naming_assay <- function(x, code) {
+  if (!methods::is(x, "Seurat")) return(code)
+  tryCatch(code, canalR_error_overlap = function(error) {
+    name <- SeuratObject::DefaultAssay(x)
+    error$message <- paste0(error$message, "\nThe assay that was read is \"", name, "\". ",
+                            other_assays_hint(x, name))
+    stop(error)
+  })
+}
+
 need_seurat <- function() need_package("SeuratObject", "x", "which `x` is an object of")
 # nolint end

@@ -5,6 +5,7 @@ labelled_cells <- function(x, labels, batch, assay.type, num_threads, verbose) {
   cells <- told(cells_of(x, assay.type), verbose)
   check_counts(cells$counts, thread_count(num_threads))
   cells$types <- labels_of(cells, labels, "labels")
+  warn_alike(unique(cells$types))
   if (!is.null(batch)) cells$batches <- labels_of(cells, batch, "batch")
   cells
 }

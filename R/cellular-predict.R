@@ -76,7 +76,9 @@ cellular_embed <- function(x, model, prefix = "cellular", max_missing = 0.3, num
                            verbose = TRUE, assay.type = "counts", BPPARAM = NULL,
                            checkpoint = NULL) {
   check_cellular_model(model)
+  check_given(x, "x", "cells")
   check_prefix(prefix)
+  check_free_names(x, prefix, "embedding")
   settings <- run_settings(num_threads, verbose, "Embedding", BPPARAM, checkpoint)
   query <- run_cellular(x, model, "embedding", max_missing, assay.type, settings)
   note <- cellular_record(model, list(width = ncol(query$out$embedding),

@@ -30,7 +30,13 @@ check_choice <- function(value, choices, argument) {
   invisible(value)
 }
 
+# Of an argument without a default.
+check_given <- function(value, argument, expected) {
+  if (missing(value)) canal_abort("argument", argument, expected, "nothing")
+}
+
 check_model <- function(model, argument = "model") {
+  check_given(model, argument, "a CanalModel")
   if (!is(model, "CanalModel")) {
     canal_abort("argument", argument, "a CanalModel", describe_value(model),
                 "Make one with canal_model(), canal_import() or canal_load().")

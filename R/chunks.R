@@ -3,7 +3,7 @@
 # stopped goes on where it was.
 #
 # A folder holds plan.rds (whose cells, in which chunks), job.rds (the pass, and where the cells
-# are), model.h5, and per chunk input-<plan>-00001.rds (what the network reads, where the cells lie
+# are), model.h5, seed.rds (what was drawn with afterwards, where nobody gave one), and per chunk input-<plan>-00001.rds (what the network reads, where the cells lie
 # in this process' memory alone) and output-<plan>-00001.rds.
 
 check_workers <- function(BPPARAM) {
@@ -31,7 +31,7 @@ run_in_chunks <- function(source, kept, model, pass, settings) {
   }
   # Those of a run that was killed, too.
   sweep_parts(folder)
-  unlink(Sys.glob(file.path(folder, "input-*.rds")))
+  unlink(chunk_file(folder, plan, "input", seq_along(plan$blocks)))
   firsts <- vapply(plan$blocks, `[[`, 0, 1)
   collected_outputs(plan$blocks, kept, function(block, cells, done, following) {
     read_kept(chunk_file(folder, plan, "output", match(block[1], firsts)))
@@ -50,10 +50,13 @@ chunk_plan <- function(folder, source, kept, model, pass, settings) {
       canal_inform("resume", sprintf("Going on with the chunks in %s.", folder), settings$verbose)
       return(plan)
     }
-    canal_abort("checkpoint", "checkpoint", "an empty folder, or one of this very call",
-                sprintf("\"%s\", with chunks of another", folder),
-                "Another model, other cells or other settings need a folder of their own.",
-                call = NULL)
+    abort_folder(folder, "with chunks of another")
+  }
+  # Whatever lies there may have the names of our files.
+  others <- setdiff(list.files(folder, all.files = TRUE, no.. = TRUE),
+                    list.files(folder, part_pattern, all.files = TRUE))
+  if (length(others)) {
+    abort_folder(folder, sprintf("which has other files in it (%s)", some_of(others)))
   }
   size <- min(most_chunk, ceiling(length(source$cells) / (4 * worker_count(settings$workers))))
   blocks <- unlist(lapply(source$blocks, function(block) {
@@ -65,6 +68,24 @@ chunk_plan <- function(folder, source, kept, model, pass, settings) {
   plan$id <- cpp_digest(serialize(plan, NULL))
   write_kept(plan, path)
   plan
+}
+
+# The seed of a query. Where none is given, the first call's that came to an end in the folder, so
+# that the same call gives the same.
+kept_seed <- function(seed, folder) {
+  if (!is.null(seed) || is.null(folder) || !file.exists(file.path(folder, "plan.rds"))) {
+    return(resolve_seed(seed))
+  }
+  path <- file.path(folder, "seed.rds")
+  if (!file.exists(path)) write_kept(resolve_seed(NULL), path)
+  read_kept(path)
+}
+
+abort_folder <- function(folder, got) {
+  canal_abort("checkpoint", "checkpoint", "an empty folder, or one of this very call",
+              sprintf("\"%s\", %s", folder, got),
+              "Another model, other cells or other settings need a folder of their own.",
+              call = NULL)
 }
 
 # Fewer cells are not worth a worker's way; the work on more would be long to lose, and to wait for
@@ -142,12 +163,14 @@ read_kept <- function(path) {
 kept_end <- function(bytes) charToRaw(paste0("\ncanalR digest ", cpp_digest(bytes), "\n"))
 
 # A name beside a path, for what is being written.
+part_pattern <- "^[.]canalR-part-"
+
 part_file <- function(path, ending = "") tempfile(".canalR-part-", dirname(path), ending)
 
 # Removes what processes that were killed as they wrote have left in a folder: files that nobody has
 # written to for an hour.
 sweep_parts <- function(folder) {
-  parts <- list.files(folder, "^[.]canalR-part-", all.files = TRUE, full.names = TRUE)
+  parts <- list.files(folder, part_pattern, all.files = TRUE, full.names = TRUE)
   unlink(parts[which(difftime(Sys.time(), file.mtime(parts), units = "hours") > 1)])
 }
 
@@ -200,7 +223,7 @@ write_inputs <- function(folder, job, todo, source, threads) {
   }
 }
 
-# For each chunk `NULL`, or what went wrong.
+# For each chunk `NULL`, or what went wrong: a text, or an error of its worker.
 run_on_workers <- function(folder, job, todo, settings) {
   workers <- settings$workers
   cells <- lengths(job$cells[todo])
@@ -215,7 +238,7 @@ run_on_workers <- function(folder, job, todo, settings) {
   # others have done is in the folder.
   share_out <- if (methods::is(workers, "BatchtoolsParam")) jobs_of_chunks else hand_out_chunks
   tryCatch(keep_random_stream(share_out(folder, todo, workers, cells, progress)),
-           error = function(error) rep(list(conditionMessage(error)), length(todo)))
+           error = function(error) rep(list(error), length(todo)))
 }
 
 # A chunk at a time for each worker: it hears of an interrupt when that one is done, and of every
@@ -240,16 +263,26 @@ hand_out_chunks <- function(folder, todo, workers, cells, progress) {
     following, run_handed_chunk, folder = folder, BPPARAM = workers, REDUCE = told,
     init = vector("list", length(todo)), reduce.in.order = FALSE
   ))
-  if (is.list(problems)) problems else rep(list(conditionMessage(problems)), length(todo))
+  if (inherits(problems, "error")) return(rep(list(problems), length(todo)))
+  # Whose they are is not told.
+  problems[lengths(problems) == 0] <- attr(problems, "errors")[1]
+  problems
 }
 
+# A worker gets the function without its package, and says whether it can load that.
 run_handed_chunk <- function(handed, folder) {
+  loadNamespace("canalR")
   list(at = handed$at, problem = run_chunk(handed$number, folder))
+}
+
+run_sent_chunk <- function(number, folder) {
+  loadNamespace("canalR")
+  run_chunk(number, folder)
 }
 
 # Jobs of a cluster, as the user made them: batchtools takes all chunks at once.
 jobs_of_chunks <- function(folder, todo, workers, cells, progress) {
-  BiocParallel::bptry(BiocParallel::bplapply(todo, run_chunk, folder = folder, BPPARAM = workers))
+  BiocParallel::bptry(BiocParallel::bplapply(todo, run_sent_chunk, folder = folder, BPPARAM = workers))
 }
 
 # The last job that this process was given, opened.
@@ -286,11 +319,12 @@ run_chunk <- function(number, folder, progress = NULL) {
 
 abort_chunks <- function(job, todo, problems, cells, checkpoint) {
   block <- job$plan$blocks[[todo[1]]]
-  said <- unlist(problems[1])
+  said <- problems[[1]]
+  if (inherits(said, "error")) said <- paste("its worker:", conditionMessage(said))
   canal_abort("chunk", "x", sprintf("all of %d chunks of cells done", length(job$plan$blocks)),
               sprintf("%d that failed %d times; the first is chunk %d (cells %g to %g, %s ...): %s",
                       length(todo), chunk_attempts, todo[1], block[1], block[2], cells[block[1]],
-                      if (is.character(said)) said[1] else "its worker was lost"),
+                      if (is.character(said)) said else "its worker was lost"),
               if (is.null(checkpoint)) {
                 "With `checkpoint` a folder, finished chunks are kept, and the next call goes on."
               } else {

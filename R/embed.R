@@ -12,7 +12,9 @@
 #'
 #' @return What came in, with the embedding (cells x `fc2`, 64 in CANAL) as `reducedDim(x, "CANAL")`
 #'   or Seurat reduction `"canal"` (key `canal_`); for a matrix or a path a `DataFrame` with the
-#'   matrix column `embedding`. A cell with too few genes has a row of `NA`.
+#'   matrix column `embedding`. A cell with too few genes has a row of `NA`, of which there is a
+#'   warning: neighbours and UMAPs are for the other cells,
+#'   `x[, !is.na(reducedDim(x, "CANAL")[, 1])]` or `x[, !is.na(Embeddings(x, "canal")[, 1])]`.
 #'   `metadata(x)$canal$canal$embedding` tells model, version and parameters.
 #' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for a
 #'   SummarizedExperiment, which has no place for an embedding, and those of [canal_prepare()].
@@ -30,7 +32,9 @@ canal_embed <- function(x, model, prefix = "canal", num_threads = NULL, device =
                         precision = "auto", verbose = TRUE, assay.type = "counts",
                         min_genes = NULL, BPPARAM = NULL, checkpoint = NULL) {
   check_trained(model)
+  check_given(x, "x", "cells")
   check_prefix(prefix)
+  check_free_names(x, prefix, "embedding")
   compute <- compute_on(device, precision)
   settings <- run_settings(num_threads, verbose, "Embedding", BPPARAM, checkpoint)
   query <- run_query(x, model, "embedding", assay.type, min_genes, compute, settings)
@@ -43,9 +47,19 @@ canal_embed <- function(x, model, prefix = "canal", num_threads = NULL, device =
 # Rows of NA for cells that were left out.
 embedding_findings <- function(query, prefix, note, call) {
   embedding <- query$out$embedding
-  if (length(query$kept) < length(query$cells)) {
+  left_out <- length(query$cells) - length(query$kept)
+  if (left_out > 0) {
     embedding <- embedding[query_rows(query), , drop = FALSE]
+    warn_left_out(left_out, length(query$cells))
   }
   dimnames(embedding) <- list(query$cells, paste0(prefix, "_", seq_len(ncol(embedding))))
   cell_findings(prefix, embedding = embedding, record = list(embedding = note), call = call)
+}
+
+# Seurat's FindNeighbors() takes a row of NA for a cell like any other, and most others stop at it.
+warn_left_out <- function(left_out, cells) {
+  canal_warn("embedding", "x", "cells with enough genes",
+             sprintf("%d of %d with too few, which have rows of NA", left_out, cells),
+             paste("Find neighbours and UMAPs without them: x[, !is.na(embedding[, 1])], where",
+                   "`embedding` is reducedDim(x, ...) or Embeddings(x, ...)."))
 }

@@ -2,7 +2,9 @@
 
 # What users ask for beside the label, checked. clusters: one per cell as text, or NULL.
 asked_results <- function(x, prefix, probabilities, clusters, prune_below, top_k) {
+  check_given(x, "x", "cells")
   check_prefix(prefix)
+  check_free_names(x, prefix, "prediction")
   check_choice(probabilities, c("none", "columns", "assay"), "probabilities")
   check_number(prune_below, "prune_below", 0, 1)
   check_number(top_k, "top_k", 0, .Machine$integer.max, whole = TRUE)

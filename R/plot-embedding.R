@@ -108,6 +108,7 @@ umap_of <- function(embedding, seed, ...) {
     canal_abort("cells", "x", "at least four cells with an embedding", as.character(sum(there)),
                 "`reduction` can name two dimensions that are there.")
   }
+  check_known(names(list(...)), names(formals(uwot::umap)), "uwot::umap")
   settings <- utils::modifyList(list(n_neighbors = min(15, sum(there) - 1), n_threads = 1),
                                 list(...))
   plane <- matrix(NA_real_, nrow(embedding), 2)
@@ -115,6 +116,14 @@ umap_of <- function(embedding, seed, ...) {
     unname(embedding[there, , drop = FALSE])
   ), settings)))[, 1:2]
   plane
+}
+
+# What goes on to another function by `...` is to be an argument of it.
+check_known <- function(names, known, receiver) {
+  unknown <- setdiff(names, known)
+  if (!length(unknown)) return(invisible())
+  canal_abort("argument", "...", sprintf("arguments of %s(), by name", receiver),
+              some_of(unknown), "See the arguments of this function, too: `colour_by`, say.")
 }
 
 # How large dots are and how much they hide, so that 200 can be seen and 100,000 told apart.

@@ -45,7 +45,8 @@
 #'   always), on its share of this machine's cores (sockets), or on all that its job has
 #'   ([BiocParallel::BatchtoolsParam()]).
 #' @param checkpoint A folder in which finished chunks of cells are kept: the same call, made again
-#'   after it was stopped, goes on from there. Workers on other machines need one that they see too.
+#'   after it was stopped, goes on from there, with its `seed`. The folder is this call's alone:
+#'   one with other files in it is refused. Workers on other machines need one that they see too.
 #'   What the network reads of cells in memory is in it as long as the work goes on: a byte per
 #'   cell and gene. It may be deleted afterwards.
 #'
@@ -100,11 +101,13 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
   asked <- asked_results(x, prefix, probabilities, clusters, prune_below, top_k)
   check_number(temperature, "temperature", from = 1e-6, to = 1e6)
   if (!is.null(threshold)) check_number(threshold, "threshold", from = 0, to = 1)
-  seed <- resolve_seed(seed)
+  if (!is.null(seed)) seed <- resolve_seed(seed)
+  warn_unused(novelty, threshold, !missing(temperature))
   compute <- compute_on(device, precision)
   settings <- run_settings(num_threads, verbose, "Annotating", BPPARAM, checkpoint)
   query <- run_query(x, model, c("logits", if (novelty == "canal") "manifold"), assay.type,
                      min_genes, compute, settings)
+  seed <- kept_seed(seed, settings$checkpoint)
   call <- novelty_calls(model, query$out, novelty, threshold, temperature, seed, compute)
   parameters <- list(novelty = novelty, threshold = call$threshold, temperature = temperature,
                      min_genes = query$min_genes, prune_below = prune_below, top_k = top_k,
@@ -114,6 +117,16 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
   with_cell_results(x, label_findings(call, query, model@labels, asked,
                                       model_record(model, parameters),
                                       logged_call("canal_predict", sys.call())))
+}
+
+# Whoever sets a threshold takes it for used.
+warn_unused <- function(novelty, threshold, has_temperature) {
+  unused <- c(if (!is.null(threshold) && novelty == "none") "threshold",
+              if (has_temperature && novelty != "canal") "temperature")
+  if (!length(unused)) return(invisible())
+  canal_warn("argument", unused[1], "a `novelty` that it is for",
+             sprintf("`novelty` \"%s\", which takes no %s", novelty, some_of(unused)),
+             "novelty = \"canal\" or \"threshold\" finds cells of unknown types.")
 }
 
 check_trained <- function(model) {

@@ -79,7 +79,7 @@ canal_prepare <- function(x, vocabulary, n_genes = 1000, genes = NULL, min_genes
   check_wanted_genes(genes, vocabulary)
   counts <- told(cells_of(x, assay.type), verbose)$counts
   check_counts(counts, threads)
-  aligned <- align_genes(rownames(counts), colnames(counts), whole)
+  aligned <- naming_assay(x, align_genes(rownames(counts), colnames(counts), whole))
   detected <- cpp_detected_genes(counts, aligned$place, length(vocabulary), threads)
   kept <- keep_cells(detected, aligned, min_genes, need_some = TRUE)
   chosen <- if (is.null(genes)) {
@@ -178,7 +178,7 @@ overlap_hint <- function(symbols, vocabulary, cells) {
   }
   if (are_ensembl(symbols) != are_ensembl(vocabulary)) {
     return(if (are_ensembl(symbols)) {
-      "The genes of `x` are Ensembl ids: rename them to symbols first."
+      "The genes of `x` are Ensembl ids: canal_update_symbols() renames them, by a table of both."
     } else {
       "The vocabulary has Ensembl ids: rename the genes of `x` to them first."
     })
@@ -192,7 +192,7 @@ are_ensembl <- function(names) mean(grepl("^ENS[A-Z]*G[0-9]{6,}", names)) > 0.5
 case_hint <- function(symbols) {
   if (mean(grepl("^[A-Z][a-z0-9-]*[a-z]", symbols)) > 0.3) {
     return(paste("These look like mouse symbols (Actb), and the vocabulary's are upper case",
-                 "(ACTB): map them to human orthologues first."))
+                 "(ACTB): canal_update_symbols() renames them, by a table of human orthologues."))
   }
   "Symbols differ in upper and lower case: see toupper()."
 }

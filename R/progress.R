@@ -16,8 +16,9 @@ epoch_bar <- function(name, cells, text, epochs) {
   status <- ""
   bar <- cli::cli_progress_bar(
     total = cells * epochs, clear = TRUE, .auto_close = FALSE,
-    format = paste(name, "{cli::pb_bar} {cli::pb_percent} {cli::pb_status} |",
-                   "{cli::pb_rate} | ETA {cli::pb_eta}")
+    # What is cut off where a terminal is narrow stands last.
+    format = paste(name, "{cli::pb_bar} {cli::pb_percent} | {cli::pb_rate} | ETA {cli::pb_eta} |",
+                   "{cli::pb_status}")
   )
   list(
     cells = function(now, total) {

@@ -8,6 +8,7 @@ begin_stage <- function(model, data, settings) {
   # The stage counts, so that one seed for a whole stream does not draw the same thing twice.
   stage_seed <- function(part) derive_seed(settings$seed, 10 * length(model@history) + part)
   new_types <- setdiff(sort(unique(data$types), method = "radix"), model@labels)
+  warn_alike(new_types, model@labels)
   labels <- c(model@labels, new_types)
   held <- hold_out(data$types, settings$validation, stage_seed(1))
   bank_held <- hold_out(model@bank$entries$type, settings$validation,

@@ -146,6 +146,7 @@ canal_train <- function(x, labels, model,
                         seed = NULL, num_threads = NULL, device = "cpu", precision = "auto",
                         cache = "auto", checkpoint = NULL, team = NULL, verbose = TRUE,
                         assay.type = "counts", min_genes = NULL) {
+  check_cells_and_labels(x, labels)
   check_model(model)
   model <- with_recipe(up_to_date(model), recipe)
   check_optional_team(team)

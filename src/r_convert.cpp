@@ -118,7 +118,8 @@ void set_missing(SEXP x, const std::vector<uint8_t>& missing) {
       case LGLSXP: LOGICAL(x)[i] = NA_LOGICAL; break;
       case INTSXP: INTEGER(x)[i] = NA_INTEGER; break;
       case REALSXP: REAL(x)[i] = NA_REAL; break;
-      default: refuse("missing", "values of another kind than numbers or booleans are missing");
+      case STRSXP: SET_STRING_ELT(x, static_cast<R_xlen_t>(i), NA_STRING); break;
+      default: refuse("missing", "values of a kind that R has no NA of are missing");
     }
   }
 }

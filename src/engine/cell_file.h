@@ -23,7 +23,7 @@ struct AnnData {
   CellMatrix counts;
   std::vector<std::string> cell_names;
   std::vector<std::string> gene_names;
-  Tree obs;  // a group of columns, each an array (categorical ones as text, missing as "")
+  Tree obs;  // a group of columns, each an array (categorical ones as text)
 };
 
 // `layer`: "X", "raw/X" or the name of a layer.

@@ -19,7 +19,7 @@ struct Tree {
   std::vector<uint8_t> uint8;
   bool boolean = false;  // of uint8: an HDF5 enum of FALSE and TRUE, as h5py writes booleans
   std::vector<std::string> text;
-  // Of a nullable column of numbers or booleans, 1 per value that is missing. Never written.
+  // Of a column of AnnData, 1 per value that is missing. Never written.
   std::vector<uint8_t> missing;
   std::vector<std::pair<std::string, Tree>> children;    // of a group, as written; else by name
   std::vector<std::pair<std::string, Tree>> attributes;  // of a group or array

@@ -16,7 +16,6 @@ using canal::CellularSums;
 using canal::CellularTrainer;
 using canal::FloatArray;
 using canal::Weights;
-using canal_test::array_of;
 using canal_test::cellular_golden;
 using canal_test::cellular_options;
 using canal_test::floats;

@@ -193,6 +193,10 @@ TEST(H5ad, ColumnsComeInTheirOrderWhateverTheirSpelling) {
   EXPECT_TRUE(columns.child("flag")->boolean);
   EXPECT_EQ(columns.child("maybe")->int32, (std::vector<int32_t>{4, 5, 6}));
   EXPECT_EQ(columns.child("maybe")->missing, (std::vector<uint8_t>{0, 1, 0}));
+  EXPECT_EQ(columns.child("type")->missing, (std::vector<uint8_t>{0, 1, 0}));
+  EXPECT_EQ(columns.child("old")->missing, (std::vector<uint8_t>{0, 1, 0}));
+  EXPECT_EQ(columns.child("word")->missing, (std::vector<uint8_t>{0, 0, 1}));
+  EXPECT_TRUE(columns.child("size")->missing.empty());
 }
 
 TEST(H5ad, DamageIsNamed) {

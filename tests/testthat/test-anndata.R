@@ -45,7 +45,7 @@ test_that("columns of every kind have the values that were written", {
   columns <- as.list(cell_columns(path))
   for (name in names(columns)) attr(columns[[name]], "h5_attributes") <- NULL
   expect_identical(columns, list(
-    type = c("b", "a", "", "b", "a", "b"), grade = c("2", "1", "2", "1", "2", ""),
+    type = c("b", "a", NA, "b", "a", "b"), grade = c("2", "1", "2", "1", "2", NA),
     batch = rep(c("x", "y"), 3), depth = 0:5 + 2^40, count = c(0L, 255L, 3:6),
     score = c(0.5, NaN, -1, 2, 3, 4), kept = c(TRUE, FALSE, TRUE, TRUE, FALSE, FALSE),
     maybe = c(1L, NA, 3L, 4L, NA, 6L), small = c(1L, NA, 255L, 4L, NA, 6L),
@@ -77,8 +77,8 @@ test_that("0.7: categories beside the columns, texts of one length, a categorica
   expect_values(path, "counts", anndata_values())
   columns <- cell_columns(path)
   expect_named(columns, c("type", "grade", "word", "flag"))
-  expect_identical(columns$type, c("b", "a", "", "b", "a", "b"))
-  expect_identical(columns$grade, c("2", "1.5", "2", "1.5", "2", ""))
+  expect_identical(columns$type, c("b", "a", NA, "b", "a", "b"))
+  expect_identical(columns$grade, c("2", "1.5", "2", "1.5", "2", NA))
   expect_identical(columns$word, c("fixed", "of", "one", "length", "", "all"))
   expect_identical(columns$flag, c(TRUE, FALSE, TRUE, TRUE, FALSE, FALSE))
 })
@@ -88,8 +88,8 @@ test_that("0.11: nullable arrays as index, column and categories, and a name wit
   expect_values(path, "counts", anndata_values())
   columns <- cell_columns(path)
   expect_named(columns, c("word", "type", "maybe", "perhaps", "QC/share"))
-  expect_identical(columns$word, c("p", "", "q", "", "", "Z\u00fcrich"))
-  expect_identical(columns$type, c("b", "a", "", "b", "a", "b"))
+  expect_identical(columns$word, c("p", NA, "q", "", NA, "Z\u00fcrich"))
+  expect_identical(columns$type, c("b", "a", NA, "b", "a", "b"))
   expect_identical(columns$maybe, c(1L, NA, 3L, 4L, NA, 6L))
   expect_identical(columns$perhaps, c(TRUE, NA, FALSE, TRUE, NA, FALSE))
   expect_identical(columns[["QC/share"]], 0:5 / 4)

@@ -272,6 +272,38 @@ test_that("labels that do not fit are refused", {
   expect_error(labels_of(unname(as.matrix(some_counts())), c("a", NA, "b", "b", "b")),
                "1 of 5 cells \\(number 2\\)", class = "canalR_error_labels")
   expect_error(labels_of(sce, c("a", "b"), "truth"), "`truth`", class = "canalR_error_labels")
+  # A matrix of texts is no path.
+  expect_error(cell_source(matrix("1", 2, 2), "counts"), "matrix", class = "canalR_error")
+  expect_identical(labels_of(sce, c("a", NA, "b", "", " "), wanted = integer()),
+                   c("a", NA, "b", NA, NA))
+})
+
+test_that("labels that are almost the same are told", {
+  expect_silent(warn_alike(c("CD4+ T", "CD4- T", "B")))
+  expect_warning(warn_alike(c("T cell", "T_cell ", "B")), "\"T cell\" and \"T_cell \"",
+                 class = "canalR_warning_labels")
+  expect_warning(warn_alike("ALPHA", c("alpha", "beta")), "ALPHA", class = "canalR_warning_labels")
+  # What was told at an earlier stage is not told again.
+  expect_silent(warn_alike("beta", c("alpha", "ALPHA")))
+})
+
+test_that("an argument that is not there is named", {
+  expect_refused(canal_predict(some_sce()), "argument", "model")
+  expect_refused(canal_predict(model = stage_two()), "argument", "x")
+  expect_refused(canal_embed(model = stage_two()), "argument", "x")
+  expect_refused(canal_train(some_sce(), "type"), "argument", "model")
+  expect_refused(canal_train(some_sce(), model = stage_two()), "argument", "labels")
+})
+
+test_that("genes that do not meet are told with the assay they are of", {
+  seurat <- some_seurat()
+  seurat$canal_label <- NULL
+  counts <- some_counts()
+  rownames(counts) <- paste0("protein", seq_len(nrow(counts)))
+  seurat[["ADT"]] <- SeuratObject::CreateAssayObject(counts)
+  SeuratObject::DefaultAssay(seurat) <- "ADT"
+  expect_error(predict_quietly(seurat, stage_two()), "\"ADT\".*DefaultAssay\\(x\\) <- \"RNA\"",
+               class = "canalR_error_overlap")
 })
 
 # Results ------------------------------------------------------------------------------------------
@@ -443,13 +475,46 @@ test_that("a call that objects stand in is logged without them", {
 
 test_that("no embedding of anybody else's is replaced", {
   for (x in list(some_sce(), some_seurat())) {
-    expect_silent(x <- put_results(x, NULL, some_embedding(), list(embedding = list(n = 1)), "a"))
-    expect_silent(put_results(x, NULL, some_embedding(), list(embedding = list(n = 1)), "a"))
-    expect_error(put_results(x, NULL, some_embedding(), list(embedding = list(n = 1)), "A"),
-                 "`prefix`", class = "canalR_error_argument")
+    expect_silent(check_free_names(x, "a", "embedding"))
+    x <- put_results(x, NULL, some_embedding(), list(embedding = list(n = 1)), "a")
+    expect_silent(check_free_names(x, "a", "embedding"))
+    expect_refused(check_free_names(x, "A", "embedding"), "argument", "prefix")
   }
-  expect_error(put_results(some_sce(), NULL, some_embedding(), prefix = "pca"), "\"PCA\"",
+  expect_error(check_free_names(some_sce(), "pca", "embedding"), "PCA",
                class = "canalR_error_argument")
+  # Its key is the assay's.
+  expect_error(check_free_names(some_seurat(), "rna", "embedding"), "\"rna_\"",
+               class = "canalR_error_argument")
+  expect_refused(canal_embed(some_sce(), stage_two(), prefix = "pca"), "argument", "prefix")
+})
+
+test_that("no columns, scores or assays of anybody else's are replaced", {
+  counts <- some_counts()
+  sce <- some_sce()
+  SingleCellExperiment::altExp(sce, "adt_scores") <-
+    SummarizedExperiment::SummarizedExperiment(list(counts = counts))
+  seurat <- some_seurat()
+  seurat[["adt_scores"]] <- SeuratObject::CreateAssayObject(counts)
+  for (x in list(sce, seurat)) {
+    x$canal_label <- NULL
+    expect_refused(check_free_names(x, "adt", "prediction"), "argument", "prefix")
+    expect_silent(check_free_names(x, "canal", "prediction"))
+    for (column in c("canal_label", "canal_prob_beta", "canal_cluster")) {
+      taken <- x
+      taken[[column]] <- "mine"
+      expect_error(check_free_names(taken, "canal", "prediction"), column,
+                   class = "canalR_error_argument")
+      expect_refused(canal_predict(taken, stage_two()), "argument", "prefix")
+    }
+    # Of an earlier call, and of one whose record was lost on the way.
+    own <- put_results(x, NULL, record = list(prediction = list(n = 1)))
+    own$canal_label <- "mine"
+    expect_silent(check_free_names(own, "canal", "prediction"))
+    for (name in c("label", "confidence", "novelty", "reason", "pruned")) {
+      x[[paste0("canal_", name)]] <- NA
+    }
+    expect_silent(check_free_names(x, "canal", "prediction"))
+  }
 })
 
 test_that("a prefix is letters and digits", {

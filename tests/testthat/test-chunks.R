@@ -90,7 +90,49 @@ test_that("chunks whose plan is gone are not taken for others'", {
   annotate <- function(x, ...) values_of(predict_quietly(x, stage_two(), ...))
   annotate(cells[, half], checkpoint = folder)
   unlink(file.path(folder, "plan.rds"))
-  expect_identical(annotate(cells[, -half], checkpoint = folder), annotate(cells[, -half]))
+  expect_refused(annotate(cells[, -half], checkpoint = folder), "checkpoint", "checkpoint")
+})
+
+test_that("a folder with anybody else's files in it is refused, and they stay", {
+  folder <- tempfile()
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  files <- file.path(folder, c("input-cells.rds", "job.rds", "model.h5"))
+  for (file in files) writeLines("precious", file)
+  expect_refused(predict_quietly(stage_two_cells()$counts, stage_two(), checkpoint = folder),
+                 "checkpoint", "checkpoint")
+  expect_setequal(list.files(folder, full.names = TRUE), files)
+  for (file in files) expect_identical(readLines(file), "precious")
+})
+
+test_that("without a seed the same call gives the same", {
+  cells <- stage_two_cells()$counts
+  folder <- tempfile()
+  on.exit(unlink(folder, recursive = TRUE))
+  annotate <- function() {
+    set.seed(NULL)
+    predict_quietly(cells, stage_two(), novelty = "canal", checkpoint = folder)
+  }
+  seed_of <- function(x) S4Vectors::metadata(x)$canal$canal$prediction$parameters$seed
+  first <- annotate()
+  again <- annotate()
+  expect_identical(seed_of(again), seed_of(first))
+  expect_identical(values_of(again), values_of(first))
+})
+
+test_that("a worker that cannot load canalR says so", {
+  skip_if_not_installed("BiocParallel")
+  skip_on_os("windows")
+  # As on a node of a cluster where it is not installed.
+  workers <- BiocParallel::bpstart(BiocParallel::SnowParam(1))
+  on.exit(BiocParallel::bpstop(workers))
+  BiocParallel::bplapply(1, function(i) {
+    unloadNamespace("canalR")
+    .libPaths(character(), include.site = FALSE)
+    Sys.setenv(R_LIBS = "")
+  }, BPPARAM = workers)
+  expect_error(predict_quietly(stage_two_cells()$counts, stage_two(), BPPARAM = workers),
+               "canalR", class = "canalR_error_chunk")
 })
 
 test_that("a relative folder serves workers that were started elsewhere", {

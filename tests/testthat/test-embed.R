@@ -29,7 +29,8 @@ test_that("it goes into a SingleCellExperiment and a Seurat object", {
 test_that("a cell with too few genes has a row of NA in its place", {
   counts <- stage_two_cells()$counts[, 1:6]
   counts[, 3] <- 0
-  embedding <- embedding_of(counts)$embedding
+  expect_warning(embedding <- embedding_of(counts)$embedding, "1 of 6",
+                 class = "canalR_warning_embedding")
   expect_true(all(is.na(embedding[3, ])))
   expect_identical(embedding[-3, ], embedding_of(counts[, -3])$embedding)
 })

@@ -174,3 +174,10 @@ test_that("embeddings look as they did", {
   skip_if_not_installed("ggplot2")
   expect_picture("embedding", canal_plot_embedding(some_plane(), reduction = "plane"))
 })
+
+test_that("an argument that UMAP does not have is named", {
+  skip_if_not_installed("ggplot2")
+  skip_if_not_installed("uwot")
+  table <- annotated_table()
+  expect_refused(canal_plot_embedding(table, color_by = "type"), "argument", "...")
+})

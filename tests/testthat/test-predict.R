@@ -134,6 +134,15 @@ test_that("a model without types and arguments out of range are refused", {
                  "argument", "seed")
 })
 
+test_that("a threshold that is not used is told", {
+  counts <- stage_two_cells()$counts[, 1:4]
+  expect_warning(predict_quietly(counts, stage_two(), threshold = 0.5), "`threshold`",
+                 class = "canalR_warning_argument")
+  expect_warning(predict_quietly(counts, stage_two(), novelty = "threshold", temperature = 2),
+                 "`temperature`", class = "canalR_warning_argument")
+  expect_no_warning(predict_quietly(counts, stage_two(), novelty = "threshold", threshold = 0.5))
+})
+
 test_that("progress is told, and verbose silences it", {
   counts <- stage_two_cells()$counts
   expect_silent(predict_quietly(counts, stage_two()))

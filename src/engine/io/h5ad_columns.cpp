@@ -16,12 +16,16 @@ std::string number_text(double value) {
   return text;
 }
 
+bool is_missing(const Tree& tree, size_t i) {
+  return !tree.missing.empty() && tree.missing[i] != 0;
+}
+
 // Categories may be of any kind; labels are texts.
 std::vector<std::string> as_texts(const Tree& tree) {
   if (tree.kind == Tree::Kind::text) return tree.text;
   std::vector<std::string> texts;
   for (size_t i = 0; i < value_count(tree); ++i) {
-    if (!tree.missing.empty() && tree.missing[i] != 0) {
+    if (is_missing(tree, i)) {
       texts.emplace_back();
     } else if (tree.boolean) {
       texts.emplace_back(tree.uint8[i] != 0 ? "True" : "False");
@@ -34,27 +38,25 @@ std::vector<std::string> as_texts(const Tree& tree) {
   return texts;
 }
 
-Tree text_column(std::vector<std::string> texts) {
-  Tree column;
-  column.kind = Tree::Kind::text;
-  column.shape = {static_cast<int64_t>(texts.size())};
-  column.text = std::move(texts);
-  return column;
-}
-
 // Code -1 (or any negative one) stands for a missing value.
 Tree categorical(const Tree& categories, const Tree& codes, const std::string& place) {
   const std::vector<std::string> names = as_texts(categories);
-  std::vector<std::string> texts(value_count(codes));
-  for (size_t i = 0; i < texts.size(); ++i) {
+  Tree column;
+  column.kind = Tree::Kind::text;
+  column.shape = codes.shape;
+  column.text.resize(value_count(codes));
+  column.missing.resize(column.text.size());
+  for (size_t i = 0; i < column.text.size(); ++i) {
     const int64_t code = integer_at(codes, i);
     if (code >= static_cast<int64_t>(names.size())) {
       throw FormatError("is damaged: '" + place + "' has the code " + std::to_string(code) +
                         " and " + std::to_string(names.size()) + " categories");
     }
-    if (code >= 0) texts[i] = names[static_cast<size_t>(code)];
+    const auto at = static_cast<size_t>(code);
+    column.missing[i] = code < 0 || is_missing(categories, at) ? 1 : 0;
+    if (column.missing[i] == 0) column.text[i] = names[at];
   }
-  return text_column(std::move(texts));
+  return column;
 }
 
 // Nullable columns are a pair of values and mask, the mask true where the value is missing.
@@ -70,7 +72,6 @@ Tree masked(const Tree& values, const Tree& mask, const std::string& place) {
     for (size_t i = 0; i < count; ++i) {
       if (missing[i] != 0) column.text[i].clear();
     }
-    return column;
   }
   column.missing = std::move(missing);
   return column;

@@ -56,7 +56,7 @@ const PickleOpcode* pickle_opcode(uint8_t code) {
 }
 
 // A name only: it is passed to others of these, and says nothing that they do not.
-const std::vector<PickleGlobal>& pickle_globals() {
+const std::vector<PickleGlobal>& pickle_globals() {  // NOLINT(readability-function-size): a table
   static const std::vector<PickleGlobal> globals{
       {"torch._utils._rebuild_tensor", "a tensor", false},
       {"torch._utils._rebuild_tensor_v2", "a tensor", false},
