@@ -15,7 +15,7 @@
 #'   flavour, on the training cells.
 #' @param classifier `TRUE` trains the classifier, too. See [cellular_classifier()].
 #' @param search `TRUE` searches for its widths, learning rate and dropout.
-#' @param epochs The most epochs, a whole number from 2.
+#' @param epochs The most epochs, a whole number from 2 (from 1 where `warm_up` is 0).
 #' @param batch_size Cells of a mini-batch, 2 or more. All mini-batches of an epoch have about the
 #'   same number, so that none is a mere rest.
 #' @param learning_rate Highest learning rate: it rises for `warm_up` epochs from 0 on, and falls

@@ -17,6 +17,7 @@
 #'   for a `truth` of another length or an unknown column; `canalR_error_empty` for no cells;
 #'   `canalR_error_class` for another kind of `x`;
 #'   `canalR_error_package` where ggplot2 is not installed; `canalR_error_argument`.
+#' @source canalR's own picture, of the confusion that [canal_evaluate()] counts.
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' prediction <- S4Vectors::DataFrame(
 #'   canal_label = c("alpha", "alpha", "beta", "beta", "beta", "Unassigned"),

@@ -22,6 +22,8 @@
 #'   `canalR_error_labels` for a `truth` of another length or an unknown column;
 #'   `canalR_error_class` for another kind of `x`;
 #'   `canalR_error_package` where ggplot2 is not installed; `canalR_error_argument`.
+#' @source CANAL, Methods (score and threshold of novel cells); scBERT (Yang et al. 2022), Methods
+#'   (threshold of the confidence). The picture is canalR's own.
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' prediction <- S4Vectors::DataFrame(canal_novelty = c(0.1, 0.15, 0.2, 0.3, 0.7, 0.8))
 #' canal_plot_novelty(prediction)

@@ -28,6 +28,7 @@
 #'   `canalR_error_empty` where no cell has scores; `canalR_error_labels` for a `by` of another
 #'   length or an unknown column; `canalR_error_class` for another kind of `x`;
 #'   `canalR_error_package` where ggplot2 is not installed; `canalR_error_argument`.
+#' @source CANAL, Methods (softmax of the classifier). The picture is canalR's own.
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' prediction <- S4Vectors::DataFrame(canal_label = c("alpha", "beta", "beta", "Unassigned"))
 #' prediction$canal_prob_alpha <- c(0.9, 0.2, 0.1, 0.5)

@@ -70,7 +70,8 @@
 #' @return What came in, with these columns in `colData` or `meta.data` (`canal` being the
 #'   `prefix`): `canal_label`, `canal_confidence` (largest softmax, 0 to 1), `canal_novelty`,
 #'   `canal_pruned` and `canal_reason` (why a cell has no label, else `NA`), and those asked for;
-#'   for a matrix or a path a `DataFrame` with a row per cell. A cell with too few genes gets `NA`
+#'   for a matrix or a path a `DataFrame` with a row per cell. All columns of an earlier call with
+#'   the same prefix are replaced or removed. A cell with too few genes gets `NA`
 #'   and the reason. `metadata(x)$canal$canal$prediction` (`Misc(x, "canal")$canal$prediction` of
 #'   a Seurat object, whose command log has the call too) tells model, version and parameters.
 #' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for

@@ -10,7 +10,9 @@
 #'   is one, else `X`), `"X"`, `"raw/X"` or a layer.
 #'
 #' @return The object, its counts in assay `"counts"` or Seurat assay `"RNA"`, its `obs` as columns
-#'   of cells: categorical and text columns as text, `NA` where a value is missing.
+#'   of cells: categorical and text columns as text, `NA` where a value is missing. What else the
+#'   file holds (`obsm`, columns of `var`, other layers, `uns`) stays there: zellkonverter's
+#'   `readH5AD()` brings all of it.
 #' @section Errors: `canalR_error_file` for a missing, truncated or foreign file, and for one whose
 #'   arrays are compressed by a plugin of HDF5's that is not there (Blosc, Zstandard),
 #'   `canalR_error_assay` for a matrix that it does not hold, `canalR_error_package` where the
