@@ -3,8 +3,9 @@
 # stopped goes on where it was.
 #
 # A folder holds plan.rds (whose cells, in which chunks), job.rds (the pass, and where the cells
-# are), model.h5, seed.rds (what was drawn with afterwards, where nobody gave one), and per chunk input-<plan>-00001.rds (what the network reads, where the cells lie
-# in this process' memory alone) and output-<plan>-00001.rds.
+# are), model.h5, seed.rds (what was drawn with afterwards, where nobody gave one), and per chunk
+# input-<plan>-00001.rds (what the network reads, where the cells lie in this process' memory alone)
+# and output-<plan>-00001.rds.
 
 check_workers <- function(BPPARAM) {
   if (is.null(BPPARAM)) return(invisible())
@@ -282,7 +283,8 @@ run_sent_chunk <- function(number, folder) {
 
 # Jobs of a cluster, as the user made them: batchtools takes all chunks at once.
 jobs_of_chunks <- function(folder, todo, workers, cells, progress) {
-  BiocParallel::bptry(BiocParallel::bplapply(todo, run_sent_chunk, folder = folder, BPPARAM = workers))
+  BiocParallel::bptry(BiocParallel::bplapply(todo, run_sent_chunk, folder = folder,
+                                             BPPARAM = workers))
 }
 
 # The last job that this process was given, opened.

@@ -31,8 +31,8 @@
 #'   `canalR_error_cells` where fewer than four cells have an embedding, too few for a UMAP;
 #'   `canalR_error_class` for another kind of `x`; `canalR_error_package` where ggplot2 or uwot is
 #'   not installed; `canalR_error_argument`.
-#' @source McInnes et al. (2018) UMAP: Uniform Manifold Approximation and Projection. *Journal of Open
-#'   Source Software* 3:861, as uwot computes it.
+#' @source McInnes et al. (2018) UMAP: Uniform Manifold Approximation and Projection. *Journal of
+#'   Open Source Software* 3:861, as uwot computes it.
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' cells <- S4Vectors::DataFrame(canal_label = rep(c("alpha", "beta"), each = 20))
 #' cells$plane <- cbind(c(1:20, 30:49), sin(1:40))

@@ -26,8 +26,8 @@ utils::globalVariables(".data")
 #' @section Errors: `canalR_error_package` where ggplot2 is not installed, `canalR_error_empty` for
 #'   an evaluation of no cells, `canalR_error_stages` for a model without epochs of that part,
 #'   `canalR_error_argument` for other arguments or values out of range.
-#' @source The measures: [canal_evaluate()], [canal_stream()], [canal_gene_importance()]. The pictures
-#'   are canalR's own.
+#' @source The measures: [canal_evaluate()], [canal_stream()], [canal_gene_importance()]. The
+#'   pictures are canalR's own.
 #' @seealso [canal_plot_scores()], [canal_plot_novelty()], [canal_plot_flow()] and
 #'   [canal_plot_embedding()] for annotated cells.
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
