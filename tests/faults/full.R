@@ -75,7 +75,7 @@ if (!mount("-t", "tmpfs", "-o", "size=24m", "tmpfs", place)) {
       # In this order: after a download for which there was no room R itself keeps its file
       # open, and what has an open file does not turn read-only.
       try_read_only(name, writers[[name]])
-      try_full(name, writers[[name]], times(12, 3))
+      try_full(name, writers[[name]], times(12, 1))
     }
     TRUE
   }, finally = unmount())

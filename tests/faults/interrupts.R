@@ -3,7 +3,7 @@
 source("tests/faults/common.R")
 
 set.seed(fault_seed)
-tries <- times(100, 3)
+tries <- times(100, 1)
 
 # Sends SIGINT to this process after so many seconds, and writes down when.
 interrupt_after <- function(seconds) {

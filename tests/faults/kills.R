@@ -48,7 +48,7 @@ try_kills <- function(name, writer, tries) {
           c(name, tries, killed, lost, left, after))
 }
 
-for (name in names(writers)) try_kills(name, writers[[name]], times(40, 3))
+for (name in names(writers)) try_kills(name, writers[[name]], times(40, 1))
 write_results("kills", "Writes: killed at random moments", c(
   "writer", "tries", "killed before the end", "did not load afterwards", "half-written files",
   "of them after a later write"

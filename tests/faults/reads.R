@@ -3,7 +3,7 @@
 source("tests/faults/common.R")
 
 set.seed(fault_seed)
-tries <- times(1000, 25)
+tries <- times(1000, 10)
 
 # A file with one fault: half of them cut off at a random place, half with a random bit changed.
 faulty <- function(bytes, at, truncated) {
