@@ -58,7 +58,7 @@ test-trixie:
 demo-trixie:
 	@tools/trixie.sh -- make -s demo DEMO_ARGS="$(DEMO_ARGS)"
 
-# FAULTS_ARGS=--quick for a trial of a minute or two, or the parts to run: "reads interrupts".
+# FAULTS_ARGS=--quick for a trial of two minutes, or the parts to run: "reads interrupts".
 faults:
 	@tools/deps.sh test
 	@tools/install.sh

@@ -16,6 +16,7 @@
 #' @param as `"SingleCellExperiment"` or `"Seurat"`; the package of that name is needed.
 #' @param assay.type Name of the genome, where an `.h5` file of Cell Ranger 2 has several; else
 #'   `"counts"`.
+#' @param verbose `FALSE` does without messages.
 #'
 #' @details
 #' Genes are named by their symbols, the second column of `features.tsv` or `genes.tsv` (in a file
@@ -49,20 +50,22 @@
 #'   canal_read_10x(folder)
 #' }
 #' @export
-canal_read_10x <- function(path, as = c("SingleCellExperiment", "Seurat"), assay.type = "counts") {
+canal_read_10x <- function(path, as = c("SingleCellExperiment", "Seurat"), assay.type = "counts",
+                           verbose = TRUE) {
+  check_flag(verbose, "verbose")
   if (missing(as)) as <- as[1]
   check_choice(as, c("SingleCellExperiment", "Seurat"), "as")
   path <- check_path(path)
   if (dir.exists(path)) {
     check_folder_assay(assay.type)
-    return(object_of(cells_in_10x(path, "path")$counts, NULL, as))
+    return(object_of(told(cells_in_10x(path, "path"), verbose)$counts, NULL, as))
   }
   file <- cell_file(path, "path")
   if (file$format != "10x") {
     canal_abort("file", "path", "a 10x folder or .h5 file",
                 sprintf("\"%s\", an AnnData file", path), "canal_read_h5ad() reads it.")
   }
-  object_of(cells_in_10x_file(file, assay.type)$counts, NULL, as)
+  object_of(told(cells_in_10x_file(file, assay.type), verbose)$counts, NULL, as)
 }
 
 # Folders that are given for `x` ------------------------------------------------------------------

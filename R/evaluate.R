@@ -17,6 +17,7 @@
 #' @param score How novel each cell looks, higher for cells of unknown types: the name of a column,
 #'   or a vector with one number per cell in their order, `NA` for cells without. `NULL` takes
 #'   `<prefix>_novelty` beside a `predicted` column `<prefix>_label`, where there is one.
+#' @param verbose `FALSE` does without the message.
 #'
 #' @details
 #' With C cells, all shares in 0..1:
@@ -71,8 +72,13 @@
 #' prediction <- canal_evaluate(prediction, "cell_type", novel = "ductal")
 #' canal_evaluation(prediction)$accuracy
 #' @export
-canal_evaluate <- function(x, truth, novel = NULL, predicted = "canal_label", score = NULL) {
-  novel <- check_novel(novel)
+canal_evaluate <- function(x, truth, novel = NULL, predicted = "canal_label", score = NULL,
+                           verbose = TRUE) {
+  check_flag(verbose, "verbose")
+  told(evaluated(x, truth, check_novel(novel), predicted, score), verbose)
+}
+
+evaluated <- function(x, truth, novel, predicted, score) {
   if (is_label_vector(x)) {
     truth <- labels_in_order(truth, names(x), length(x), "truth")
     if (!is.null(score)) score <- check_scores(score, length(x))
@@ -89,10 +95,7 @@ canal_evaluate <- function(x, truth, novel = NULL, predicted = "canal_label", sc
                                                                        predicted))))
 }
 
-# A vector of labels, which may be all NA and so logical.
-is_label_vector <- function(x) {
-  is.null(dim(x)) && (is.character(x) || is.factor(x) || (is.logical(x) && all(is.na(x))))
-}
+is_label_vector <- function(x) is.atomic(x) && !is.null(x) && is.null(dim(x))
 
 check_novel <- function(novel) {
   if (is.null(novel)) return(character())
@@ -110,7 +113,8 @@ predicted_labels <- function(x, column = "canal_label") {
   columns <- cell_columns(x)
   if (!is.null(columns) && column %in% colnames(columns)) return(as.character(columns[[column]]))
   canal_abort("prediction", "x", paste("cells with a column", column), describe_columns(columns),
-              if (column == "canal_label") "canal_predict() adds it.")
+              paste0(if (column == "canal_label") "canal_predict() adds it; ",
+                     "`predicted =` names the column of other labels."))
 }
 
 # A number per cell, NA for none; NULL where nobody named any and there are none.

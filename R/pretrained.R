@@ -59,7 +59,8 @@ model_file <- function(name, cache) {
 load_named <- function(file, argument = "name") {
   tryCatch(canal_load(file), canalR_error = function(error) {
     canal_abort("file", argument, "a model that canal_save() wrote",
-                sprintf("%s, which is none or damaged: %s", file, conditionMessage(error)))
+                sprintf("%s, which is none or damaged: %s", file,
+                        sub("[.]$", "", conditionMessage(error))))
   })
 }
 

@@ -7,12 +7,13 @@ script_prepare <- function(call) {
   options <- call$options
   check_targets(options, "out")
   format <- table_format(options$out, NULL, c("rds", "csv", "tsv"), "csv")
-  x <- script_cells(call$inputs)
+  chosen <- chosen_assay(script_cells(call$inputs), options)
+  options <- chosen$options
   vocabulary <- script_vocabulary(options)
   if (!is.null(options$genes)) options$genes <- read_genes(options$genes, "genes")
   # The whole vocabulary is NULL in R.
   if (identical(options$`n-genes`, "all")) options["n-genes"] <- list(NULL)
-  tokens <- call_with("canal_prepare", options, list(x = x, vocabulary = vocabulary),
+  tokens <- call_with("canal_prepare", options, list(x = chosen$x, vocabulary = vocabulary),
                       verbose = script_verbose(options))
   if (format == "rds") {
     write_rds(tokens, options$out)
@@ -24,7 +25,7 @@ script_prepare <- function(call) {
 script_pretrain <- function(call) {
   options <- call$options
   check_targets(options, "out")
-  x <- lapply(call$inputs, script_cells)
+  x <- lapply(call$inputs, function(path) chosen_counts(script_cells(path), options))
   vocabulary <- script_vocabulary(options)
   options$config <- script_config(options$config)
   team <- script_team(options)
@@ -61,7 +62,10 @@ script_train <- function(call) {
 train_on <- function(path, labels, model, options, team) {
   x <- script_cells(path)
   # Read once, for counts and labels.
-  if (!is(x, "CanalTokens")) x <- told(cells_of(x, assay_of(options)), script_verbose(options))
+  if (!is(x, "CanalTokens")) {
+    chosen <- chosen_assay(x, options)
+    x <- told(cells_of(chosen$x, assay_of(chosen$options)), script_verbose(options))
+  }
   call_with("canal_train", options,
             list(x = x, labels = script_labels(x, labels, "labels"), model = model, team = team),
             verbose = script_verbose(options))
@@ -125,15 +129,14 @@ script_export <- function(call) {
 
 script_evaluate <- function(call) {
   options <- call$options
-  if (is.null(options$out)) options$out <- "-"
   check_targets(options, c("out", "plot"))
   if (!is.null(options$plot)) need_package("ggplot2", "plot", "which draws it")
   format <- table_format(options$out, options$format, c("text", "csv", "tsv"))
-  what <- if (is.null(options$what)) "types" else options$what
   x <- script_predictions(call$inputs, options$score)
+  if (!is_label_vector(x)) options$predicted <- script_predicted(x, options)
   evaluation <- canal_evaluation(call_with("canal_evaluate", options,
                                            list(x = x, truth = script_truth(x, options))))
-  write_evaluation(evaluation, what, options$out, format)
+  write_evaluation(evaluation, options$what, options$out, format)
   if (!is.null(options$plot)) {
     write_whole(options$plot, function(part) {
       ggplot2::ggsave(part, plot(evaluation), width = 7, height = 5, dpi = 120, bg = "white")
@@ -141,9 +144,28 @@ script_evaluate <- function(call) {
   }
 }
 
+# The column of labels: the only one whose name ends like one, unless it is said or the truth.
+script_predicted <- function(x, options) {
+  if (!is.null(options$predicted)) return(options$predicted)
+  columns <- cell_columns(x)
+  named <- grep("_label$", colnames(columns), value = TRUE)
+  if (is.null(options$cells)) named <- setdiff(named, options$truth)
+  if (length(named) == 1) {
+    script_tell("The predicted labels are those of the column %s.", named)
+    return(named)
+  }
+  canal_abort("prediction", "predicted", "one column of labels, whose name ends in \"_label\"",
+              if (length(named)) some_of(named, 20) else describe_columns(columns),
+              "--predicted says which column it is.", call = NULL)
+}
+
 # A table of `canal predict`, or an object.
 script_predictions <- function(path, score = NULL) {
-  if (!is_table_path(path)) return(script_cells(path))
+  if (!is_table_path(path)) {
+    if (has_ending(path, "rds")) return(script_cells(path))
+    canal_abort("file", "x", "a table (.csv or .tsv) or an .rds", sprintf("\"%s\"", path),
+                call = NULL)
+  }
   table <- read_table(path, "x", header = TRUE)
   # All is text, as labels may look like numbers.
   for (name in names(table)) {
@@ -168,7 +190,7 @@ write_evaluation <- function(evaluation, what, path, format) {
       print(evaluation, n = Inf)
       if (what == "confusion") print(evaluation$confusion)
     })
-    if (path == "-") return(writeLines(lines))
+    if (path == "-") return(to_stdout(writeLines(lines)))
     return(write_whole(path, function(part) writeLines(lines, part)))
   }
   table <- if (what == "confusion") {

@@ -28,6 +28,31 @@ script_cells <- function(path, argument = "x") {
   if (has_ending(path, "rds")) read_rds(path, argument) else path
 }
 
+# The cells that --assay-type means, and the options that are left to say of them: one that names an
+# assay of a Seurat object makes it the default one, here, and the counts of it are read.
+chosen_assay <- function(x, options) {
+  name <- options$`assay-type`
+  if (!is.null(name) && is_seurat_assay(x, name)) {
+    SeuratObject::DefaultAssay(x) <- name
+    options$`assay-type` <- NULL
+  }
+  list(x = x, options = options)
+}
+
+# A layer of the default assay comes first, as that is what R's functions mean.
+is_seurat_assay <- function(x, name) {
+  if (!is(x, "Seurat")) return(FALSE)
+  need_seurat()
+  default <- x[[SeuratObject::DefaultAssay(x)]]
+  name %in% SeuratObject::Assays(x) && !length(matching_layers(seurat_layers(default), name))
+}
+
+# The counts alone, where --assay-type means an assay of these cells and not of others.
+chosen_counts <- function(x, options) {
+  chosen <- chosen_assay(x, options)
+  if (identical(chosen$options, options)) x else cells_of(chosen$x, assay_of(chosen$options))$counts
+}
+
 is_table_path <- function(path) has_ending(path, c("csv", "tsv", "csv.gz", "tsv.gz"))
 
 # All columns as text. The first one names the cells.
@@ -82,15 +107,25 @@ check_label_files <- function(labels, argument) {
   check_there(Filter(is_table_path, as.character(labels)), argument)
 }
 
-script_model <- function(name) {
-  if (has_ending(name, c("pth", "pt", "safetensors"))) {
-    check_there(name, "model")
-    return(canal_import(name))
+# argument: the option's.
+script_model <- function(name, argument = "model") {
+  cache <- tools::R_user_dir("canalR", "cache")
+  if (!file.exists(path.expand(name)) && is.null(model_file(name, cache))) {
+    abort_no_model(name, argument, cache)
   }
+  if (has_ending(name, c("pth", "pt", "safetensors"))) return(canal_import(name))
   tryCatch(canal_pretrained(name), canalR_error = function(error) {
-    error$message <- sub("^`name`", "`model`", conditionMessage(error))
+    error$message <- sub("^`name`", sprintf("`%s`", argument), conditionMessage(error))
     stop(error)
   })
+}
+
+abort_no_model <- function(name, argument, cache) {
+  kept <- sub("[.]h5$", "", list.files(cache, "[.]h5$"))
+  canal_abort("file", argument, "\"compact\", a file that is there, or a model in the cache",
+              sprintf("\"%s\", which is not there; the cache (%s) has %s", name, cache,
+                      if (length(kept)) some_of(kept) else "none"),
+              sprintf("Paths start from the working directory, %s.", getwd()), call = NULL)
 }
 
 # What --vocabulary means: a canal_vocabulary, gene symbols, or a model.
@@ -98,7 +133,7 @@ script_vocabulary <- function(options) {
   file <- options$vocabulary
   if (is.null(file)) return(NULL)
   genes <- if (file == "compact" || has_ending(file, c("h5", "pth", "pt", "safetensors"))) {
-    script_model(file)
+    script_model(file, "vocabulary")
   } else if (has_ending(file, "rds")) {
     read_rds(file, "vocabulary")
   } else {
@@ -217,8 +252,10 @@ write_table <- function(table, path, format) {
   }
   header <- paste(csv_names(names(table), separator), collapse = separator)
   if (path == "-") {
-    writeLines(header)
-    return(write(""))
+    return(to_stdout({
+      writeLines(header)
+      write("")
+    }))
   }
   write_whole(path, function(part) {
     connection <- file(part, "wt", encoding = "UTF-8")

@@ -4,7 +4,7 @@ script_info <- function(call) {
   options <- call$options
   for (path in call$inputs) {
     lines <- if (is_model_path(path)) model_lines(path, options) else cells_lines(path, options)
-    writeLines(c(path, paste0("  ", lines)))
+    to_stdout(writeLines(c(path, paste0("  ", lines))))
   }
 }
 
@@ -33,7 +33,8 @@ cells_lines <- function(path, options) {
   if (is(x, "CanalTokens") || is(x, "CanalModel") || is(x, "CellularModel")) {
     return(utils::capture.output(show(x)))
   }
-  source <- cell_source(x, assay_of(options))
+  chosen <- chosen_assay(x, options)
+  source <- cell_source(chosen$x, assay_of(chosen$options))
   on.exit(source$finish())
   c(if (!is.character(x)) sprintf("object   %s", class(x)[1]),
     if (is.character(x) && !is_folder(x)) {

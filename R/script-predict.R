@@ -13,7 +13,10 @@ script_predict <- function(call) {
   functions <- prediction_functions(model)
   check_for_model(options, functions)
   workers <- script_workers(options)
-  x <- script_cells(call$inputs)
+  cells <- script_cells(call$inputs)
+  chosen <- chosen_assay(cells, options)
+  x <- chosen$x
+  options <- chosen$options
   if (format == "rds" && is.character(x)) {
     x <- told(experiment_at(x, assay_of(options)), script_verbose(options))
     options$`assay-type` <- "counts"
@@ -22,8 +25,16 @@ script_predict <- function(call) {
   embedding <- if (!is.null(options$embedding)) {
     embedded_by(functions[["embedding"]], x, model, options, workers)
   }
-  write_labels(results, functions[["labels"]], options, format)
+  write_labels(with_default_assay(results, cells), functions[["labels"]], options, format)
   if (!is.null(embedding)) write_embedding(embedding, options$embedding, embedding_format)
+}
+
+# The results in the object that came in, with the default assay that it had.
+with_default_assay <- function(results, cells) {
+  if (!is(results, "Seurat")) return(results)
+  own <- SeuratObject::DefaultAssay(cells)
+  if (own %in% SeuratObject::Assays(results)) SeuratObject::DefaultAssay(results) <- own
+  results
 }
 
 prediction_functions <- function(model) {
@@ -54,8 +65,8 @@ script_workers <- function(options) {
   if (is.null(options$workers)) return(NULL)
   need_package("BiocParallel", "workers", "which starts them")
   check_number(options$workers, "workers", 1, 4096, whole = TRUE)
-  type <- if (is.null(options$`worker-type`)) "snow" else options$`worker-type`
-  make <- switch(type, snow = BiocParallel::SnowParam, multicore = BiocParallel::MulticoreParam)
+  make <- switch(options$`worker-type`, snow = BiocParallel::SnowParam,
+                 multicore = BiocParallel::MulticoreParam)
   make(workers = as.integer(options$workers))
 }
 

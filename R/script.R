@@ -16,17 +16,26 @@
 #' | `canal info` | what a model or a file of cells holds |
 #'
 #' `canal COMMAND --help` tells all options of a command. They are called as the arguments of the R
-#' functions (`--assay-type` is `assay.type`), and what is not given is as in R.
+#' functions (`--assay-type` is `assay.type`), and what is not given is as in R. Two options do
+#' more than their arguments: `--assay-type` may name an assay of a Seurat object, whose counts are
+#' read then (a layer of that name in the default assay comes first; the object that is written
+#' keeps its own default assay); and `canal evaluate` without `--predicted` takes the only column
+#' whose name ends in `_label`.
 #'
 #' **Cells** come from the paths that canalR's functions take, or from an `.rds` with a Seurat
 #' object, a SingleCellExperiment or a matrix; **labels** from a column of the cells, or from a
 #' `.csv` or `.tsv` with a cell and its label in each row. **Results** are written whole or not at
-#' all. A file that is there is refused, unless `--force` is given. A training that is interrupted,
-#' fails or diverges writes no model; with `--checkpoint` the same call goes on from the last epoch.
+#' all. A file that is there is refused, unless `--force` is given, and one that is read in the
+#' same call is refused always. `-` is stdout, for `--out` of a table and nothing else. A training
+#' that is interrupted, fails or diverges writes no model; with `--checkpoint` the same call goes on
+#' from the last epoch.
 #'
-#' **The log** goes to stderr, a line per event with its time; stdout has results alone. **Exit
-#' status**: 0, all is done; 1, the work could not be done, for a reason that stderr tells; 2, a
-#' wrong call; 130, interrupted (SIGINT).
+#' **The log** goes to stderr, a line per event with its time and its level, `INFO`, `WARNING` or
+#' `ERROR`; stdout has results alone. Before there is a log, a wrong call is answered with what is
+#' wrong with it and how the command is called. **Exit status**: 0, all is done; 1, the work could
+#' not be done, for a reason that stderr tells; 2, a wrong call; 130, interrupted (SIGINT). Whoever
+#' closes stdout early, as `head` does, has had what was wanted: no more is written there, the rest
+#' of the work is done, and the status is 0. A log that nobody reads stops nothing, either.
 #'
 #' **A job file** (`--job FILE`) has options by their names, one `name: value` a line as in a
 #' `DESCRIPTION` (see [read.dcf()]); indented lines are further values of the name above, `input`
@@ -43,7 +52,7 @@
 NULL
 
 # Does the work of a call (see inst/command-line/parse.R) and returns the status to end with.
-# Messages and warnings become lines of the log.
+# Messages, warnings and errors become lines of the log.
 run_script <- function(call) {
   plain_terminal()
   tryCatch({
@@ -55,13 +64,10 @@ run_script <- function(call) {
     })
     0L
   }, interrupt = function(interrupt) {
-    log_line("Interrupted.")
+    log_line("ERROR", "Interrupted.")
     130L
-  }, canalR_error = function(error) {
-    script_complain(conditionMessage(error))
-    1L
   }, error = function(error) {
-    script_complain(paste("Error:", conditionMessage(error)))
+    log_line("ERROR", in_options(conditionMessage(error)))
     1L
   })
 }
@@ -83,21 +89,32 @@ plain_terminal <- function() {
 logged <- function(options, code) {
   withCallingHandlers(code, message = function(said) {
     told <- !isTRUE(options$quiet) && !inherits(said, "packageStartupMessage")
-    if (told) log_line(conditionMessage(said))
+    if (told) log_line("INFO", conditionMessage(said))
     invokeRestart("muffleMessage")
   }, warning = function(warned) {
-    log_line(paste("Warning:", conditionMessage(warned)))
+    log_line("WARNING", in_options(conditionMessage(warned)))
     tryInvokeRestart("muffleWarning")
   })
 }
 
-# One line, whatever lines the text has.
-log_line <- function(text) {
-  text <- gsub("\\s*\n\\s*", " ", trimws(text))
-  cat(format(Sys.time(), "%Y-%m-%d %H:%M:%S"), " ", text, "\n", sep = "", file = stderr())
+# Functions of inst/command-line/output.R, which the script has without canalR, too.
+script_output <- new.env()
+
+output_function <- function(name) {
+  if (!exists(name, script_output, inherits = FALSE)) {
+    sys.source(system.file("command-line", "output.R", package = "canalR"), script_output)
+  }
+  script_output[[name]]
 }
 
-script_complain <- function(text) cat(text, "\n", sep = "", file = stderr())
+log_line <- function(level, text) output_function("log_line")(level, text)
+
+to_stdout <- function(code) output_function("unless_closed")(code)
+
+# What R's users are told to write, as what the script's can give.
+in_options <- function(text) {
+  gsub("DefaultAssay\\(x\\) <- \"([^\"]*)\"", "--assay-type \\1", text)
+}
 
 script_tell <- function(...) canal_inform("script", sprintf(...))
 

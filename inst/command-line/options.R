@@ -6,27 +6,37 @@
 
 # kind: "flag" (--name or --no-name), "text", "number", "whole" (number). value: what --help calls
 # it. choices: the only values; words: values beside numbers. many: may be given several times.
-option <- function(kind, value, help, choices = NULL, words = NULL, many = FALSE, needed = FALSE) {
+# file: "in", "out", or "column" where a column of the cells may be meant, too. default: of options
+# that no R function has. like: the function and the argument whose default holds where none of the
+# command's has one of this name. unlike: where it is not given the script does otherwise than R,
+# which its help tells.
+option <- function(kind, value, help, choices = NULL, words = NULL, many = FALSE, needed = FALSE,
+                   file = "", default = NULL, like = NULL, unlike = FALSE) {
   if (!is.null(choices)) value <- paste(choices, collapse = "|")
   list(kind = kind, value = value, help = help, choices = choices, words = words, many = many,
-       needed = needed)
+       needed = needed, file = file, default = default, like = like, unlike = unlike)
 }
 
-flag <- function(help) option("flag", "", help)
+flag <- function(help, ...) option("flag", "", help, ...)
 text <- function(value, help, ...) option("text", value, help, ...)
+file_in <- function(value, help, ...) text(value, help, file = "in", ...)
+file_out <- function(value, help, ...) text(value, help, file = "out", ...)
 whole <- function(help, ...) option("whole", "N", help, ...)
 number <- function(help, ...) option("number", "X", help, ...)
 
 # Those that several commands have.
 shared_options <- function() {
   list(
-    out = text("FILE", "The result, whose ending says what is written.", needed = TRUE),
+    out = file_out("FILE", "The result, whose ending says what is written.", needed = TRUE),
     force = flag("Replace outputs that are there."),
-    model = text("MODEL", paste(
+    model = file_in("MODEL", paste(
       "\"compact\" (the model in the package), one in canalR's cache, a file of canal_save()",
       "(.h5), or a checkpoint (.pth, .safetensors)."
     )),
-    `assay-type` = text("NAME", "Assay, layer or matrix of the input that holds the raw counts."),
+    `assay-type` = text("NAME", paste(
+      "Assay, layer or matrix of the input that holds the raw counts. Of a Seurat object, a layer",
+      "of the default assay, or an assay, whose counts are read then."
+    ), like = c("canal_predict", "assay.type")),
     `min-genes` = whole("Leave out cells with fewer detected genes."),
     seed = whole("Seed of everything random."),
     `num-threads` = whole("Threads; every core that the process may use where it is not given."),
@@ -37,12 +47,13 @@ shared_options <- function() {
     config = text("SETTINGS", paste(
       "Hyper-parameters: \"compact\" or \"scbert\", then entries to change:",
       "compact,n_genes=500,depth=3 (see ?canal_config)."
-    )),
-    vocabulary = text("FILE", paste(
+    ), like = c("canal_config", "preset")),
+    vocabulary = file_in("FILE", paste(
       "The genes: a text file with a gene symbol per line, a vocabulary or symbols in an .rds, or",
       "a model, whose genes are taken."
     )),
-    positions = text("FILE", "The genes' vectors (gene2vec): .npy, or text in word2vec's format."),
+    positions = file_in("FILE",
+                        "The genes' vectors (gene2vec): .npy, or text in word2vec's format."),
     team = flag("Train with the other processes that srun, mpirun or torchrun started.")
   )
 }
@@ -58,7 +69,7 @@ training_options <- function() {
     patience = number("Stop after so many validations without getting better."),
     validation = number("Share of the cells held out, 0 to 0.9."),
     `redraw-interval` = whole("Batches between two draws of random features; 0 keeps them."),
-    checkpoint = text("DIR", paste(
+    checkpoint = file_out("DIR", paste(
       "Keep the state of the training there after every epoch. The same call, made again after the",
       "job was stopped in whatever way, goes on from it."
     ))
@@ -67,21 +78,24 @@ training_options <- function() {
 
 general_options <- function() {
   list(
-    job = text("FILE", paste(
+    job = file_in("FILE", paste(
       "Take options from a file of lines \"name: value\". What the command line has comes first."
     )),
     quiet = flag("Log warnings and errors only."),
-    verbose = flag("Log versions, options and times, too."),
+    verbose = flag("Log versions, options and times, too.", unlike = TRUE),
     help = flag("Show this help.")
   )
 }
 
-# summary: for `canal --help`. inputs: what they are called, the fewest and the most. note: what
-# --help says below the options. to_stdout: whether --out may be "-". check(options, inputs): what
-# is wrong with the call, or NULL.
-command <- function(summary, inputs, fewest, most, options, note = NULL, to_stdout = FALSE,
-                    check = function(options, inputs) NULL) {
-  list(summary = summary, inputs = inputs, fewest = fewest, most = most,
+# summary: for `canal --help`. functions: those of R whose arguments the options are. inputs: what
+# they are called, the fewest and the most. note: what --help says below the options. to_stdout: the
+# formats of --out that may go to "-". check(options, inputs): what is wrong with the call, or NULL.
+command <- function(summary, functions, inputs, fewest, most, options, note = NULL,
+                    to_stdout = NULL, check = function(options, inputs) NULL) {
+  if (length(functions)) {
+    summary <- sprintf("%s (%s).", sub("[.]$", "", summary), paste(functions, collapse = ", "))
+  }
+  list(summary = summary, functions = functions, inputs = inputs, fewest = fewest, most = most,
        options = c(options, general_options()), note = note, to_stdout = to_stdout, check = check)
 }
 
@@ -105,24 +119,24 @@ labels_note <- paste(
 prepare_command <- function() {
   shared <- shared_options()
   command(
-    "Turn counts into tokens (canal_prepare).", "CELLS", 1, 1,
+    "Turn counts into tokens.", "canal_prepare", "CELLS", 1, 1,
     c(shared["out"], list(
       vocabulary = replace(shared$vocabulary, "needed", TRUE),
       `n-genes` = whole("How many variable genes to choose, or \"all\".", words = "all"),
-      genes = text("FILE", "The genes to take, in this order: a text file, a gene per line."),
+      genes = file_in("FILE", "The genes to take, in this order: a text file, a gene per line."),
       `target-sum` = number("The total that each cell is normalised to."),
       `n-bins` = whole("The highest token, 1 to 254.")
     ), shared[c("min-genes", "assay-type", "num-threads", "force")]),
     paste(cells_note, "--out is an .rds, which 'canal train' takes as input, or a table of cells x",
           "genes (.csv, .tsv, or \"-\" for stdout)."),
-    to_stdout = TRUE
+    to_stdout = "csv"
   )
 }
 
 pretrain_command <- function() {
   shared <- shared_options()
   command(
-    "Pre-train a network on unlabelled cells (canal_pretrain).", "CELLS", 1, Inf,
+    "Pre-train a network on unlabelled cells.", "canal_pretrain", "CELLS", 1, Inf,
     c(shared["out"], list(vocabulary = replace(shared$vocabulary, "needed", TRUE)),
       shared[c("positions", "config")], training_options(), list(
         masked = number("Share of a cell's tokens above 0 that are predicted."),
@@ -140,18 +154,18 @@ pretrain_command <- function() {
 train_command <- function() {
   shared <- shared_options()
   command(
-    "Train a model, a stage for each input (canal_train).", "CELLS", 1, Inf,
+    "Train a model, a stage for each input.", "canal_train", "CELLS", 1, Inf,
     c(shared["out"], list(
       labels = text("LABELS", paste(
         "The cells' types: a column of the cells, or a file. Once for all inputs, or once for each",
         "in their order."
-      ), many = TRUE, needed = TRUE)
+      ), many = TRUE, needed = TRUE, file = "column")
     ), shared["model"], list(
       new = flag("Instead of --model: an untrained network of --vocabulary and --config.")
     ), shared[c("vocabulary", "positions", "config")], list(
       recipe = text("SETTINGS", paste(
         "\"canal\", \"scbert\" or \"transanno\", then entries to change: scbert,epochs=20",
-        "(see ?canal_recipe)."
+        "(see ?canal_recipe). They become the model's."
       ))
     ), training_options(), list(
       lambda = number("Weight of the distillation; 0 turns it off."),
@@ -190,7 +204,7 @@ first_problem <- function(texts, are_true) if (any(are_true)) texts[are_true][1]
 predict_command <- function() {
   shared <- shared_options()
   command(
-    "Annotate cells (canal_predict, cellular_predict).", "CELLS", 1, 1,
+    "Annotate cells.", c("canal_predict", "cellular_predict"), "CELLS", 1, 1,
     c(list(model = replace(shared$model, "needed", TRUE)), shared["out"], list(
       format = text("", "Of --out, where its name does not tell; csv for \"-\".",
                     choices = c("csv", "tsv", "rds")),
@@ -203,21 +217,22 @@ predict_command <- function() {
       probabilities = text("", "Where the probabilities of all types go; \"assay\" needs an .rds.",
                            choices = c("none", "columns", "assay"))
     ), shared["prefix"], list(
-      clusters = text("CLUSTERS", "Clusters that vote: a column of the cells, or a file."),
+      clusters = text("CLUSTERS", "Clusters that vote: a column of the cells, or a file.",
+                      file = "column"),
       `prune-below` = number("<prefix>_pruned is NA where the confidence is below this."),
       `top-k` = whole("Add so many of the most probable types."),
-      embedding = text("FILE", "Write the embedding, too: .csv, .tsv, or a matrix as .rds."),
+      embedding = file_out("FILE", "Write the embedding, too: .csv, .tsv, or a matrix as .rds."),
       workers = whole("Share the cells out among so many processes (BiocParallel)."),
       `worker-type` = text("", "Processes with cores of their own, or forks of one thread each.",
-                           choices = c("snow", "multicore")),
-      checkpoint = text("DIR", paste(
+                           choices = c("snow", "multicore"), default = "snow"),
+      checkpoint = file_out("DIR", paste(
         "Keep finished chunks of cells there; the same call, made again, goes on from them."
       ))
     ), shared[c("seed", "num-threads", "device", "precision", "min-genes", "assay-type", "force")]),
     paste(cells_note, "--out is a table with a row per cell (.csv, .tsv, or \"-\" for stdout), or",
           "an .rds: the object that came in with the results in it, a SingleCellExperiment for a",
           "path, a table for a matrix.", labels_note),
-    to_stdout = TRUE,
+    to_stdout = c("csv", "tsv"),
     check = check_predict_call
   )
 }
@@ -225,10 +240,8 @@ predict_command <- function() {
 check_predict_call <- function(options, inputs) {
   format <- c(options$format, tolower(sub("^.*\\.", "", options$out)))[1]
   first_problem(
-    c("--probabilities assay needs an .rds as --out", "--out and --embedding are one file",
-      "--embedding must be a file", "--worker-type needs --workers"),
+    c("--probabilities assay needs an .rds as --out", "--worker-type needs --workers"),
     c(identical(options$probabilities, "assay") && format != "rds",
-      identical(options$embedding, options$out), identical(options$embedding, "-"),
       !is.null(options$`worker-type`) && is.null(options$workers))
   )
 }
@@ -236,42 +249,41 @@ check_predict_call <- function(options, inputs) {
 evaluate_command <- function() {
   shared <- shared_options()
   command(
-    "Compare predicted labels with the truth (canal_evaluate).", "PREDICTIONS", 1, 1,
+    "Compare predicted labels with the truth.", "canal_evaluate", "PREDICTIONS", 1, 1,
     c(list(
       truth = text("LABELS", "The true types: a column of the predictions (or --cells), or a file.",
-                   needed = TRUE),
-      cells = text("CELLS", "Cells whose column --truth names."),
-      predicted = text("COLUMN", "The column of predicted labels."),
+                   needed = TRUE, file = "column"),
+      cells = file_in("CELLS", "Cells whose column --truth names."),
+      predicted = text("COLUMN", paste(
+        "The column of predicted labels; where it is not given, the only one whose name ends in",
+        "\"_label\"."
+      ), unlike = TRUE),
       novel = text("TYPE", "A type that the model did not know.", many = TRUE),
       score = text("COLUMN", "How novel each cell looks; <prefix>_novelty where not given."),
-      out = text("FILE", "The result; \"-\" (stdout) where it is not given."),
+      out = file_out("FILE", "The result; \"-\" is stdout.", default = "-"),
       format = text("", "Of --out, where its name does not tell; text for \"-\".",
                     choices = c("text", "csv", "tsv")),
       what = text("", paste(
         "Which table: a row per type, one row with the numbers over all cells, or counts of true x",
         "predicted types."
-      ), choices = c("types", "overall", "confusion")),
-      plot = text("FILE", "Draw the confusion matrix: .png, .pdf or .svg (ggplot2).")
+      ), choices = c("types", "overall", "confusion"), default = "types"),
+      plot = file_out("FILE", "Draw the confusion matrix: .png, .pdf or .svg (ggplot2).")
     ), shared["force"]),
     paste("PREDICTIONS are a table of 'canal predict' (.csv, .tsv) or an .rds.", labels_note),
-    to_stdout = TRUE,
+    to_stdout = c("text", "csv", "tsv"),
     check = check_evaluate_call
   )
 }
 
 check_evaluate_call <- function(options, inputs) {
-  if (is.null(options$plot)) return(NULL)
-  if (identical(options$plot, options$out)) return("--out and --plot are one file")
-  if (!grepl("\\.(png|pdf|svg)$", options$plot, TRUE)) {
-    return("--plot must end in .png, .pdf or .svg")
-  }
-  NULL
+  if (is.null(options$plot) || grepl("\\.(png|pdf|svg)$", options$plot, TRUE)) return(NULL)
+  "--plot must end in .png, .pdf or .svg"
 }
 
 import_command <- function() {
   shared <- shared_options()
   command(
-    "Read a checkpoint of a Python program (canal_import).", "CHECKPOINT", 1, 1,
+    "Read a checkpoint of a Python program.", "canal_import", "CHECKPOINT", 1, 1,
     c(shared[c("out", "vocabulary", "config")], list(
       positions = text("", "Whether the position table learns in later stages.",
                        choices = c("fixed", "learned"))
@@ -283,7 +295,7 @@ import_command <- function() {
 export_command <- function() {
   shared <- shared_options()
   command(
-    "Write a model for Python (canal_export).", "MODEL", 1, 1,
+    "Write a model for Python.", "canal_export", "MODEL", 1, 1,
     c(shared["out"], list(
       format = text("", "Of --out, where its name does not tell.",
                     choices = c("pth", "safetensors"))
@@ -292,7 +304,7 @@ export_command <- function() {
 }
 
 info_command <- function() {
-  command("Tell what a model or a file of cells holds.", "FILE", 1, Inf,
+  command("Tell what a model or a file of cells holds.", NULL, "FILE", 1, Inf,
           shared_options()["assay-type"],
           "FILE is a model (see --model of 'canal train --help') or cells. Files are only read.")
 }

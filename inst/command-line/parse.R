@@ -28,8 +28,15 @@ parse_call <- function(words, commands) {
   given <- parse_words(words[-1], commands[[first]], first)
   if (!is.null(given$options$job)) given <- with_job(given, commands[[first]], first)
   check_call(given, commands[[first]], first)
-  call[c("options", "inputs")] <- given
+  call$options <- with_defaults(given$options, commands[[first]])
+  call$inputs <- given$inputs
   call
+}
+
+# Those that the script has of its own.
+with_defaults <- function(options, command) {
+  defaults <- Filter(length, lapply(command$options, `[[`, "default"))
+  c(options, defaults[setdiff(names(defaults), names(options))])
 }
 
 # Options and inputs of the words after the command. Behind "--" all are inputs.
@@ -178,9 +185,59 @@ check_call <- function(given, command, name) {
   if (isTRUE(given$options$quiet) && isTRUE(given$options$verbose)) {
     wrong_call(name, "--quiet and --verbose exclude each other")
   }
-  if (identical(given$options$out, "-") && !command$to_stdout) {
-    wrong_call(name, "--out must be a file: a model is not written to stdout")
-  }
+  check_files(given, command, name)
   problem <- command$check(given$options, given$inputs)
   if (!is.null(problem)) wrong_call(name, problem)
+}
+
+# Before anything is read: outputs that would replace what is read or each other, and "-" where it
+# is no file. One that is really called so is "./-".
+check_files <- function(given, command, name) {
+  roles <- vapply(command$options[names(given$options)], `[[`, "", "file")
+  check_dashes(given, given$options[roles %in% c("in", "out")], command, name)
+  outputs <- Filter(function(value) value != "-", given$options[roles == "out"])
+  inputs <- stats::setNames(as.list(given$inputs), rep("", length(given$inputs)))
+  read <- c(inputs, given$options[roles %in% c("in", "column")])
+  for (i in seq_along(outputs)) {
+    check_apart(outputs[i], c(lapply(read, places_read), lapply(outputs[seq_len(i - 1)], place_of)),
+                name)
+  }
+}
+
+# output: a list of one path by its option. others: places by option, "" for inputs.
+check_apart <- function(output, others, name) {
+  same <- vapply(others, function(places) place_of(output[[1]]) %in% places, NA)
+  if (!any(same)) return(invisible())
+  option <- names(others)[same][1]
+  wrong_call(name, sprintf("--%s and %s are one file, \"%s\"", names(output),
+                           if (nzchar(option)) paste0("--", option) else "an input", output[[1]]))
+}
+
+# values: of the options that are files.
+check_dashes <- function(given, values, command, name) {
+  if ("-" %in% given$inputs) wrong_call(name, "stdin is not read: \"-\" is no input")
+  dashes <- names(values)[vapply(values, function(value) "-" %in% value, NA)]
+  if (!length(dashes)) return(invisible())
+  if (dashes[1] != "out") wrong_call(name, sprintf("--%s cannot be \"-\"", dashes[1]))
+  if (!length(command$to_stdout)) {
+    wrong_call(name, "--out must be a file: a model is not written to stdout")
+  }
+  format <- given$options$format
+  if (!is.null(format) && !format %in% command$to_stdout) {
+    wrong_call(name, sprintf("--out must be a file for --format %s: \"-\" takes %s", format,
+                             paste(command$to_stdout, collapse = ", ")))
+  }
+}
+
+# Paths by which files are told apart, be they there or not.
+place_of <- function(paths) {
+  whole <- file.path(normalizePath(dirname(paths), mustWork = FALSE), basename(paths))
+  ifelse(file.exists(paths), normalizePath(paths, mustWork = FALSE), whole)
+}
+
+# With the files of Cell Ranger's folders.
+places_read <- function(paths) {
+  inside <- list.files(paths[dir.exists(paths)],
+                       "(matrix|barcodes|features|genes)[.](mtx|tsv)([.]gz)?$", full.names = TRUE)
+  place_of(c(paths, inside))
 }

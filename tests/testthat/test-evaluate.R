@@ -72,6 +72,12 @@ test_that("a truth named by cell is matched by name", {
   expect_identical(evaluation$accuracy, 1)
 })
 
+test_that("labels may be numbers, and verbose silences the headline", {
+  expect_identical(canal_evaluate(c(1L, 2L), c(1L, 2L))$accuracy, 1)
+  cells <- data.frame(canal_label = c("a", "b"), type = "a")
+  expect_silent(canal_evaluate(S4Vectors::DataFrame(cells), "type", verbose = FALSE))
+})
+
 test_that("wrong input is refused", {
   expect_error(canal_evaluate(c("a", "b"), "a"), "2 cells.*1 label",
                class = "canalR_error_labels")
@@ -168,4 +174,14 @@ test_that("the AUROC is that of the score beside the labels, or of the one named
     expect_refused(auroc(score = score), "argument", "score")
     expect_refused(canal_evaluate(letters[1:5], letters[1:5], score = score), "argument", "score")
   }
+})
+
+test_that("a column of labels that is not there is named, and how another is", {
+  table <- S4Vectors::DataFrame(mine_label = "alpha", truth = "alpha")
+  problem <- expect_error(canal_evaluate(table, "truth"), "canal_label",
+                          class = "canalR_error_prediction")
+  expect_match(conditionMessage(problem), "mine_label, truth.\ncanal_predict() adds it; `predicted",
+               fixed = TRUE)
+  expect_error(canal_evaluate(table, "truth", predicted = "other"), "`predicted =` names",
+               class = "canalR_error_prediction")
 })

@@ -6,7 +6,7 @@ script_file <- function() system.file("scripts", "canal", package = "canalR")
 command_line <- function() {
   once("command_line", function() {
     space <- new.env(parent = baseenv())
-    for (part in c("options", "parse", "help")) {
+    for (part in c("options", "parse", "help", "defaults", "output")) {
       sys.source(system.file("command-line", paste0(part, ".R"), package = "canalR"), space)
     }
     space
@@ -202,7 +202,7 @@ test_that("stages of files are those of the R calls, and the log is plain lines 
   result <- expect_status(shell_model(), 0)
   expect_length(result$out, 0)
   expect_false(any(result$bytes %in% as.raw(c(0x1b, 0x0d))))
-  expect_match(result$log, "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8} ")
+  expect_match(result$log, "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8} INFO ")
   expect_true(any(grepl("Stage 2: ", result$log)))
   model <- canal_load(job_file("model.h5"))
   expect_identical(model@weights, r_model()@weights)
@@ -563,4 +563,269 @@ test_that("labels in any script come through the C locale", {
   expect_identical(status, 0L)
   found <- utils::read.csv(files[3], encoding = "UTF-8")
   expect_identical(found$canal_label, predict_quietly(cells$counts, model)$canal_label)
+})
+
+# Runs lines of bash in the job's folder, where `canal` is the script; returns what they print.
+in_bash <- function(...) {
+  skip_on_os("windows")
+  skip_if(!nzchar(Sys.which("bash")), "there is no bash")
+  file <- tempfile(fileext = ".sh")
+  on.exit(unlink(file))
+  writeLines(c(paste("cd", shQuote(job_folder())), paste("export", script_path()),
+               sprintf("canal() { %s \"$@\"; }", shQuote(script_file())), ...), file)
+  system2("bash", shQuote(file), stdout = TRUE, stderr = TRUE)
+}
+
+test_that("a reader that closes stdout early ends nothing with an error", {
+  # It is closed before the first byte is written.
+  statuses <- function(call) {
+    in_bash("mkfifo wait", sprintf("{ read < wait; %s; echo \"status $?\" >&2; } | true &", call),
+            "sleep 0.3; echo go > wait; wait $!; rm wait")
+  }
+  for (call in c("canal train --help", "canal --version", "canal info untrained.h5 one.h5ad",
+                 "canal prepare --vocabulary genes.txt --quiet --out - one.h5ad")) {
+    expect_identical(statuses(call), "status 0", info = call)
+  }
+  # What else there is to do is done, and a log that nobody reads stops nothing.
+  expect_status(shell_model(), 0)
+  unlink(job_file("closed.rds"))
+  expect_identical(statuses(paste("canal predict --model model.h5 --quiet --out -",
+                                  "--embedding closed.rds two.h5ad")), "status 0")
+  expect_identical(dim(readRDS(job_file("closed.rds")))[1], ncol(stage_two_cells()$counts))
+  log_closed <- "{ canal export --out closed.pth --force model.h5 2>&3; echo $?; } 3> >(true)"
+  expect_identical(in_bash(log_closed), "0")
+  expect_gt(file.size(job_file("closed.pth")), 1000)
+})
+
+test_that("other errors than a closed pipe are errors", {
+  expect_error(to_stdout(stop("another")), "another")
+})
+
+test_that("\"-\" is a file for --out of tables alone", {
+  predict <- c("predict", "--model", "m.h5", "a.h5ad")
+  expect_wrong(predict, "--out", "-", "--format", "rds", says = "\"-\" takes csv, tsv")
+  expect_identical(parsed(predict, "--out", "-", "--format", "tsv")$options$out, "-")
+  expect_wrong(predict, "--out", "o.csv", "--embedding", "-", says = "--embedding cannot be")
+  expect_wrong(predict, "--out", "o.csv", "--checkpoint", "-", says = "--checkpoint cannot be")
+  expect_wrong(replace(predict, 3, "-"), "--out", "o.csv", says = "--model cannot be")
+  expect_wrong(replace(predict, 4, "-"), "--out", "o.csv", says = "stdin is not read")
+  for (command in c("pretrain", "import", "export")) {
+    expect_wrong(command, "--vocabulary"[command != "export"], "v"[command != "export"], "--out",
+                 "-", "a", says = "a model is not written to stdout")
+  }
+  expect_wrong("evaluate", "--truth", "t", "--plot", "-", "p.csv", says = "--plot cannot be")
+  expect_wrong("prepare", "--out", "o.rds", "--vocabulary", "-", "a",
+               says = "--vocabulary cannot be")
+  expect_status(canal("predict", "--out", "-", "--format", "rds", "--model", "compact", "one.h5ad"),
+                2)
+  expect_false(file.exists(job_file("-")))
+})
+
+test_that("what is read is not replaced, whatever its path is written like", {
+  folder <- tempfile("files")
+  dir.create(file.path(folder, "10x"), recursive = TRUE)
+  on.exit(unlink(folder, recursive = TRUE))
+  before <- setwd(folder)
+  on.exit(setwd(before), add = TRUE, after = FALSE)
+  file.create("a.rds", "m.h5", "t.csv", "10x/barcodes.tsv", "10x/mine.tsv")
+  expect_wrong("predict", "--model", "m.h5", "--out", "./a.rds", "--force", "a.rds",
+               says = "--out and an input are one file, \"./a.rds\"")
+  expect_wrong("predict", "--model", "m.h5", "--out", "o.rds", "--embedding",
+               file.path(folder, "a.rds"), "--force", "a.rds", says = "--embedding and an input")
+  expect_wrong("predict", "--model", "m.h5", "--out", "o.csv", "--embedding", "10x/../o.csv",
+               "a.rds", says = "--embedding and --out are one file")
+  expect_wrong("predict", "--model", "m.h5", "--out", "10x/barcodes.tsv", "--force", "10x",
+               says = "--out and an input are one file")
+  expect_identical(parsed("predict", "--model", "m.h5", "--out", "10x/mine.tsv", "10x")$inputs,
+                   "10x")
+  train <- c("train", "--model", "m.h5", "--labels", "t.csv", "a.rds", "--force", "--out")
+  expect_wrong(train, "10x/../m.h5", says = "--out and --model are one file")
+  expect_wrong(train, "t.csv", says = "--out and --labels are one file")
+  expect_wrong(train, "state", "--checkpoint", "state", says = "--checkpoint and --out are one")
+  expect_wrong("evaluate", "--truth", "t.csv", "--out", "t.csv", "--force", "a.rds",
+               says = "--out and --truth are one file")
+  expect_wrong("export", "--out", "m.h5", "m.h5", says = "--out and an input are one file")
+  expect_wrong("import", "--out", "m.h5", "m.h5", says = "--out and an input are one file")
+  expect_wrong("prepare", "--vocabulary", "t.csv", "--out", "t.csv", "a.rds",
+               says = "--out and --vocabulary are one file")
+  skip_on_os("windows")
+  file.symlink("m.h5", "link.h5")
+  expect_wrong(train, "link.h5", says = "--out and --model are one file")
+})
+
+test_that("predictions under any prefix are evaluated", {
+  skip_on_os("windows")
+  cells <- stage_two_cells()
+  labels <- rev(cells$types)
+  write <- function(...) {
+    table <- data.frame(cell = colnames(cells$counts), ..., check.names = FALSE)
+    utils::write.csv(table, job_file("prefixed.csv"), row.names = FALSE)
+  }
+  evaluate <- function(...) {
+    canal_here("evaluate", "--what", "overall", "--format", "csv", ..., "prefixed.csv")
+  }
+  accuracy <- canal_evaluate(labels, cells$types)$accuracy
+  write(mine_label = labels, true_label = cells$types)
+  result <- expect_status(evaluate("--truth", "true_label"), 0)
+  expect_equal(utils::read.csv(text = result$out)$accuracy, accuracy)
+  expect_match(result$log, " INFO The predicted labels are those of the column mine_label",
+               all = FALSE)
+  result <- expect_status(evaluate("--truth", "two.csv"), 1)
+  expect_match(result$log, "mine_label, true_label.*--predicted")
+  result <- expect_status(evaluate("--truth", "two.csv", "--predicted", "mine_label"), 0)
+  expect_equal(utils::read.csv(text = result$out)$accuracy, accuracy)
+  write(mine = labels)
+  expect_match(expect_status(evaluate("--truth", "two.csv"), 1)$log, "are mine\\. --predicted")
+  expect_match(expect_status(canal_here("evaluate", "--truth", "t", "one.h5ad"), 1)$log,
+               "a table .*one.h5ad")
+})
+
+test_that("a model that is not there is told so, without a word of what the script has not", {
+  predict <- function(model) {
+    expect_status(canal_here("predict", "--model", model, "--out", "n.csv", "one.h5ad"), 1)$log
+  }
+  for (model in c("nomodel.h5", "nomodel", "no/model.h5", "nomodel.pth")) {
+    log <- predict(model)
+    expect_length(log, 1)
+    expect_match(log, sprintf("ERROR `model`: .*\"%s\", which is not there", model))
+    expect_match(log, "Paths start from the working directory", fixed = TRUE)
+    expect_false(grepl("url", log))
+  }
+  log <- predict("matrix.rds")
+  expect_match(log, "`model`: .*matrix.rds, which is none or damaged: .*[^.][.]$")
+  log <- expect_status(canal_here("prepare", "--vocabulary", "none.h5", "--out", "n.rds",
+                                  "one.h5ad"), 1)$log
+  expect_match(log, "ERROR `vocabulary`: .*\"none.h5\", which is not there")
+})
+
+# Of cells with another assay as the default one, whose counts are others.
+assays_object <- function(counts) {
+  seurat <- Seurat::CreateSeuratObject(counts)
+  other <- counts[seq_len(10), ]
+  suppressWarnings(seurat[["other"]] <- SeuratObject::CreateAssayObject(data = as.matrix(other)))
+  SeuratObject::DefaultAssay(seurat) <- "other"
+  seurat
+}
+
+test_that("--assay-type may name an assay of a Seurat object", {
+  skip_if_not_installed("Seurat")
+  skip_on_os("windows")
+  expect_status(shell_model(), 0)
+  cells <- stage_two_cells()
+  saveRDS(assays_object(cells$counts), job_file("assays.rds"))
+  call <- c("predict", "--model", "model.h5", "--force", "assays.rds", "--out")
+  result <- expect_status(canal_here(call, "assays-2.rds"), 1)
+  expect_match(result$log, "choose one with --assay-type RNA", all = FALSE)
+  expect_status(canal_here(call, "assays-2.rds", "--assay-type", "RNA", "--embedding",
+                           "assays-e.rds"), 0)
+  labelled <- readRDS(job_file("assays-2.rds"))
+  expected <- predict_quietly(cells$counts, r_model())
+  expect_identical(unname(labelled$canal_label), expected$canal_label)
+  expect_identical(SeuratObject::DefaultAssay(labelled), "other")
+  expect_equal(unname(readRDS(job_file("assays-e.rds"))),
+               unname(canal_embed(cells$counts, r_model(), verbose = FALSE)$embedding))
+  info <- expect_status(canal_here("info", "--assay-type", "RNA", "assays.rds"), 0)
+  expect_match(info$out, sprintf("genes +%d", nrow(cells$counts)), all = FALSE)
+  prepare <- function(out, ...) {
+    expect_status(canal_here("prepare", "--vocabulary", "genes.txt", "--force", "--out", out, ...),
+                  0)
+    readRDS(job_file(out))
+  }
+  expect_identical(prepare("assays-t.rds", "--assay-type", "RNA", "assays.rds"),
+                   prepare("assays-t.rds", "matrix.rds"))
+  saveRDS(stage_one_cells()$counts, job_file("first.rds"))
+  pretrain <- function(out, ...) {
+    expect_status(canal_here("pretrain", "--vocabulary", "genes.txt", "--config",
+                             "compact,dim=8,heads=2,head_width=4,features=8", "--epochs", "1",
+                             "--seed", "3", "--force", "--out", out, "first.rds", ...), 0)
+    canal_load(job_file(out))@weights
+  }
+  expect_identical(pretrain("assays-p.h5", "--assay-type", "RNA", "assays.rds"),
+                   pretrain("assays-p.h5", "matrix.rds"))
+  train <- function(out, ...) {
+    expect_status(canal_here("train", "--model", "untrained.h5", "--labels", "two.csv", "--epochs",
+                             "1", "--seed", "1", "--force", "--out", out, ...), 0)
+    canal_load(job_file(out))@weights
+  }
+  expect_identical(train("assays-m.h5", "--assay-type", "RNA", "assays.rds"),
+                   train("assays-m.h5", "matrix.rds"))
+})
+
+test_that("the log has a line per event, with time and level", {
+  log <- function(code, ...) {
+    with_binding("script_work", function(command) function(call) code(), {
+      canal_here("info", ..., "one.h5ad")
+    })
+  }
+  time <- "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8} "
+  result <- expect_status(log(function() {
+    warning("two\nlines")
+    canal_warn("batch", "x", "this", "that", "A hint.", call = NULL)
+    message("said")
+    stop("what\n  stopped it")
+  }, "--verbose"), 1)
+  expect_match(result$log, paste0(time, "(INFO|WARNING|ERROR) "))
+  expect_identical(sub(time, "", result$log[-(1:2)]),
+                   c("WARNING two lines", "WARNING `x`: expected this; got that. A hint.",
+                     "INFO said", "ERROR what stopped it"))
+  result <- log(function() {
+    message("said")
+    warning("warned")
+    canal_abort("file", "x", "this", "that", "A hint.", call = NULL)
+  }, "--quiet")
+  expect_identical(sub(time, "", result$log),
+                   c("WARNING warned", "ERROR `x`: expected this; got that. A hint."))
+  result <- expect_status(log(function() stop(interrupted())), 130)
+  expect_match(result$log, paste0(time, "ERROR Interrupted"))
+})
+
+test_that("help says of a command what is true of it", {
+  commands <- command_line()$canal_commands()
+  for (name in names(commands)) {
+    lines <- command_line()$help_text(name, commands)
+    expect_identical(any(grepl("130 .*--checkpoint", lines)),
+                     "checkpoint" %in% names(commands[[name]]$options), info = name)
+    expect_identical(any(grepl("closed early", lines)),
+                     name %in% c("prepare", "predict", "evaluate", "info"), info = name)
+  }
+})
+
+test_that("help gives the defaults of the R functions", {
+  folder <- system.file(package = "canalR")
+  skip_if_not(file.exists(file.path(folder, "help", "canalR.rdx")), "there are no help pages")
+  commands <- command_line()$canal_commands()
+  for (name in names(commands)) {
+    read <- command_line()$command_defaults(commands[[name]], folder)
+    expect_true(all(commands[[name]]$functions %in% names(read)), info = name)
+    for (f in names(read)) {
+      true <- as.list(formals(get(f)))
+      true <- true[nzchar(as.character(true))]
+      expect_identical(read[[f]], true, info = f)
+    }
+  }
+  said <- function(command, option) {
+    declared <- commands[[command]]
+    command_line()$default_sentence(option, declared$options[[option]], declared,
+                                    command_line()$command_defaults(declared, folder))
+  }
+  expect_identical(said("prepare", "n-genes"), sprintf(" Default: %d.",
+                                                       formals(canal_prepare)$n_genes))
+  expect_identical(said("predict", "prefix"),
+                   " Default: canal (canal_predict), cellular (cellular_predict).")
+  expect_identical(said("predict", "novelty"), " Default: none.")
+  expect_identical(said("train", "epochs"), " Default: that of the model.")
+  expect_identical(said("train", "config"),
+                   sprintf(" Default: %s.", eval(formals(canal_config)$preset)[1]))
+  expect_identical(said("pretrain", "balance"), " Default: no.")
+  expect_identical(said("info", "assay-type"), sprintf(" Default: %s.",
+                                                       formals(canal_predict)$assay.type))
+  expect_identical(said("import", "config"), "")
+  expect_identical(said("evaluate", "predicted"), "")
+  expect_identical(said("train", "verbose"), "")
+  # What the script has of its own is what it works with.
+  call <- parsed("evaluate", "--truth", "t", "p.csv")
+  expect_identical(call$options[c("out", "what")], list(out = "-", what = "types"))
+  expect_identical(said("evaluate", "what"), " Default: types.")
+  skip_on_os("windows")
+  expect_match(expect_status(canal("prepare", "--help"), 0)$out, "Default: ", all = FALSE)
 })
