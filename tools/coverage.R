@@ -4,8 +4,8 @@ arguments <- commandArgs(trailingOnly = TRUE)
 least <- 90
 
 measure <- function(package, folder) {
-  # -r: none of LibTorch's headers. Only the glue counts: the engine has tests of its own, and counting
-  # makes its kernels tens of times slower.
+  # -r: none of LibTorch's headers. Only the glue counts: the engine has tests of its own, and
+  # counting makes its kernels tens of times slower.
   options(covr.gcov_args = "-r", covr.flags = c(LDFLAGS = "--coverage"))
   cat("$(filter r_%.o,$(OBJECTS)): CXX17FLAGS += -O1 --coverage\n",
       file = file.path(package, "src", "Makevars.in"), append = TRUE)

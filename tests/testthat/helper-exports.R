@@ -257,8 +257,9 @@ load_suggested <- function() {
   for (package in packages) suppressMessages(requireNamespace(package, quietly = TRUE))
 }
 
-# The state after a call. Connections that somebody has left go when R collects them, which may be any
-# time: they are collected, which takes a second with all packages loaded, where there is one more.
+# The state after a call. Connections that somebody has left go when R collects them, which may be
+# any time: they are collected, which takes a second with all packages loaded, where there is one
+# more.
 state_after <- function(before) {
   state <- session_state()
   if (identical(state$connections, before$connections)) return(state)
