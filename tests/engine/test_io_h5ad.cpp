@@ -3,6 +3,7 @@
 
 #include "engine/cell_file.h"
 #include "io_support.h"
+#include "tree_builder.h"
 
 namespace {
 
@@ -13,45 +14,6 @@ using canal::Tree;
 
 // 3 cells x 4 genes: the second cell is empty.
 const std::vector<float> dense_values{0, 1.5f, 0, 2, 0, 0, 0, 0, 7, 0, 0, -1};
-
-Tree texts(std::vector<std::string> values) {
-  Tree tree;
-  tree.kind = Tree::Kind::text;
-  tree.shape = {static_cast<int64_t>(values.size())};
-  tree.text = std::move(values);
-  return tree;
-}
-
-Tree scalar_text(const std::string& value) {
-  Tree tree = texts({value});
-  tree.shape.clear();
-  return tree;
-}
-
-Tree integers(std::vector<int32_t> values) {
-  Tree tree;
-  tree.kind = Tree::Kind::int32;
-  tree.shape = {static_cast<int64_t>(values.size())};
-  tree.int32 = std::move(values);
-  return tree;
-}
-
-Tree booleans(std::vector<uint8_t> values) {
-  Tree tree;
-  tree.kind = Tree::Kind::uint8;
-  tree.boolean = true;
-  tree.shape = {static_cast<int64_t>(values.size())};
-  tree.uint8 = std::move(values);
-  return tree;
-}
-
-Tree floats(std::vector<int64_t> shape, std::vector<float> values) {
-  Tree tree;
-  tree.kind = Tree::Kind::float32;
-  tree.shape = std::move(shape);
-  tree.float32 = std::move(values);
-  return tree;
-}
 
 struct SparseText {
   std::string format_attribute = "encoding-type";

@@ -11,6 +11,7 @@
 #include "engine/io/checksum_block.h"
 #include "engine/io/hdf5_filters.h"
 #include "io_support.h"
+#include "tree_builder.h"
 
 namespace {
 
@@ -23,39 +24,15 @@ using canal::Tree;
 
 using Texts = std::vector<std::string>;
 
-Tree texts(Texts values) {
-  Tree tree;
-  tree.kind = Tree::Kind::text;
-  tree.shape = {static_cast<int64_t>(values.size())};
-  tree.text = std::move(values);
-  return tree;
-}
-
-Tree narrow(std::vector<int32_t> values) {
-  Tree tree;
-  tree.kind = Tree::Kind::int32;
-  tree.shape = {static_cast<int64_t>(values.size())};
-  tree.int32 = std::move(values);
-  return tree;
-}
-
-Tree wide(std::vector<int64_t> values) {
-  Tree tree;
-  tree.kind = Tree::Kind::int64;
-  tree.shape = {static_cast<int64_t>(values.size())};
-  tree.int64 = std::move(values);
-  return tree;
-}
-
 // 4 features x 3 cells, the second of which is empty; features out of order, as Cell Ranger leaves
 // them.
 Tree matrix_parts() {
   Tree group;
   group.children = {{"barcodes", texts({"AAAC-1", "AAAG-1", "AAAT-1"})},
-                    {"data", narrow({2, 1, 7, 5})},
-                    {"indices", wide({3, 1, 0, 3})},
-                    {"indptr", wide({0, 2, 2, 4})},
-                    {"shape", narrow({4, 3})}};
+                    {"data", integers({2, 1, 7, 5})},
+                    {"indices", long_integers({3, 1, 0, 3})},
+                    {"indptr", long_integers({0, 2, 2, 4})},
+                    {"shape", integers({4, 3})}};
   return group;
 }
 
@@ -68,7 +45,7 @@ Tree version_3() {
   Tree group = matrix_parts();
   group.children.emplace_back("features", features);
   Tree root;
-  root.attributes = {{"filetype", texts({"matrix"})}, {"version", wide({2})}};
+  root.attributes = {{"filetype", texts({"matrix"})}, {"version", long_integers({2})}};
   root.children = {{"matrix", group}};
   return root;
 }
@@ -199,12 +176,12 @@ TEST_F(Tenx, NumbersMayBeOfAnyWidth) {
   doubles.kind = Tree::Kind::float64;
   doubles.shape = {4};
   doubles.float64 = {2, 1, 7, 5};
-  for (const Tree& data : {bytes, doubles, wide({2, 1, 7, 5})}) {
+  for (const Tree& data : {bytes, doubles, long_integers({2, 1, 7, 5})}) {
     Tree root = version_3();
     part_of(root, "data") = data;
-    part_of(root, "indices") = narrow({3, 1, 0, 3});
-    part_of(root, "indptr") = narrow({0, 2, 2, 4});
-    part_of(root, "shape") = wide({4, 3});
+    part_of(root, "indices") = integers({3, 1, 0, 3});
+    part_of(root, "indptr") = integers({0, 2, 2, 4});
+    part_of(root, "shape") = long_integers({4, 3});
     EXPECT_EQ(dense_of(canal::read_cells(made(root), "matrix", 0, 3)), dense_values);
   }
   Tree root = version_3();
@@ -228,11 +205,11 @@ TEST_F(Tenx, FilesAreKnownByTheirContent) {
   Tree both = version_3();
   both.children.emplace_back("obs", Tree{});
   both.children.emplace_back("var", Tree{});
-  both.children.emplace_back("X", wide({1}));
+  both.children.emplace_back("X", long_integers({1}));
   EXPECT_EQ(inspected(both).format, CellFormat::anndata);
   EXPECT_EQ(inspected(both).matrices, Texts{"X"});
   Tree neither;
-  neither.children = {{"matrix", wide({1})}, {"barcodes", texts({"A"})}};
+  neither.children = {{"matrix", long_integers({1})}, {"barcodes", texts({"A"})}};
   expect_error(ErrorKind::file, "is no AnnData file: it has no 'obs'", [&] { inspected(neither); });
   refuse_header("nor does it hold a matrix as Cell Ranger writes it", neither);
   expect_error(ErrorKind::file, "has no matrix 'mm10'",
@@ -252,9 +229,9 @@ Tree without(Tree root, const std::string& part) {
 TEST_F(Tenx, NamesAreAsManyAsExtents) {
   for (const Tree& root : {version_3(), version_2()}) {
     refuse_header("names 2 cells and its matrix has 3", with(root, "barcodes", texts({"A", "B"})));
-    refuse_header("4 starts for 2 rows", with(root, "shape", narrow({4, 2})));
-    refuse_header("names 4 genes and its matrix has 5", with(root, "shape", narrow({5, 3})));
-    refuse_header("/barcodes' has no texts", with(root, "barcodes", wide({1, 2, 3})));
+    refuse_header("4 starts for 2 rows", with(root, "shape", integers({4, 2})));
+    refuse_header("names 4 genes and its matrix has 5", with(root, "shape", integers({5, 3})));
+    refuse_header("/barcodes' has no texts", with(root, "barcodes", long_integers({1, 2, 3})));
   }
   refuse_header("names 3 genes and its matrix has 4",
                 with(version_3(), "name", texts({"A", "B", "C"})));
@@ -267,16 +244,16 @@ TEST_F(Tenx, NamesAreAsManyAsExtents) {
 }
 
 TEST_F(Tenx, ShapesThatCannotBeAreRefused) {
-  refuse_header("has not two extents", with(version_3(), "shape", narrow({4, 3, 1})));
+  refuse_header("has not two extents", with(version_3(), "shape", integers({4, 3, 1})));
   refuse_header("other values where integers", with(version_3(), "shape", texts({"4", "3"})));
   for (const int64_t extent :
        {int64_t{-1}, int64_t{1} << 31, std::numeric_limits<int64_t>::max()}) {
     refuse_header("0 to 2^31 - 2 of each are expected",
-                  with(version_3(), "shape", wide({4, extent})));
+                  with(version_3(), "shape", long_integers({4, extent})));
     refuse_header("0 to 2^31 - 2 of each are expected",
-                  with(version_3(), "shape", wide({extent, 3})));
+                  with(version_3(), "shape", long_integers({extent, 3})));
   }
-  Tree flat = wide({4, 3});
+  Tree flat = long_integers({4, 3});
   flat.shape = {1, 2};
   refuse_header("without its 'shape'", with(version_3(), "shape", flat));
 }
@@ -296,20 +273,21 @@ TEST_F(Tenx, PartsThatAreMissingAreNamed) {
 
 TEST_F(Tenx, DamageOfTheMatrixIsNamedInTheRangeThatHasIt) {
   for (const Tree& root : {version_3(), version_2()}) {
-    refuse_cells("not as many indices", with(root, "indices", wide({3, 1, 0})), 0, 0);
+    refuse_cells("not as many indices", with(root, "indices", long_integers({3, 1, 0})), 0, 0);
     for (const int64_t index : {int64_t{4}, int64_t{-1}, int64_t{1} << 40}) {
-      const Tree damaged = with(root, "indices", wide({3, 1, 0, index}));
+      const Tree damaged = with(root, "indices", long_integers({3, 1, 0, index}));
       refuse_cells("an index beyond its shape", damaged, 2, 1);
       EXPECT_EQ(canal::read_cells(made(damaged), root.children[0].first, 0, 2).gene,
                 (std::vector<int32_t>{1, 3}));
     }
-    refuse_cells("starts out of order", with(root, "indptr", wide({0, 3, 2, 4})), 1, 1);
-    refuse_cells("starts out of order", with(root, "indptr", wide({1, 2, 2, 4})), 0, 1);
-    refuse_cells("starts out of order", with(root, "indptr", wide({0, -2, 2, 4})), 1, 1);
-    refuse_cells("starts out of order", with(root, "indptr", wide({0, 2, 2, 9})), 2, 1);
-    refuse_cells("starts out of order", with(root, "indptr", wide({0, 2, 2, int64_t{1} << 62})));
-    refuse_cells("belong to no row", with(root, "indptr", wide({0, 2, 2, 3})), 2, 1);
-    refuse_cells("3 starts for 3 rows", with(root, "indptr", wide({0, 2, 4})), 0, 1);
+    refuse_cells("starts out of order", with(root, "indptr", long_integers({0, 3, 2, 4})), 1, 1);
+    refuse_cells("starts out of order", with(root, "indptr", long_integers({1, 2, 2, 4})), 0, 1);
+    refuse_cells("starts out of order", with(root, "indptr", long_integers({0, -2, 2, 4})), 1, 1);
+    refuse_cells("starts out of order", with(root, "indptr", long_integers({0, 2, 2, 9})), 2, 1);
+    refuse_cells("starts out of order",
+                 with(root, "indptr", long_integers({0, 2, 2, int64_t{1} << 62})));
+    refuse_cells("belong to no row", with(root, "indptr", long_integers({0, 2, 2, 3})), 2, 1);
+    refuse_cells("3 starts for 3 rows", with(root, "indptr", long_integers({0, 2, 4})), 0, 1);
   }
 }
 
@@ -388,7 +366,7 @@ TEST_F(Tenx, DeclaredSizesAreHeldAgainstTheFile) {
 
 TEST_F(Tenx, ManyDeclaredCellsAreHeldAgainstTheFile) {
   Tree root = version_3();
-  part_of(root, "shape") = wide({4, (int64_t{1} << 31) - 2});
+  part_of(root, "shape") = long_integers({4, (int64_t{1} << 31) - 2});
   const std::string path = made(root);
   {
     const OpenFile file(path);

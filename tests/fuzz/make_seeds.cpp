@@ -193,7 +193,7 @@ std::vector<std::string> pickle_words() {
 void add_safetensors(const Seeds& seeds, const canal::Checkpoint& checkpoint) {
   const std::string written = seeds.path("safetensors", "written").string();
   canal::write_safetensors(written, checkpoint);
-  std::string bytes = read_bytes(written);
+  std::string bytes = content(written);
   bytes.replace(bytes.find("\"checksum\""), 10, "\"chocksum\"");
   seeds.add("safetensors", "unchecked", bytes);
 }

@@ -8,43 +8,15 @@
 
 #include "engine/io/checksum_block.h"
 #include "memory_file.h"
+#include "tree_builder.h"
 
 namespace canal_fuzz {
 
 namespace {
 
+using namespace io_test;
 using canal::Tree;
 using Children = std::vector<std::pair<std::string, Tree>>;
-
-Tree texts(std::vector<std::string> values) {
-  Tree tree;
-  tree.kind = Tree::Kind::text;
-  tree.shape = {static_cast<int64_t>(values.size())};
-  tree.text = std::move(values);
-  return tree;
-}
-
-Tree text(const std::string& value) {
-  Tree tree = texts({value});
-  tree.shape.clear();
-  return tree;
-}
-
-Tree integers(std::vector<int32_t> values) {
-  Tree tree;
-  tree.kind = Tree::Kind::int32;
-  tree.shape = {static_cast<int64_t>(values.size())};
-  tree.int32 = std::move(values);
-  return tree;
-}
-
-Tree floats(std::vector<int64_t> shape, std::vector<float> values) {
-  Tree tree;
-  tree.kind = Tree::Kind::float32;
-  tree.shape = std::move(shape);
-  tree.float32 = std::move(values);
-  return tree;
-}
 
 Tree group(Children children, Children attributes = {}) {
   Tree tree;
@@ -58,7 +30,7 @@ Tree sparse(const std::string& kind, std::vector<int32_t> starts, std::vector<in
   return group({{"data", floats({4}, {1.5f, 2, 7, -1})},
                 {"indices", integers(std::move(indices))},
                 {"indptr", integers(std::move(starts))}},
-               {{"encoding-type", text(kind)}, {"shape", integers({3, 4})}});
+               {{"encoding-type", scalar_text(kind)}, {"shape", integers({3, 4})}});
 }
 
 Tree by_cells() { return sparse("csr_matrix", {0, 2, 2, 4}, {1, 3, 0, 3}); }
@@ -70,7 +42,7 @@ Tree cells_table() {
       group({{"codes", integers({0, 1, -1})}, {"categories", texts({"alpha", "beta"})}});
   return group(
       {{"_index", texts({"c1", "c2", "c3"})}, {"a", integers({0, 1, 1})}, {"b", categorical}},
-      {{"_index", text("_index")}, {"column-order", texts({"a", "b"})}});
+      {{"_index", scalar_text("_index")}, {"column-order", texts({"a", "b"})}});
 }
 
 Tree genes_table() { return group({{"_index", texts({"g1", "g2", "g3", "g4"})}}); }
