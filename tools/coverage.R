@@ -5,10 +5,11 @@ least <- 90
 
 # Sessions that a test kills leave counts that are cut off.
 pass_over_damaged_counts <- function() {
-  merge <- covr:::merge_coverage.character
+  space <- asNamespace("covr")
+  merge <- space$merge_coverage.character
   is_whole <- function(file) !inherits(try(readRDS(file), silent = TRUE), "try-error")
-  utils::assignInNamespace("merge_coverage.character",
-                           function(x, ...) merge(Filter(is_whole, x), ...), "covr")
+  unlockBinding("merge_coverage.character", space)
+  assign("merge_coverage.character", function(x) merge(Filter(is_whole, x)), envir = space)
 }
 
 measure <- function(package, folder) {
