@@ -87,7 +87,23 @@ start() {
     "$here/corpus/$name" "$here/seeds/$name" > "$log" 2>&1
 }
 
-again() { FUZZ_FOLDER=$memory "$here/programs/fuzz_$1" -timeout=20 -artifact_prefix="$memory/" "$2"; }
+# An input once more, alone: it may fail or not.
+again() {
+  FUZZ_FOLDER=$memory "$here/programs/fuzz_$1" -timeout=20 -artifact_prefix="$memory/" "$2" || true
+}
+
+# A report with the names that its places have.
+with_names() {
+  local line name
+  while IFS= read -r line; do
+    if [[ $line =~ ^(\ +\#[0-9]+\ 0x[0-9a-f]+)\ +(\((.*)\+(0x[0-9a-f]+)\)) ]]; then
+      line="${BASH_REMATCH[1]} in NAME ${BASH_REMATCH[2]}"
+      name=$(addr2line -f -C -e "${BASH_REMATCH[3]}" "${BASH_REMATCH[4]}" | head -n 1)
+      line=${line/NAME/$name}
+    fi
+    echo "$line"
+  done < "$1"
+}
 
 # Of a target that runs apart, each place where it ended: put where its kind belongs, beside what was
 # said of it. Prints "<hdf5 or own> <times>" for each.
@@ -95,6 +111,9 @@ sort_kept() {
   local name=$1 kept=$here/kept/$1 number times blame kind
   while read -r number times; do
     again "$name" "$kept/$number" > "$kept/$number.log" 2>&1
+    # What fails only after others had their way with the memory.
+    grep -qE 'ERROR|MEMORY' "$kept/$number.log" ||
+      with_names "$kept/$number.report" > "$kept/$number.log"
     blame=$(culprit "$kept/$number.log")
     kind=${blame%% *}
     cp "$kept/$number" "$kept/$number.log" "$here/$([ "$kind" = hdf5 ] && echo hdf5 || echo found)/$name"
@@ -118,7 +137,7 @@ fuzz_one() {
       if [ "$kind" = hdf5 ]; then hdf5=$((hdf5 + times)); else found=$((found + times)); fi
     done < <(sort_kept "$name")
   fi
-  rmdir $here/{hdf5,found}/"$name" 2> /dev/null
+  rmdir --ignore-fail-on-non-empty $here/{hdf5,found}/"$name"
   echo "| $name | $(stat_of number_of_executed_units "$log") | $((SECONDS - begun))" \
     "| $(find "$here/corpus/$name" -type f | wc -l) | $(edges_of "$log") | $found | $hdf5 |" \
     > "$here/line-$name"

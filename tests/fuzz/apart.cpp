@@ -179,10 +179,14 @@ class Kept {
  public:
   explicit Kept(std::string folder) : folder_(std::move(folder)) {}
 
-  void add(const std::string& place, std::string_view input) {
-    const auto found = places_.emplace(place, Place{places_.size() + 1, 0});
+  void add(const std::string& report, std::string_view input) {
+    const auto found = places_.emplace(place_of(report), Place{places_.size() + 1, 0});
     Place& one = found.first->second;
-    if (found.second) std::ofstream(folder_ + "/" + std::to_string(one.number)) << input;
+    if (found.second) {
+      const std::string path = folder_ + "/" + std::to_string(one.number);
+      std::ofstream(path) << input;
+      std::ofstream(path + ".report") << report;
+    }
     ++one.times;
     std::ofstream counts(folder_ + "/counts");
     for (const auto& each : places_)
@@ -203,7 +207,7 @@ class Kept {
 void run_apart(std::string_view input, Work work, const std::string& folder) {
   static Worker worker(work);
   static Kept kept(folder);
-  if (!worker.run(input)) kept.add(place_of(worker.said()), input);
+  if (!worker.run(input)) kept.add(worker.said(), input);
 }
 
 }  // namespace canal_fuzz

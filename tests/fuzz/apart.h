@@ -5,7 +5,7 @@
 // The process takes one input after another, and another process takes its place when it dies. What
 // it was that died goes by the first places of the stack: the first input of each place is kept,
 // and all are counted, in a folder:
-//   <number>   the input
+//   <number>, <number>.report   the input, and what was said of it
 //   counts     "<number> <how many times>", a line for each
 #pragma once
 #include <cstdint>
