@@ -52,7 +52,7 @@ culprit() {
     /^ +#[0-9]+ 0x/ {
       if (found[part] != "" || / in (__asan|__sanitizer|__interceptor|__ubsan|fuzzer::)/) next
       if (/fuzz_main\.cpp|libc\.so|libstdc\+\+|libpthread|multiarch|nptl\/|sysdeps\/|stdlib\//) next
-      if (/ in (operator new|operator delete|malloc|calloc|realloc|free|abort|raise) ?\(/) next
+      if (/ in (operator new|operator delete|malloc|calloc|realloc|free|abort|raise|mem[a-z]+|str[a-z]+) ?\(/) next
       if (/\/bits\/|ext\/new_allocator/) next
       name = $0
       sub(/^ +#[0-9]+ 0x[0-9a-f]+ +/, "", name); sub(/^in /, "", name); sub(/ \(BuildId.*/, "", name)
@@ -97,9 +97,8 @@ with_names() {
   local line name
   while IFS= read -r line; do
     if [[ $line =~ ^(\ +\#[0-9]+\ 0x[0-9a-f]+)\ +(\((.*)\+(0x[0-9a-f]+)\)) ]]; then
-      line="${BASH_REMATCH[1]} in NAME ${BASH_REMATCH[2]}"
       name=$(addr2line -f -C -e "${BASH_REMATCH[3]}" "${BASH_REMATCH[4]}" | head -n 1)
-      line=${line/NAME/$name}
+      line="${BASH_REMATCH[1]} in $name ${BASH_REMATCH[2]}"
     fi
     echo "$line"
   done < "$1"

@@ -1,7 +1,6 @@
 #include "apart.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <sys/mman.h>
@@ -9,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -79,9 +79,19 @@ void become_worker(int said) {
   for (const int signal : {SIGALRM, SIGABRT}) std::signal(signal, tell_and_leave);
 }
 
+// Read or write one byte. libFuzzer's clock interrupts both.
+template <class Transfer>
+bool one_byte(Transfer transfer, int end, char& byte) {
+  ssize_t moved = -1;
+  do {
+    moved = transfer(end, &byte, 1);
+  } while (moved < 0 && errno == EINTR);
+  return moved == 1;
+}
+
 [[noreturn]] void serve(Shared& shared, Work work, int requests, int answers) {
   char byte = 0;
-  for (int i = 0; i < most_inputs && read(requests, &byte, 1) == 1; ++i) {
+  for (int i = 0; i < most_inputs && one_byte(read, requests, byte); ++i) {
     const std::string input = shared.input();
     std::memset(__start___sancov_cntrs, 0, counters());
     alarm(longest_run);
@@ -89,7 +99,7 @@ void become_worker(int said) {
     alarm(0);
     shared.store_counters();
     byte = i + 1 == most_inputs ? 'l' : 'd';  // the last one, or done
-    if (write(answers, &byte, 1) != 1) break;
+    if (!one_byte(write, answers, byte)) break;
   }
   _exit(0);
 }
@@ -106,7 +116,7 @@ class Worker {
     if (process_ <= 0) begin();
     shared_.hold(input);
     char answer = 'r';
-    if (write(requests_, &answer, 1) == 1 && read(answers_, &answer, 1) == 1) {
+    if (one_byte(write, requests_, answer) && one_byte(read, answers_, answer)) {
       shared_.load_counters();
       if (answer == 'l') end();
       return true;
