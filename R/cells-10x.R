@@ -16,7 +16,8 @@
 #' @param as `"SingleCellExperiment"` or `"Seurat"`; the package of that name is needed.
 #' @param assay.type Name of the genome, where an `.h5` file of Cell Ranger 2 has several; else
 #'   `"counts"`.
-#' @param verbose `FALSE` does without messages.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way.
 #'
 #' @details
 #' Genes are named by their symbols, the second column of `features.tsv` or `genes.tsv` (in a file

@@ -17,7 +17,8 @@
 #' @param score How novel each cell looks, higher for cells of unknown types: the name of a column,
 #'   or a vector with one number per cell in their order, `NA` for cells without. `NULL` takes
 #'   `<prefix>_novelty` beside a `predicted` column `<prefix>_label`, where there is one.
-#' @param verbose `FALSE` does without the message.
+#' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
+#'   either way.
 #'
 #' @details
 #' With C cells, all shares in 0..1:

@@ -66,7 +66,7 @@ methods::setMethod("[", "IterableMatrix", function(x, i, j, ..., drop = TRUE) {
 methods::setAs("IterableMatrix", "dgCMatrix", function(from) from@values)
 
 test_that("BPCells' matrices are read block by block", {
-  skip_if(requireNamespace("BPCells", quietly = TRUE), "BPCells itself is here")
+  skip_if(nzchar(system.file(package = "BPCells")), "BPCells itself is here")
   counts <- stage_two_cells()$counts
   stand_in <- methods::new("IterableMatrix", values = counts)
   expected <- as.data.frame(predict_quietly(counts, stage_two()))

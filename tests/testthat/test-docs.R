@@ -88,8 +88,7 @@ test_that("functions that raise conditions say which", {
 })
 
 test_that("functions name their source", {
-  pictures <- startsWith(exported, "canal_plot_")
-  for (name in exported[!pictures]) {
+  for (name in exported) {
     tags <- tags_of(pages[[page_of(name)]])
     expect_true(any(c("\\source", "\\references") %in% tags), info = name)
   }
