@@ -100,7 +100,7 @@ coverage:
 	@tools/deps.sh coverage
 	@tools/coverage.sh $(COVERAGE_ARGS)
 
-# FUZZ_RUNS=20000 FUZZ_SECONDS=10 for a trial, FUZZ_TARGETS="pickle zip" for some; see the script.
+# FUZZ_RUNS=20000 FUZZ_SECONDS=6 for a trial, FUZZ_TARGETS="pickle zip" for some; see the script.
 fuzz:
 	@tools/deps.sh fuzz
 	@tools/fuzz.sh
