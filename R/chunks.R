@@ -266,7 +266,8 @@ hand_out_chunks <- function(folder, todo, workers, cells, progress) {
   ))
   if (inherits(problems, "error")) return(rep(list(problems), length(todo)))
   # Whose they are is not told.
-  problems[lengths(problems) == 0] <- attr(problems, "errors")[1]
+  errors <- attr(problems, "errors")
+  if (length(errors)) problems[lengths(problems) == 0] <- errors[1]
   problems
 }
 
