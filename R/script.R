@@ -138,7 +138,7 @@ tell_call <- function(call) {
 # with those of the options that are its other arguments. Objects are in the call by name, so that
 # the call that results keep is a short one.
 call_with <- function(name, options, objects, ...) {
-  fixed <- c(sapply(names(objects), as.name), list(...))
+  fixed <- c(lapply(stats::setNames(nm = names(objects)), as.name), list(...))
   arguments <- script_arguments(get(name), options)
   arguments <- arguments[setdiff(names(arguments), names(fixed))]
   eval(as.call(c(as.name(name), fixed, arguments)), list2env(objects, parent = environment()))
