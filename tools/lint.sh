@@ -37,8 +37,23 @@ generated_is_current() {
   done
 }
 
+# Help pages that the web site's index lacks, where it would not be built for them.
+in_site_index() {
+  local page name missing=()
+  for page in man/*.Rd; do
+    name=$(basename "$page" .Rd)
+    case $name in
+      cellular_* | canal_plot_*) continue ;;
+    esac
+    grep -qF '\keyword{internal}' "$page" || grep -qxF -- "      - $name" _pkgdown.yml ||
+      grep -qF -- "contents: $name" _pkgdown.yml || missing+=("$name")
+  done
+  ((${#missing[@]} == 0)) || { echo "${missing[*]}"; return 1; }
+}
+
 lint_r || complain "lintr has remarks on the R code (above)."
 defined_once || complain "functions of these names are defined twice in R/."
+in_site_index || complain "_pkgdown.yml has no place for these help pages."
 tools/format.sh --dry-run -Werror || complain "the C++ code is laid out otherwise: 'make format'."
 generated_is_current || complain "generated files are out of date: 'make docs' writes them."
 ((status > 0)) || echo "No remarks."
