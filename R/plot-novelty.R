@@ -72,7 +72,7 @@ draw_novelty <- function(cells, threshold, caption) {
   above <- if (is.null(threshold)) FALSE else cells$score > threshold
   cells$called <- factor(ifelse(above, called[2], called[1]), called)
   picture <- ggplot2::ggplot(cells, ggplot2::aes(x = .data$score, fill = .data$called)) +
-    ggplot2::geom_histogram(binwidth = 0.02, boundary = c(threshold, 0)[1], colour = "white",
+    ggplot2::geom_histogram(breaks = score_edges(cells$score, threshold), colour = "white",
                             linewidth = 0.15) +
     threshold_line(threshold) +
     ggplot2::facet_wrap(ggplot2::vars(.data$panel), ncol = 1, scales = "free_y",
@@ -85,6 +85,16 @@ draw_novelty <- function(cells, threshold, caption) {
     ggplot2::labs(x = "novelty score", y = "cells", fill = NULL, caption = caption_of(caption)) +
     picture_theme() + ggplot2::theme(legend.position = "top", legend.justification = "left")
   if (is.null(threshold)) picture + ggplot2::guides(fill = "none") else picture
+}
+
+# Edges of bars of 0.02, the threshold one of them, from 0 (or the least score) to 1 (or the
+# greatest).
+score_edges <- function(score, threshold) {
+  ends <- range(0, 1, score, finite = TRUE)
+  first <- c(threshold, 0)[1]
+  edges <- first + 0.02 * seq(floor((ends[1] - first) / 0.02), ceiling((ends[2] - first) / 0.02))
+  # Those that differ by rounding from an end would make a bar of no width.
+  c(ends[1], edges[edges > ends[1] + 1e-6 & edges < ends[2] - 1e-6], ends[2])
 }
 
 threshold_line <- function(threshold) {

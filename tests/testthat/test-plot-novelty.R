@@ -75,3 +75,13 @@ test_that("novelties look as they did", {
   truth <- ifelse(cells$cell_type == "type 03", "new", cells$cell_type)
   expect_picture("novelty", canal_plot_novelty(cells, truth = truth))
 })
+
+test_that("bars lie between 0 and 1, and the threshold is an edge", {
+  for (threshold in list(NULL, 0, 0.02, 0.333, 1)) {
+    edges <- score_edges(c(0.1, 0.99, NA), threshold)
+    expect_identical(range(edges), c(0, 1))
+    expect_true(all(diff(edges) > 0 & diff(edges) < 0.02 + 1e-9))
+    expect_lt(min(abs(edges - c(threshold, 0)[1])), 1e-9)
+  }
+  expect_identical(range(score_edges(c(-0.5, 1.2), 0.3)), c(-0.5, 1.2))
+})
