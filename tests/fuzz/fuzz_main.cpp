@@ -48,7 +48,9 @@ const Target& chosen() {
   return found;
 }
 
-void run_metered(std::string_view bytes) {
+void run_metered(std::string_view input) {
+  const std::string made = chosen().make != nullptr ? chosen().make(input) : std::string();
+  const std::string_view bytes = chosen().make != nullptr ? std::string_view(made) : input;
   meter = {true, 0, static_cast<int64_t>(chosen().constant + chosen().per_byte * bytes.size())};
   chosen().run(bytes);
   meter.on = false;

@@ -19,6 +19,9 @@ struct Target {
   size_t per_byte;
   // Whether inputs end the program that are not canalR's to mend: then it runs in one of its own.
   bool apart = false;
+  // What makes of an input the bytes that are read, with whatever memory it takes; NULL: they are
+  // it.
+  std::string (*make)(std::string_view input) = nullptr;
 };
 
 const std::vector<Target>& targets();

@@ -8,16 +8,16 @@ namespace canal_fuzz {
 
 namespace {
 
-void made_cells(std::string_view program) { read_as_cells(as_file(made_file(program))); }
+void made_cells(std::string_view bytes) { read_as_cells(as_file(bytes)); }
 
-void made_tree(std::string_view program) { read_as_tree(as_file(made_file(program))); }
+void made_tree(std::string_view bytes) { read_as_tree(as_file(bytes)); }
 
 }  // namespace
 
 std::vector<Target> made_targets() {
   keep_file_records();
-  return {{"made_cells", made_cells, hdf5_constant, hdf5_per_byte},
-          {"made_tree", made_tree, hdf5_constant, hdf5_per_byte}};
+  return {{"made_cells", made_cells, hdf5_constant, hdf5_per_byte, false, made_file},
+          {"made_tree", made_tree, hdf5_constant, hdf5_per_byte, false, made_file}};
 }
 
 }  // namespace canal_fuzz
