@@ -129,7 +129,9 @@ fuzz_one() {
   : > "$here/sites-$name"
   if ! start "$name" "$log"; then
     found=1
-    for input in "$here/found/$name/"*; do again "$name" "$input" > "$input.log" 2>&1; done
+    for input in "$here/found/$name/"*; do
+      [ ! -e "$input" ] || again "$name" "$input" > "$input.log" 2>&1
+    done
   fi
   if [ -s "$here/kept/$name/counts" ]; then
     while read -r kind times; do

@@ -12,7 +12,8 @@
 # gctorture  the same calls with a garbage collection every few allocations
 # memory     200 stages in one process: it must not grow (sanitizers/memory.R)
 #
-# --quick: ASan and UBSan on the tests of what reads and writes files, gctorture seldom, 40 stages. A table of all is kept in .build/sanitize/results.md, the logs beside it.
+# --quick: ASan and UBSan on the tests of what reads and writes files, gctorture seldom, 40 stages.
+# A table of all is kept in .build/sanitize/results.md, the logs beside it.
 source "$(dirname "$0")/common.sh"
 
 quick=no checks=()
