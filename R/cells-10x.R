@@ -97,9 +97,10 @@ cells_in_10x <- function(folder, argument) {
   files <- files_10x(folder, argument)
   features <- read_features(files$features, argument)
   barcodes <- first_field(read_lines(files$barcodes, argument))
-  counts <- read_matrix_market(files$matrix, argument)
-  check_lines(nrow(features), files$features, nrow(counts), "rows", argument)
-  check_lines(length(barcodes), files$barcodes, ncol(counts), "columns", argument)
+  sizes <- matrix_market_sizes(files$matrix, argument)
+  check_lines(nrow(features), files$features, sizes[["rows"]], "rows", argument)
+  check_lines(length(barcodes), files$barcodes, sizes[["columns"]], "columns", argument)
+  counts <- read_matrix_market(files$matrix, sizes, argument)
   dimnames(counts) <- list(features$symbol, barcodes)
   cells_result(gene_expression(counts, features$type, argument), NULL)
 }
@@ -140,11 +141,12 @@ reading <- function(path, argument, code) {
   tryCatch(code, error = abort, warning = abort)
 }
 
-read_lines <- function(path, argument, most = -1L) {
+read_lines <- function(path, argument) {
   reading(path, argument, {
+    check_whole_gzip(path)
     connection <- file(path, "rt")
     on.exit(close(connection))
-    readLines(connection, most, warn = FALSE, encoding = "UTF-8")
+    readLines(connection, warn = FALSE, encoding = "UTF-8")
   })
 }
 
@@ -163,13 +165,30 @@ read_features <- function(path, argument) {
              stringsAsFactors = FALSE)
 }
 
-# A dgCMatrix without names. R opens compressed files as they are.
-read_matrix_market <- function(path, argument) {
-  header <- read_lines(path, argument, 1)
-  if (!length(header) || !startsWith(header, "%%MatrixMarket")) {
-    abort_unread(path, "no Matrix Market file", argument)
-  }
+# The numbers of rows, columns and values that the header declares.
+matrix_market_sizes <- function(path, argument) {
   reading(path, argument, {
+    connection <- file(path, "rt")
+    on.exit(close(connection))
+    line <- readLines(connection, 1, warn = FALSE)
+    if (!length(line) || !startsWith(line, "%%MatrixMarket")) stop("no Matrix Market file")
+    while (length(line) && startsWith(line, "%")) line <- readLines(connection, 1, warn = FALSE)
+    sizes <- scan(text = line, quiet = TRUE)
+    if (length(sizes) != 3 || !all(is.finite(sizes) & sizes >= 0)) {
+      stop("its header has no numbers of rows, columns and values")
+    }
+    stats::setNames(sizes, c("rows", "columns", "values"))
+  })
+}
+
+# A dgCMatrix without names. R opens compressed files as they are. What the header declares is made
+# room for by readMM() before it reads on, so that it is looked at first: every value has a line.
+read_matrix_market <- function(path, sizes, argument) {
+  reading(path, argument, {
+    text <- look_through(path)
+    if (text$lines < sizes[["values"]]) stop("fewer lines than values in its header")
+    # A count may have lost digits.
+    if (!text$ends_a_line) stop("its last line is cut off")
     connection <- file(path, "rt")
     on.exit(close(connection))
     counts <- sparse_counts(Matrix::readMM(connection))
@@ -178,19 +197,37 @@ read_matrix_market <- function(path, argument) {
     if (length(scan(connection, "", nmax = 1, quiet = TRUE))) {
       stop("more values than its header tells")
     }
-    # A count may have lost digits.
-    if (!ends_a_line(path)) stop("its last line is cut off")
     counts
   })
 }
 
-# gzfile() reads what is not compressed, too.
-ends_a_line <- function(path, chunk = 2^24) {
+# The bytes and lines of a text and whether its last line has an end. gzfile() reads what is not
+# compressed, too.
+look_through <- function(path, chunk = 2^22) {
   connection <- gzfile(path, "rb")
   on.exit(close(connection))
-  last <- raw()
-  while (length(bytes <- readBin(connection, "raw", chunk))) last <- bytes[length(bytes)]
-  identical(last, charToRaw("\n"))
+  end <- charToRaw("\n")
+  text <- list(bytes = 0, lines = 0, ends_a_line = FALSE)
+  while (length(bytes <- readBin(connection, "raw", chunk))) {
+    text$bytes <- text$bytes + length(bytes)
+    text$lines <- text$lines + sum(bytes == end)
+    text$ends_a_line <- bytes[length(bytes)] == end
+  }
+  text
+}
+
+# Where a compressed file is cut off, R reads what is there and says nothing. A text that ends with
+# a whole line has as many as it should, which the matrix tells; any other is held against the
+# number of bytes that gzip writes last.
+check_whole_gzip <- function(path) {
+  connection <- file(path, "rb", raw = TRUE)
+  on.exit(close(connection))
+  if (!identical(readBin(connection, "raw", 2), as.raw(c(0x1f, 0x8b)))) return(invisible())
+  text <- look_through(path)
+  if (text$ends_a_line) return(invisible())
+  seek(connection, max(0, file.size(path) - 4))
+  trailer <- as.numeric(readBin(connection, "raw", 4))
+  if (length(trailer) < 4 || sum(trailer * 256^(0:3)) != text$bytes %% 2^32) stop("it is cut off")
 }
 
 check_lines <- function(lines, path, expected, of_what, argument) {

@@ -205,6 +205,39 @@ TEST(HostileHdf5, AttributesOfThousandsOfTextsAreLeftOut) {
   EXPECT_EQ(tree.attribute("many"), nullptr);
 }
 
+void names_of(hid_t file, const char* table, size_t count) {
+  const hid_t group = H5Gcreate2(file, table, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t type = H5Tcopy(H5T_C_S1);
+  H5Tset_size(type, 5);
+  std::string names;
+  for (size_t i = 0; i < count; ++i) names += std::to_string(10000 + i);
+  H5Dwrite(array(group, "_index", type, {count}), type, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+           names.data());
+  H5Tclose(type);
+}
+
+// Deflate makes a thousand bytes of one, and every byte that is not 0 takes twelve in memory.
+TEST(HostileHdf5, ValuesOfCellsArePaidForOneByOne) {
+  constexpr size_t cells = 4000, genes = 5000;
+  const TempFolder folder;
+  const std::string path = folder.file("made.h5");
+  {
+    const MadeFile file(path);
+    const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk[] = {cells, genes};
+    H5Pset_chunk(layout, 2, chunk);
+    H5Pset_deflate(layout, 9);
+    const std::vector<uint8_t> ones(cells * genes, 1);
+    H5Dwrite(array(file, "X", H5T_STD_U8LE, {cells, genes}, layout), H5T_NATIVE_UINT8, H5S_ALL,
+             H5S_ALL, H5P_DEFAULT, ones.data());
+    names_of(file, "obs", cells);
+    names_of(file, "var", genes);
+  }
+  expect_error(ErrorKind::file, "its values add up to far more",
+               [&] { canal::read_h5ad(path, "X"); });
+  EXPECT_EQ(canal::read_cells(path, "X", 0, 2).value, std::vector<double>(2 * genes, 1));
+}
+
 // A matrix of two thousand million cells and no gene takes no byte of a file.
 TEST(HostileHdf5, RowsOfNothingAreCountedBeforeTheyAreRead) {
   const TempFolder folder;

@@ -1,5 +1,8 @@
 // Gene tables: numpy's .npy and word2vec's text.
+#include <sys/stat.h>
+
 #include "engine/checkpoint.h"
+#include "engine/tree.h"
 #include "io_support.h"
 
 namespace {
@@ -78,6 +81,16 @@ TEST(Word2vec, DamageIsNamedByItsVector) {
   expect_error(ErrorKind::file, "announces 3 words and holds 2",
                [] { read_text("3 1\nA 1\nB 2\n"); });
   expect_error(ErrorKind::file, "holds no word vectors", [] { read_text("\n\n"); });
+  expect_error(ErrorKind::file, "zero byte", [] { read_text(std::string("A\0B 1 2\n", 8)); });
+}
+
+// A pipe that nobody writes to would be waited for without end.
+TEST(Files, PipesAreNoFiles) {
+  const TempFolder folder;
+  const std::string path = folder.file("pipe");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  expect_error(ErrorKind::file, "is a pipe or device", [&] { canal::read_word2vec(path); });
+  expect_error(ErrorKind::file, "is a pipe or device", [&] { canal::read_tree(path, "/"); });
 }
 
 }  // namespace

@@ -176,7 +176,7 @@ Space space_of(Steps& steps) {
 }
 
 // How an array lies in its file: filters are what HDF5 has, LZF and one that nobody has.
-Handle layout_of(Steps& steps, const Space& space, bool& raw_chunk) {
+Handle layout_of(Steps& steps, const Space& space, hid_t type, bool& raw_chunk) {
   Handle layout = own(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   const unsigned kind = steps.byte() % 12;
   if (kind < 4) return layout;
@@ -197,8 +197,9 @@ Handle layout_of(Steps& steps, const Space& space, bool& raw_chunk) {
   const bool small = std::all_of(space.shape.begin(), space.shape.end(),
                                  [](hsize_t extent) { return extent > 0 && extent <= 64; });
   const std::array<unsigned, 3> lzf{{4, 261, 1 + steps.byte()}};
-  // HDF5 itself fails on a chunk that is written before anything else is.
-  raw_chunk = kind >= 9 && small && space.shape.size() <= 3;
+  // HDF5 itself fails on a chunk that is written before anything else is, and fills it with values,
+  // which may be texts of a gigabyte each.
+  raw_chunk = kind >= 9 && small && space.shape.size() <= 3 && H5Tget_size(type) <= 64;
   if (raw_chunk) H5Pset_alloc_time(layout, H5D_ALLOC_TIME_EARLY);
   if (kind == 7 || kind == 9) H5Pset_deflate(layout, 1);
   if (kind == 8) H5Pset_shuffle(layout);
@@ -242,7 +243,7 @@ void make_array(hid_t file, const char* place, Steps& steps) {
   const Handle type = type_of(steps);
   const Space space = space_of(steps);
   bool raw_chunk = false;
-  const Handle layout = layout_of(steps, space, raw_chunk);
+  const Handle layout = layout_of(steps, space, type, raw_chunk);
   const Handle links = own(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
   H5Pset_create_intermediate_group(links, 1);
   H5Ldelete(file, place, H5P_DEFAULT);

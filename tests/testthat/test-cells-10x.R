@@ -216,3 +216,36 @@ test_that("a matrix that is cut off anywhere, or is none, is told", {
     expect_error(cells_of(folder), "matrix.mtx.gz", class = "canalR_error_file")
   }
 })
+
+test_that("sizes that only the header declares are not believed", {
+  for (sizes in c("30 12 2000000000", "30 500000000 1", "1000000000 12 1", "30 12 -1", "30 12",
+                  "30 12 x")) {
+    folder <- write_10x(counts_10x())
+    change_lines(folder, "matrix.mtx", function(lines) c(lines[1], sizes, lines[3]))
+    expect_error(cells_of(folder), class = "canalR_error_file")
+    unlink(folder, recursive = TRUE)
+  }
+})
+
+test_that("compressed tables are refused where they are cut off, and need no last line end", {
+  counts <- counts_10x()
+  folder <- write_10x(counts, gene_lines(counts), version = 3)
+  on.exit(unlink(folder, recursive = TRUE))
+  for (name in c("features.tsv.gz", "barcodes.tsv.gz")) {
+    path <- file.path(folder, name)
+    whole <- readBin(path, "raw", file.size(path))
+    # Without its last bytes the sum of the file is gone and nothing else.
+    for (size in seq(2, length(whole) - 1)) {
+      writeBin(whole[seq_len(size)], path)
+      found <- tryCatch(cells_of(folder)$counts, canalR_error_file = function(error) NULL)
+      expect_true(is.null(found) || size > length(whole) - 12 && identical(found, counts))
+    }
+    writeBin(whole, path)
+    lines <- readLines(path)
+    connection <- gzfile(path, "wb")
+    writeBin(charToRaw(paste(lines, collapse = "\n")), connection)
+    close(connection)
+    expect_identical(cells_of(folder)$counts, counts)
+    writeBin(whole, path)
+  }
+})

@@ -6,10 +6,17 @@
 
 namespace canal::io {
 
-std::string read_whole_file(const std::string& path) {
+void check_regular_file(const std::string& path) {
   std::error_code status;
   if (!std::filesystem::exists(path, status)) fail_file(path, "cannot be read: no such file");
   if (std::filesystem::is_directory(path, status)) fail_file(path, "is a folder, not a file");
+  if (!std::filesystem::is_regular_file(path, status)) {
+    fail_file(path, "is a pipe or device, not a file");
+  }
+}
+
+std::string read_whole_file(const std::string& path) {
+  check_regular_file(path);
   errno = 0;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) fail_file(path, std::string("cannot be read: ") + std::strerror(errno));
@@ -20,6 +27,14 @@ std::string read_whole_file(const std::string& path) {
   file.read(bytes.data(), size);
   if (file.gcount() != size) fail_file(path, "cannot be read to its end");
   return bytes;
+}
+
+void refuse_zero_bytes(const std::vector<std::string>& texts) {
+  for (const std::string& text : texts) {
+    if (text.find('\0') != std::string::npos) {
+      throw FormatError("holds a name with a zero byte in it");
+    }
+  }
 }
 
 }  // namespace canal::io

@@ -5,13 +5,21 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "engine/io/format_error.h"
 
 namespace canal::io {
 
-// Reads a whole file. Throws Error(file) where it is missing, a folder or cannot be read.
+// Throws Error(file) where there is no file that can be read to its end: none at all, a folder, or
+// a pipe or device, whose end may never come.
+void check_regular_file(const std::string& path);
+
+// Reads a whole file. Throws Error(file) where that cannot be done.
 std::string read_whole_file(const std::string& path);
+
+// R's texts have no place for a zero byte, and no name has one. Throws FormatError.
+void refuse_zero_bytes(const std::vector<std::string>& texts);
 
 // The `size` (at most 8) bytes at `at` as an unsigned number.
 inline uint64_t load_bits(const char* at, size_t size, bool big_endian) {

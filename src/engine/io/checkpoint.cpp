@@ -182,15 +182,6 @@ class CheckpointReader {
   Checkpoint out_;
 };
 
-// R's texts have no place for a zero byte, and no name has one.
-void refuse_zero_bytes(const std::vector<std::string>& texts) {
-  for (const std::string& text : texts) {
-    if (text.find('\0') != std::string::npos) {
-      throw FormatError("holds a name with a zero byte in it");
-    }
-  }
-}
-
 void check_names(const Checkpoint& checkpoint) {
   std::vector<std::string> names{checkpoint.preset, checkpoint.positions};
   for (const auto& weight : checkpoint.weights) names.push_back(weight.first);

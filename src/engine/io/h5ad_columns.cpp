@@ -1,8 +1,8 @@
 #include "engine/io/h5ad_columns.h"
 
 #include <algorithm>
-#include <cstdio>
 
+#include "engine/io/decimal.h"
 #include "engine/io/hdf5_values.h"
 #include "engine/io/tree_numbers.h"
 
@@ -10,11 +10,7 @@ namespace canal::io {
 
 namespace {
 
-std::string number_text(double value) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.15g", value);
-  return text;
-}
+std::string number_text(double value) { return write_decimal(value, 15); }
 
 bool is_missing(const Tree& tree, size_t i) {
   return !tree.missing.empty() && tree.missing[i] != 0;

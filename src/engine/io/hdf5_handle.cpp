@@ -1,8 +1,8 @@
 #include "engine/io/hdf5_handle.h"
 
-#include <filesystem>
 #include <fstream>
 
+#include "engine/io/bytes.h"
 #include "engine/io/checksum_block.h"
 
 namespace canal::io {
@@ -24,9 +24,7 @@ herr_t refuse_link(const char*, const char*, const char*, const char*, unsigned*
 // HDF5 tells a folder, a missing file and one it may not read from each other in its own words
 // only.
 void check_readable(const std::string& path) {
-  std::error_code status;
-  if (!std::filesystem::exists(path, status)) fail_file(path, "cannot be read: no such file");
-  if (std::filesystem::is_directory(path, status)) fail_file(path, "is a folder, not a file");
+  check_regular_file(path);
   if (!std::ifstream(path, std::ios::binary)) fail_file(path, "cannot be read: permission denied");
 }
 

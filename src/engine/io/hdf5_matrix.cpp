@@ -39,6 +39,12 @@ struct Compressed {
   throw FormatError("is damaged: the matrix '" + place + "' " + reason);
 }
 
+// A byte of a file can hold a thousand equal numbers, each of which takes these in a CellMatrix.
+void spend_cell_values(const Hdf5File& file, int64_t values) {
+  constexpr auto bytes_of_value = static_cast<int64_t>(sizeof(int32_t) + sizeof(double));
+  file.memory->spend(values * bytes_of_value, "its values");
+}
+
 int64_t length_of(hid_t group, const std::string& name, const std::string& place) {
   const std::optional<int64_t> length = array_length(group, name);
   if (length) return *length;
@@ -75,6 +81,7 @@ Compressed read_compressed(const Hdf5File& file, hid_t group, const std::string&
   const int64_t start = integer_at(matrix.starts, 0);
   const int64_t values = integer_at(matrix.starts, static_cast<size_t>(count)) - start;
   if (values > most_values) fail_matrix(place, "has more than 2^31 - 1 values");
+  spend_cell_values(file, values);
   matrix.indices = read_slice(file, group, "indices", start, values);
   matrix.values = read_slice(file, group, "data", start, values);
   with_integers(matrix.indices, [&](const auto& indices) {
@@ -186,8 +193,8 @@ void read_block(hid_t dataset, int64_t first, int64_t rows, int64_t genes, doubl
 }
 
 // Cells from `first` on, `count` of them.
-CellMatrix read_dense(hid_t dataset, const std::string& place, const MatrixLayout& layout,
-                      int64_t first, int64_t count) {
+CellMatrix read_dense(const Hdf5File& file, hid_t dataset, const std::string& place,
+                      const MatrixLayout& layout, int64_t first, int64_t count) {
   const std::string what = "has a matrix '" + place + "' that cannot be read";
   const int64_t genes = layout.genes;
   CellMatrix out{count, genes, {0}, {}, {}};
@@ -198,7 +205,9 @@ CellMatrix read_dense(hid_t dataset, const std::string& place, const MatrixLayou
   for (int64_t at = first; at < last; at += block_rows) {
     const int64_t rows = std::min(block_rows, last - at);
     if (genes > 0) read_block(dataset, at, rows, genes, block.data(), what);
+    const size_t before = out.gene.size();
     append_rows(block, rows, out);
+    spend_cell_values(file, static_cast<int64_t>(out.gene.size() - before));
   }
   return out;
 }
@@ -240,7 +249,7 @@ MatrixLayout dense_layout(const Hdf5File& file, hid_t dataset, const std::string
 
 CellMatrix read_matrix(const Hdf5File& file, const std::string& place, const MatrixLayout& layout) {
   const Handle object = open_matrix(file, place);
-  if (layout.dense) return read_dense(object, place, layout, 0, layout.cells);
+  if (layout.dense) return read_dense(file, object, place, layout, 0, layout.cells);
   const int64_t major = layout.by_cells ? layout.cells : layout.genes;
   const Compressed matrix = read_compressed(file, object, place, layout, 0, major);
   return tidied(layout.by_cells ? from_rows(matrix) : from_columns(matrix));
@@ -258,7 +267,7 @@ CellMatrix read_matrix_cells(const Hdf5File& file, const std::string& place,
                                       " from the number " + std::to_string(first) + " on.");
   }
   const Handle object = open_matrix(file, place);
-  if (layout.dense) return read_dense(object, place, layout, first, count);
+  if (layout.dense) return read_dense(file, object, place, layout, first, count);
   return tidied(from_rows(read_compressed(file, object, place, layout, first, count)));
 }
 

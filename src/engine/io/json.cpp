@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "engine/io/decimal.h"
 #include "engine/io/format_error.h"
 #include "engine/io/pickle_text.h"
 
@@ -224,7 +225,7 @@ std::optional<int64_t> json_count(const Json& value) {
 
 std::optional<double> json_number(const Json& value) {
   if (value.kind != Json::Kind::number) return std::nullopt;
-  return std::strtod(value.text.c_str(), nullptr);
+  return read_decimal(value.text.c_str(), nullptr);
 }
 
 std::optional<std::vector<std::string>> json_texts(const Json& value) {
@@ -263,9 +264,7 @@ std::string json_array(const std::vector<std::string>& texts) {
 // JSON has no word for infinity; a number that is too large reads as it everywhere.
 std::string json_real(double value) {
   if (std::isinf(value)) return value > 0 ? "1e999" : "-1e999";
-  char digits[32];
-  std::snprintf(digits, sizeof(digits), "%.17g", value);
-  return digits;
+  return write_decimal(value, 17);
 }
 
 }  // namespace canal::io

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "engine/io/bytes.h"
+#include "engine/io/decimal.h"
 #include "engine/io/element.h"
 #include "engine/io/pickle_machine.h"
 #include "engine/io/pickle_table.h"
@@ -98,7 +99,7 @@ class PickleReader : private PickleMachine {
   bool written_real(std::string_view line) {
     const std::string digits(line);
     char* end = nullptr;
-    const double value = std::strtod(digits.c_str(), &end);
+    const double value = read_decimal(digits.c_str(), &end);
     if (digits.empty() || *end != '\0') {
       throw FormatError("is damaged: a pickled float reads '" + digits + "'");
     }

@@ -7,6 +7,7 @@
 
 #include "engine/checkpoint.h"
 #include "engine/io/bytes.h"
+#include "engine/io/decimal.h"
 
 namespace canal {
 
@@ -59,7 +60,7 @@ std::optional<Header> take_header(std::string_view& text) {
 float as_number(std::string_view field, size_t row) {
   const std::string digits(field);
   char* end = nullptr;
-  const double value = std::strtod(digits.c_str(), &end);
+  const double value = read_decimal(digits.c_str(), &end);
   if (*end != '\0' || !std::isfinite(value)) {
     throw FormatError("holds '" + digits.substr(0, 40) + "' in vector " + std::to_string(row + 1) +
                       ", where a number is expected");
@@ -100,6 +101,7 @@ WordVectors parse_word2vec(std::string_view text) {
     throw FormatError("is truncated or damaged: it announces " + std::to_string(header->words) +
                       " words and holds " + std::to_string(words));
   }
+  refuse_zero_bytes(out.words);
   out.table.shape = {words, width};
   return out;
 }
