@@ -38,15 +38,34 @@ setValidity("CanalModel", function(object) {
   if (!length(object@weights)) return(TRUE)  # an empty one, before it is filled
   sizes <- cpp_sizes(object@weights)
   problems <- c(
-    if (!inherits(object@config, "canal_config")) "`config` must be a canal_config()",
+    config_problem(object@config),
     if (!inherits(object@vocabulary, "canal_vocabulary")) "`vocabulary` must be a vocabulary",
     if (length(object@genes) != sizes$positions - 1) "`genes` must name all positions but the last",
+    if (!is.null(object@provenance$recipe) && !is.list(object@provenance$recipe)) {
+      "`provenance$recipe` must be a list"
+    },
     if (length(object@labels) != sizes$types) "`labels` must name every output",
     if (length(object@history) != length(object@heldout)) "every stage must have held-out cells",
+    if (!all(vapply(c(object@heldout, list(object@bank)), has_tokens_of, NA, object@genes))) {
+      "`heldout` and `bank` must have a token per gene and cell"
+    },
     if (ncol(object@bank$tokens) != nrow(object@bank$entries)) "`bank` must have an entry per cell"
   )
   if (length(problems)) problems else TRUE
 })
+
+# Why it is no configuration; NULL where it is one.
+config_problem <- function(config) {
+  tryCatch({
+    check_config(config)
+    NULL
+  }, canalR_error = conditionMessage)
+}
+
+# A stage that was interrupted has no held-out cells yet.
+has_tokens_of <- function(cells, genes) {
+  is.null(cells$tokens) || is.raw(cells$tokens) && nrow(cells$tokens) == length(genes)
+}
 
 setMethod("initialize", "CanalModel", function(.Object, ...) {
   .Object <- callNextMethod(.Object, ...)

@@ -165,6 +165,35 @@ test_that("weights that are not those that were saved are noticed", {
   expect_error(canal_load(file), "`path`.*damaged", class = "canalR_error_file")
 })
 
+test_that("settings that are none, and tokens of other genes, are noticed", {
+  file <- tempfile(fileext = ".h5")
+  on.exit(unlink(file))
+  damaged <- function(change, what) {
+    cpp_write_tree(file, change(model_to_tree(stage_one())))
+    expect_error(canal_load(file), what, class = "canalR_error_file")
+  }
+  damaged(function(tree) {
+    tree$config$target_sum <- "x"
+    tree
+  }, "target_sum")
+  damaged(function(tree) {
+    tree$config$epochs <- 1e18
+    tree
+  }, "epochs")
+  damaged(function(tree) {
+    tree$heldout[[1]]$tokens <- tree$heldout[[1]]$tokens[1:5, ]
+    tree
+  }, "token per gene")
+  damaged(function(tree) {
+    tree$bank$tokens <- tree$bank$tokens[-1, ]
+    tree
+  }, "token per gene")
+  damaged(function(tree) {
+    tree$provenance$recipe <- "x"
+    tree
+  }, "recipe")
+})
+
 test_that("a model whose parts do not fit together is noticed", {
   tree <- model_to_tree(stage_one())
   tree$labels <- tree$labels[-1]
