@@ -66,7 +66,7 @@ open_query <- function(x, model, assay.type, min_genes, threads, verbose) {
   aligned <- naming_assay(x, survey_cells(source, model@vocabulary, threads))
   kept <- keep_cells(aligned$detected, aligned, min_genes, need_some = FALSE)
   chosen <- wanted_genes(model@genes, aligned)
-  tell_preparation(c(length(chosen), length(kept$cells)), aligned, kept, verbose)
+  tell_preparation(model@genes, aligned, kept, verbose)
   pass <- list(aligned = aligned[c("place", "vocabulary", "scaling")], chosen = chosen,
                target_sum = model@config$target_sum, n_bins = model@config$n_bins)
   list(cells = source$cells, kept = kept$cells, dropped = kept$dropped, min_genes = kept$min_genes,

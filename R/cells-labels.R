@@ -80,13 +80,27 @@ check_label_vector <- function(labels, argument) {
 # Labels named by cell (Seurat's Idents(), say) may be in another order than the cells: then places
 # would be silently wrong. Names that are no cells mean nothing.
 places_by_name <- function(names, cells, argument) {
-  if (identical(names, cells) || !any(names %in% cells)) return(NULL)
+  if (identical(names, cells)) return(NULL)
+  if (!any(names %in% cells)) {
+    warn_foreign_names(names, cells, argument)
+    return(NULL)
+  }
   place <- match(cells, names)
   if (!anyNA(place) && !anyDuplicated(names)) return(place)
   canal_abort("labels", argument, "names that are the cells', or none",
               sprintf("names without %s of the cells (%s)", sum(is.na(place)),
                       some_of(cells[is.na(place)])),
               "Put them in the order of the cells and remove the names with unname().")
+}
+
+# Cells of the same names but for a prefix or suffix are a common mistake, and may be in another
+# order. Names that repeat are no cells': those of a table of clusters, by which labels were looked up.
+warn_foreign_names <- function(names, cells, argument) {
+  if (is.null(names) || is.null(cells) || anyDuplicated(names)) return(invisible())
+  canal_warn("labels", argument, "names that are the cells', or none",
+             sprintf("names of which none is a cell's (%s; cells are %s)", some_of(names),
+                     some_of(cells)),
+             "They were taken in the order of the cells. unname() says that this is meant.")
 }
 
 check_no_missing <- function(text, cells, argument, wanted) {

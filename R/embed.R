@@ -15,6 +15,8 @@
 #'   matrix column `embedding`. A cell with too few genes has a row of `NA`, of which there is a
 #'   warning: neighbours and UMAPs are for the other cells,
 #'   `x[, !is.na(reducedDim(x, "CANAL")[, 1])]` or `x[, !is.na(Embeddings(x, "canal")[, 1])]`.
+#'   The columns are no map, and some are 0 in every cell: draw a UMAP of them
+#'   ([canal_plot_embedding()]), not the first two.
 #'   `metadata(x)$canal$canal$embedding` tells model, version and parameters.
 #' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for a
 #'   SummarizedExperiment, which has no place for an embedding, and those of [canal_prepare()].

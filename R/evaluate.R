@@ -104,7 +104,8 @@ check_novel <- function(novel) {
   if (!is.character(novel) || anyNA(novel)) {
     canal_abort("argument", "novel", "names of cell types, or NULL", describe_name(novel))
   }
-  unique(novel)
+  # The answer to unknown types, not one of them.
+  setdiff(novel, unassigned_label)
 }
 
 predicted_labels <- function(x, column = "canal_label") {

@@ -54,8 +54,9 @@
 #' With `"canal"` the score is `(energy + 1 - confidence) / 2`, the energy rescaled to 0..1 over the
 #' cells of this call. One cell, or cells of equal energy, have no range: their energy counts as
 #' 0.5, and the score then goes by the confidence. So with `"canal"` a cell's score, and whether it
-#' is called "Unassigned", depend on the cells it is annotated with; its most probable type, its
-#' confidence and its probabilities never do. With the other choices the score is `1 - confidence`,
+#' is called "Unassigned", depend on the cells it is annotated with, and the threshold, a little, on
+#' their order, in which mixtures are drawn; its most probable type, its confidence and its
+#' probabilities never do. With the other choices the score is `1 - confidence`,
 #' and nothing depends on other cells.
 #'
 #' A 10x `.h5` file, an `.h5ad` whose matrix lies by cells (CSR, or dense), and an assay that lies
@@ -108,6 +109,7 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
   settings <- run_settings(num_threads, verbose, "Annotating", BPPARAM, checkpoint)
   query <- run_query(x, model, c("logits", if (novelty == "canal") "manifold"), assay.type,
                      min_genes, compute, settings)
+  warn_none_kept(query)
   seed <- kept_seed(seed, settings$checkpoint)
   call <- novelty_calls(model, query$out, novelty, threshold, temperature, seed, compute)
   parameters <- list(novelty = novelty, threshold = call$threshold, temperature = temperature,
@@ -118,6 +120,13 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
   with_cell_results(x, label_findings(call, query, model@labels, asked,
                                       model_record(model, parameters),
                                       logged_call("canal_predict", sys.call())))
+}
+
+warn_none_kept <- function(query) {
+  if (length(query$kept)) return(invisible())
+  canal_warn("dropped", "x", sprintf("cells with at least %g detected genes", query$min_genes),
+             sprintf("none among %d: no cell has a label", length(query$cells)),
+             "A smaller `min_genes` keeps shallower cells.")
 }
 
 # Whoever sets a threshold takes it for used.

@@ -44,7 +44,8 @@
 #' `canalR_error_overlap` (no gene of the vocabulary is measured), `canalR_error_genes` (`genes`
 #' outside the vocabulary, or no variable ones), `canalR_error_argument` (an argument out of range).
 #' Warnings: `canalR_warning_duplicates` (genes with the same name: the first is used),
-#' `canalR_warning_overlap` (less than 10 % of the genes overlap).
+#' `canalR_warning_overlap` (less than 10 % of the genes overlap, or half of those that the model
+#' reads).
 #'
 #' @references Wan et al. (2024) Continually adapting pre-trained language model to universal
 #'   annotation of single-cell RNA-seq data (CANAL). *Briefings in Bioinformatics* 25:bbae047,
@@ -88,7 +89,7 @@ canal_prepare <- function(x, vocabulary, n_genes = 1000, genes = NULL, min_genes
     wanted_genes(genes, aligned)
   }
   tokens <- tokens_of(counts, aligned, kept$cells, chosen, target_sum, n_bins, threads)
-  tell_preparation(dim(tokens), aligned, kept, verbose)
+  tell_preparation(rownames(tokens), aligned, kept, verbose)
   methods::new("CanalTokens",
     tokens = tokens, genes = rownames(tokens), n_bins = n_bins, target_sum = target_sum,
     min_genes = kept$min_genes, overlap = aligned$overlap, dropped = kept$dropped,
@@ -160,14 +161,15 @@ wanted_genes <- function(genes, aligned) {
 }
 
 # What the network reads are these genes: cells in which none is measured all look the same to it.
-check_wanted_overlap <- function(genes, missing, least = 0.1) {
+check_wanted_overlap <- function(genes, missing, least = 0.5) {
   absent <- intersect(genes, missing)
   measured <- length(genes) - length(absent)
   if (measured > 0 && measured >= least * length(genes)) return(invisible())
   report <- if (measured == 0) canal_abort else canal_warn
   report("overlap", "x", sprintf("the genes that the model reads (%s)", some_of(genes)),
          sprintf("%d of %d of them", measured, length(genes)),
-         "Without its genes a model cannot tell cells apart.")
+         paste("Without its genes a model cannot tell cells apart: give it all genes that were",
+               "measured, not the variable ones only."))
 }
 
 # The likeliest reason why names do not meet.
@@ -246,14 +248,17 @@ tokens_of <- function(counts, aligned, cells, chosen, target_sum, n_bins, thread
   tokens
 }
 
-# dim: genes, cells of the tokens.
-tell_preparation <- function(dim, aligned, kept, verbose) {
+# genes: of the tokens.
+tell_preparation <- function(genes, aligned, kept, verbose) {
   number <- function(n) format(n, big.mark = ",")
   overlap <- aligned$overlap
   dropped <- kept$dropped
+  measured <- length(setdiff(genes, overlap$missing))
+  some_measured <- sprintf(", %s of them measured", number(measured))
   canal_inform("prepare", sprintf(
-    "%s of %s vocabulary genes are measured; %s cells x %s genes prepared.",
-    number(overlap$measured), number(overlap$vocabulary), number(dim[2]), number(dim[1])
+    "%s of %s vocabulary genes are measured; %s cells x %s genes prepared%s.",
+    number(overlap$measured), number(overlap$vocabulary), number(length(kept$cells)),
+    number(length(genes)), if (measured < length(genes)) some_measured else ", all measured"
   ), verbose)
   if (nrow(dropped)) {
     canal_inform("dropped", sprintf(

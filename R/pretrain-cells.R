@@ -40,7 +40,7 @@ pretraining_source <- function(x, model, assay.type, min_genes, threads, verbose
   on.exit(source$finish())
   aligned <- survey_cells(source, model@vocabulary, threads)
   kept <- keep_cells(aligned$detected, aligned, min_genes, need_some = TRUE)
-  tell_preparation(c(length(vocabulary), length(kept$cells)), aligned, kept, verbose)
+  tell_preparation(vocabulary, aligned, kept, verbose)
   blocks <- lapply(source$blocks, function(block) {
     cells <- kept$cells[kept$cells >= block[1] & kept$cells <= block[2]]
     list(count = length(cells), tokens = function() {

@@ -13,6 +13,7 @@ stage_genes <- function(counts, model, new_genes, min_genes, threads) {
   genes <- if (has_genes(model)) {
     later_genes(ranked, model, new_genes)
   } else {
+    check_some_vary(ranked, ncol(counts))
     first_genes(ranked, vocabulary, model@config$n_genes,
                 new_genes %||% outside_genes(ranked, model))
   }
@@ -34,10 +35,14 @@ ranked_genes <- function(counts, whole, min_genes, target_sum, threads) {
   statistics <- cpp_gene_statistics(counts, gene_places(rownames(counts), all), length(all),
                                     scaling_genes(whole), kept$cells, target_sum, threads)
   dispersion <- statistics$dispersion_norm
-  ranked <- all[order(dispersion, decreasing = TRUE, na.last = NA, method = "radix")]
-  if (length(ranked)) return(ranked)
+  all[order(dispersion, decreasing = TRUE, na.last = NA, method = "radix")]
+}
+
+# A model that has genes needs none of a stage, which may be of a single cell.
+check_some_vary <- function(ranked, cells) {
+  if (length(ranked)) return(invisible())
   canal_abort("genes", "x", "cells that differ, to choose variable genes on",
-              sprintf("no variable gene among %d cells", length(kept$cells)),
+              sprintf("no variable gene among %d cells", cells),
               "Give cells of several types.", call = NULL)
 }
 

@@ -243,8 +243,12 @@ test_that("labels named by cell are matched by name", {
   expect_identical(labels_of(seurat, rev(SeuratObject::Idents(seurat))),
                    c("a", "b", "a", "b", "a"))
   counts <- some_counts()
-  other <- stats::setNames(letters[1:5], c("one", "two", "three", "four", "five"))
-  expect_identical(labels_of(counts, other), letters[1:5])
+  other <- stats::setNames(letters[1:5], paste0("s1_", colnames(counts)))
+  expect_warning(taken <- labels_of(counts, other), "s1_cell1", class = "canalR_warning_labels")
+  expect_identical(taken, letters[1:5])
+  # Looked up by cluster, they have the clusters' names.
+  clusters <- c("1" = "a", "2" = "b")[c("2", "1", "1", "2", "2")]
+  expect_silent(expect_identical(labels_of(counts, clusters), unname(clusters)))
   names(other)[1:2] <- colnames(counts)[1:2]
   expect_error(labels_of(counts, other), "without 3 of the cells", class = "canalR_error_labels")
   names(other) <- colnames(counts)[c(1, 1:4)]

@@ -58,6 +58,12 @@ test_that("a novel type without cells is told", {
                  class = "canalR_message_evaluation")
 })
 
+test_that("Unassigned is no novel type of its own", {
+  labels <- c("Unassigned", "a")
+  expect_identical(canal_evaluate(labels, labels, novel = "Unassigned"),
+                   canal_evaluate(labels, labels))
+})
+
 test_that("no cells and no predictions are evaluated", {
   none <- canal_evaluate(character(), character())
   expect_identical(none$accuracy, NA_real_)

@@ -66,7 +66,10 @@ test_that("a cell with too few genes has NA and the reason, in its place", {
 test_that("cells that all have too few genes have reasons too", {
   counts <- stage_two_cells()$counts[, 1:3]
   for (novelty in c("none", "canal", "threshold")) {
-    result <- predict_quietly(counts, stage_two(), novelty = novelty, min_genes = 190)
+    expect_warning(
+      result <- predict_quietly(counts, stage_two(), novelty = novelty, min_genes = 190),
+      "none among 3", class = "canalR_warning_dropped"
+    )
     expect_identical(nrow(result), 3L)
     expect_true(all(is.na(result$canal_label)))
     expect_match(result$canal_reason, "fewer than 190")
@@ -193,6 +196,12 @@ test_that("cells in which the model's genes are not measured are refused or told
   expect_error(predict_quietly(counts[others, ], model), "`x`", class = "canalR_error_overlap")
   expect_warning(predict_quietly(counts[c(others, model@genes[1]), ], model), "1 of 40",
                  class = "canalR_warning_overlap")
+  expect_warning(predict_quietly(counts[c(others, model@genes[1:19]), ], model), "19 of 40",
+                 class = "canalR_warning_overlap")
+  half <- counts[c(others, model@genes[1:20]), ]
+  expect_silent(predict_quietly(half, model))
+  expect_message(canal_predict(half, model), "40 genes prepared, 20 of them measured",
+                 class = "canalR_message_prepare")
 })
 
 test_that("another model's probabilities do not stay behind", {

@@ -62,6 +62,21 @@ test_that("cells in another order have the same results in that order", {
   }
 })
 
+test_that("cells in another order have the same novelty, and a threshold of other mixtures", {
+  for (seed in 1:3) {
+    model <- random_trained(seed)
+    counts <- sparse(toy_counts(30, 20 + seed, 100 + seed))
+    order <- rev(seq_len(ncol(counts)))
+    scored <- function(counts) predict_quietly(counts, model, novelty = "canal", seed = 4)
+    threshold <- function(x) S4Vectors::metadata(x)$canal$canal$prediction$parameters$threshold
+    one <- scored(counts)
+    other <- scored(counts[, order])
+    expect_identical(other$canal_novelty, one$canal_novelty[order])
+    expect_identical(other$canal_confidence, one$canal_confidence[order])
+    expect_lt(abs(threshold(other) - threshold(one)), 0.1)
+  }
+})
+
 test_that("genes without a count change nothing, whether the model knows them or not", {
   for (seed in 1:5) {
     model <- random_trained(seed)

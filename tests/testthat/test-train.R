@@ -6,7 +6,9 @@ last_layer <- function(model) {
 # Training that changes nothing, so that a stage's starting point can be seen.
 still <- function() small_config(learning_rate = 0, learning_rate_min = 0)
 
-part <- function(cells, chosen) list(counts = cells$counts[, chosen], types = cells$types[chosen])
+part <- function(cells, chosen) {
+  list(counts = cells$counts[, chosen, drop = FALSE], types = cells$types[chosen])
+}
 
 test_that("a first stage chooses its genes, learns its types and leaves the model it came from", {
   before <- plain_model(untrained())
@@ -406,6 +408,9 @@ test_that("one type is enough where the model knows others", {
   same <- train_quietly(part(cells, cells$types == "alpha"), stage_one(), epochs = 1)
   expect_identical(last_record(same)$new_types, character())
   expect_identical(same@labels, stage_one()@labels)
+  # Its genes are chosen, so that a single cell is enough, though none of its genes varies.
+  one <- train_quietly(part(cells, which(cells$types == "ductal")[1]), stage_one(), epochs = 1)
+  expect_identical(last_record(one)$new_types, "ductal")
 })
 
 test_that("every argument is checked by name, before anything is computed", {
