@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "engine/checkpoint.h"
+#include "engine/io/checksum_block.h"
 #include "engine/io/pickle_table.h"
 #include "engine/io/zip_file.h"
 #include "pickle_builder.h"
@@ -124,6 +125,9 @@ void add_hdf5(const Seeds& seeds) {
     seeds.add("made_cells", "sound-" + std::to_string(i), std::string(1, static_cast<char>(i)));
     seeds.add("made_tree", "sound-" + std::to_string(i), std::string(1, static_cast<char>(i)));
   }
+  // As canalR writes it: most changes are refused by its checksum, and the line that holds that is
+  // read first.
+  seeds.add("tree", "whole", canal::io::checksum_block(files.back()) + files.back());
 }
 
 // Words that the fuzzer puts into inputs, in libFuzzer's form.
@@ -200,11 +204,18 @@ void add_safetensors(const Seeds& seeds, const canal::Checkpoint& checkpoint) {
 
 void add_dictionaries(const Seeds& seeds) {
   add_dictionary(seeds, {"pickle", "anndata", "payload", "checkpoint"}, pickle_words());
-  add_dictionary(
-      seeds, {"h5ad", "tenx", "tree"},
-      {"OHDR",  "TREE",   "SNOD",         "HEAP",          "GCOL",       "FRHP",       "BTHD",
-       "OCHK",  "_index", "column-order", "encoding-type", "csr_matrix", "csc_matrix", "categories",
-       "codes", "shape",  "indptr",       "indices",       "data",       "barcodes",   "features"});
+  add_dictionary(seeds, {"h5ad", "tenx", "tree"}, {"OHDR",           "TREE",
+                                                   "SNOD",           "HEAP",
+                                                   "GCOL",           "FRHP",
+                                                   "BTHD",           "OCHK",
+                                                   "_index",         "column-order",
+                                                   "encoding-type",  "csr_matrix",
+                                                   "csc_matrix",     "categories",
+                                                   "codes",          "shape",
+                                                   "indptr",         "indices",
+                                                   "data",           "barcodes",
+                                                   "features",       "canalR checksum 1: ",
+                                                   " bytes, FNV-1a "});
   add_dictionary(seeds, {"json", "safetensors"},
                  {"{", "}", "[", "]", "null", "true", "\\ud83d", "\"dtype\":\"F32\"", "\"BF16\"",
                   "\"shape\":[", "\"data_offsets\":[", "\"__metadata__\":{",

@@ -1,7 +1,7 @@
 #include "engine/io/decimal.h"
 
-#include <cstdlib>
 #include <locale.h>
+#include <cstdlib>
 #if defined(__APPLE__)
 #include <xlocale.h>
 #endif
