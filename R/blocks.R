@@ -45,8 +45,8 @@ run_query <- function(x, model, outputs, assay.type, min_genes, compute, setting
   check_min_genes(min_genes)
   query <- open_query(x, model, assay.type, min_genes, settings$threads, settings$verbose)
   on.exit(query$source$finish())
-  pass <- structure(c(query$pass, list(outputs = outputs, compute = compute)),
-                    class = "canal_pass")
+  pass <- structure(c(unclass(query$pass), list(outputs = outputs, compute = compute)),
+                    class = class(query$pass))
   out <- run_pass(query$source, query$kept, model, pass, settings)
   reason <- rep(NA_character_, length(query$cells))
   reason[match(query$dropped$cell, query$cells)] <- query$dropped$reason
@@ -62,6 +62,7 @@ check_min_genes <- function(min_genes) {
 # What is known of a query before the network runs: `cells`, `kept`, `dropped` and `min_genes` as
 # run_query() returns them, the `source` of its blocks, and what makes a `pass` read tokens.
 open_query <- function(x, model, assay.type, min_genes, threads, verbose) {
+  if (methods::is(x, "CanalTokens")) return(open_tokens(x, model, min_genes))
   source <- told(cell_source(x, assay.type), verbose)
   aligned <- naming_assay(x, survey_cells(source, model@vocabulary, threads))
   kept <- keep_cells(aligned$detected, aligned, min_genes, need_some = FALSE)
@@ -69,11 +70,26 @@ open_query <- function(x, model, assay.type, min_genes, threads, verbose) {
   tell_preparation(model@genes, aligned, kept, verbose)
   pass <- list(aligned = aligned[c("place", "vocabulary", "scaling")], chosen = chosen,
                target_sum = model@config$target_sum, n_bins = model@config$n_bins)
+  class(pass) <- "canal_pass"
   list(cells = source$cells, kept = kept$cells, dropped = kept$dropped, min_genes = kept$min_genes,
        source = source, pass = pass)
 }
 
+# The same of cells that canal_prepare() has prepared: blocks hold tokens instead of counts.
+open_tokens <- function(x, model, min_genes) {
+  check_prepared(min_genes, list())
+  check_token_genes(x, model)
+  list(cells = x@all_cells, kept = match(rownames(x), x@all_cells), dropped = x@dropped,
+       min_genes = x@min_genes, source = token_source(x),
+       pass = structure(list(), class = c("canal_token_pass", "canal_pass")))
+}
+
 # Raw genes x cells.
+#' @exportS3Method
+pass_input.canal_token_pass <- function(pass, counts, cells, threads) {
+  counts[, cells, drop = FALSE]
+}
+
 #' @exportS3Method
 pass_input.canal_pass <- function(pass, counts, cells, threads) {
   tokens_of(counts, pass$aligned, cells, pass$chosen, pass$target_sum, pass$n_bins, threads)

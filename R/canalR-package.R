@@ -66,7 +66,14 @@
 #' `DataFrame`, `Seurat::Misc(x, "canal")$<prefix>` of a Seurat object, is a list of `prediction`
 #' and `embedding`, as far as there were any. Each has the versions of canalR and LibTorch, the
 #' model (`id`, `stages`, `types`), the `parameters` (`novelty`, `threshold`, `seed`, ...) and the
-#' date. Evaluations, one for each column of labels, are got by [canal_evaluation()].
+#' date; that of a prediction has the names of its `columns` and `scores`, which alone the next
+#' prediction of the prefix replaces or removes. Evaluations, one for each column of labels, are
+#' got by [canal_evaluation()].
+#'
+#' Objects that were bound together (`cbind()`) have a record each. canalR reads them as one, of
+#' the first record that has an entry, and its next call writes one; `metadata(x)$canal$merged`
+#' then is a list of what the others say otherwise, until new results of the same prefix, which are
+#' of all cells, end that. `merge()` of Seurat objects drops records.
 #'
 #' @section Threads and workers:
 #' * `num_threads = NULL` uses every core this process may run on, or as many threads as the

@@ -18,7 +18,7 @@ logged_call <- function(name, call) {
 }
 
 # Entries of the record that are no model's results.
-own_entries <- c("evaluation", "quality", "symbols", "normalisation")
+own_entries <- c("evaluation", "evaluated", "quality", "symbols", "normalisation", "merged")
 
 check_prefix <- function(prefix) {
   if (is.character(prefix) && identical(grepl("^[A-Za-z][A-Za-z0-9]*$", prefix), TRUE) &&
@@ -35,14 +35,26 @@ embedding_name <- function(findings) toupper(findings$prefix)
 
 # What has the names of results already must be results of the same prefix: nobody's principal
 # components, columns or proteins. Looked at before the work begins. what: "prediction" or
-# "embedding".
-check_free_names <- function(x, prefix, what) {
-  if (!is.null(cell_record(x)[[prefix]][[what]])) return(invisible())
-  taken <- if (what == "embedding") taken_embedding(x, prefix) else taken_columns(x, prefix)
+# "embedding". wanted: list(columns, scores), the names that a prediction is going to have.
+check_free_names <- function(x, prefix, what, wanted = list()) {
+  taken <- if (!is.null(cell_record(x)[[prefix]][[what]])) {
+    if (what == "prediction") taken_since(x, prefix, wanted)
+  } else if (what == "embedding") {
+    taken_embedding(x, prefix)
+  } else {
+    taken_columns(x, prefix)
+  }
   if (!length(taken)) return(invisible())
   canal_abort("argument", "prefix", "one whose results have names of their own",
               sprintf("\"%s\", and `x` has %s of its own already", prefix, some_of(taken)),
               "Choose another prefix, or rename or remove those first.")
+}
+
+# What somebody has put, since an earlier prediction, where the next one's results go.
+taken_since <- function(x, prefix, wanted) {
+  columns <- setdiff(intersect(wanted$columns, colnames(cell_columns(x))),
+                     written_columns(x, prefix))
+  c(columns, setdiff(intersect(wanted$scores, places_of_scores(x)), written_scores(x, prefix)))
 }
 
 taken_embedding <- function(x, prefix) {
@@ -53,18 +65,28 @@ taken_embedding <- function(x, prefix) {
     taken_key(x, embedding_key(findings), reduction_name(findings)))
 }
 
-# A table with all of them has lost its record, as merge() of Seurat objects loses it.
+# An object with all of them has lost its record, as merge() of Seurat objects loses it.
 taken_columns <- function(x, prefix) {
   if (!methods::is(x, "SummarizedExperiment") && !methods::is(x, "Seurat")) return(character())
   columns <- colnames(cell_columns(x))
-  own <- paste0(prefix, "_", c("label", "confidence", "novelty", "reason", "pruned"))
+  own <- label_columns(prefix)
   if (all(own %in% columns)) return(character())
-  findings <- list(prefix = prefix, columns = stats::setNames(nm = own))
+  kinds <- sprintf("^%s_(prob_.*|top_[0-9]+(_confidence)?|cluster(_share)?)$", prefix)
+  findings <- list(prefix = prefix)
   name <- scores_name(findings)
-  taken <- c(intersect(own, columns), stale_columns(columns, findings),
-             intersect(name, sce_names(x, "altExpNames")))
+  taken <- c(intersect(own, columns), grep(kinds, columns, value = TRUE),
+             intersect(name, places_of_scores(x)))
   if (!methods::is(x, "Seurat")) return(taken)
-  c(taken, intersect(name, names(x@assays)), taken_key(x, scores_key(findings), name))
+  c(taken, taken_key(x, scores_key(findings), name))
+}
+
+# The columns of every prediction.
+label_columns <- function(prefix) {
+  paste0(prefix, "_", c("label", "confidence", "novelty", "reason", "pruned"))
+}
+
+places_of_scores <- function(x) {
+  if (methods::is(x, "Seurat")) names(x@assays) else sce_names(x, "altExpNames")
 }
 
 sce_names <- function(x, of) {
@@ -88,38 +110,60 @@ reduction_name <- function(findings) tolower(findings$prefix)
 
 scores_name <- function(findings) paste0(findings$prefix, "_scores")
 
-# Entry by entry, not deeply: old and new parameters must not mix. NULL where nothing is left.
-merged_record <- function(earlier, record) {
-  merged <- as.list(earlier)
-  for (entry in names(record)) {
-    new <- record[[entry]]
-    # A model's prediction leaves the note on its embedding, and the other way round.
-    if (!entry %in% own_entries && length(new)) {
-      new <- replace(as.list(merged[[entry]]), names(new), new)
-    }
-    merged[[entry]] <- new
-  }
-  if (length(merged)) merged
-}
-
-# The record after new results: an evaluation is of the labels that were there, so new ones end it.
-record_with <- function(earlier, findings) {
-  merged <- merged_record(earlier, findings$record)
-  merged$evaluation <- merged$evaluation[setdiff(names(merged$evaluation),
-                                                 names(findings$columns))]
-  if (!length(merged$evaluation)) merged$evaluation <- NULL
-  merged
-}
-
 # New labels end everything that an earlier call has left beside them under the same prefix.
 replaces_labels <- function(findings) {
   paste0(findings$prefix, "_label") %in% names(findings$columns)
 }
 
-stale_columns <- function(columns, findings) {
+stale_columns <- function(x, findings) {
   if (!replaces_labels(findings)) return(character())
-  old <- sprintf("^%s_(prob_.*|top_[0-9]+(_confidence)?|cluster(_share)?)$", findings$prefix)
-  setdiff(grep(old, columns, value = TRUE), names(findings$columns))
+  setdiff(written_columns(x, findings$prefix), names(findings$columns))
+}
+
+# Columns of `x` that an earlier prediction has written: nobody else's may be replaced or removed.
+# The record names them. Where it is lost, or an older one, they are the columns of every
+# prediction, of clusters and next types, and probabilities of types that the record or the labels
+# name.
+written_columns <- function(x, prefix) {
+  columns <- cell_columns(x)
+  notes <- prediction_notes(x, prefix)
+  if (all_named(notes, "columns")) {
+    return(intersect(unlist(lapply(notes, `[[`, "columns")), colnames(columns)))
+  }
+  types <- c(unlist(lapply(notes, function(note) note$model$types)),
+             as.character(unique(columns[[paste0(prefix, "_label")]])))
+  start <- paste0(prefix, "_")
+  exact <- c(label_columns(prefix), paste0(start, c("cluster", "cluster_share")),
+             paste0(start, "prob_", types))
+  c(intersect(exact, colnames(columns)),
+    grep(sprintf("^%stop_[0-9]+(_confidence)?$", start), colnames(columns), value = TRUE))
+}
+
+# The same for the name of scores: without a record, of what looks like them.
+written_scores <- function(x, prefix) {
+  name <- intersect(scores_name(list(prefix = prefix)), places_of_scores(x))
+  if (!length(name)) return(character())
+  notes <- prediction_notes(x, prefix)
+  written <- if (all_named(notes, "columns")) {
+    name %in% unlist(lapply(notes, `[[`, "scores"))
+  } else if (methods::is(x, "Seurat")) {
+    identical(SeuratObject::Key(x@assays[[name]]), scores_key(list(prefix = prefix)))
+  } else {
+    beside <- SingleCellExperiment::altExp(x, name)
+    identical(SummarizedExperiment::assayNames(beside), "probabilities")
+  }
+  name[written]
+}
+
+# What is on record about predictions of a prefix: of `x`, and of objects that were bound to it.
+prediction_notes <- function(x, prefix) {
+  record <- cell_record(x)
+  notes <- lapply(c(list(record), record$merged), function(one) one[[prefix]]$prediction)
+  Filter(length, notes)
+}
+
+all_named <- function(notes, entry) {
+  length(notes) > 0 && !any(vapply(notes, function(note) is.null(note[[entry]]), NA))
 }
 
 check_findings <- function(findings, n_cells) {

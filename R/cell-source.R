@@ -35,6 +35,20 @@ memory_source <- function(counts) {
              dim = dim(counts))
 }
 
+# tokens: CanalTokens. What is read of a block is raw (genes x cells), 0 for dropped cells.
+token_source <- function(tokens) {
+  cells <- tokens@all_cells
+  place <- match(cells, colnames(tokens@tokens))
+  read <- function(block) {
+    at <- place[seq.int(block[1], length.out = diff(block) + 1)]
+    values <- matrix(as.raw(0), length(tokens@genes), length(at))
+    values[, !is.na(at)] <- tokens@tokens[, at[!is.na(at)]]
+    values
+  }
+  size <- max(1, 2^25 %/% max(1, length(tokens@genes)))
+  new_source(tokens@genes, cells, cell_blocks(length(cells), size), read)
+}
+
 # header: what cell_header() returns.
 file_source <- function(header, place) {
   coming <- NULL  # the block that is being read ahead, and the engine's handle of it

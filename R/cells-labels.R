@@ -34,7 +34,7 @@ is_column_name <- function(labels, columns, n_cells) {
 
 cell_count <- function(x) {
   if (inherits(x, "canal_cells")) return(ncol(x$counts))
-  if (methods::is(x, "DataFrame")) nrow(x) else ncol(x)
+  if (is_table(x)) nrow(x) else ncol(x)
 }
 
 labels_in_order <- function(labels, cells, n_cells, argument, wanted = NULL) {

@@ -60,12 +60,11 @@ cell_names.DataFrame <- function(x) rownames(x)
 cell_columns.DataFrame <- function(x) x
 
 #' @exportS3Method
-cell_record.DataFrame <- function(x) as.list(S4Vectors::metadata(x)$canal)
+cell_record.DataFrame <- function(x) metadata_record(x)
 
 #' @exportS3Method
 with_cell_record.DataFrame <- function(x, record) {
-  S4Vectors::metadata(x)$canal <- merged_record(cell_record(x), record)
-  x
+  with_metadata_record(x, merged_record(cell_record(x), record))
 }
 
 #' @exportS3Method
@@ -78,7 +77,26 @@ with_cell_results.DataFrame <- function(x, findings) {
     # The rows have names already, or none.
     if (!is.null(matrices[[name]])) x[[name]] <- `rownames<-`(matrices[[name]], rownames(x))
   }
-  S4Vectors::metadata(x)$canal <- record_with(cell_record(x), findings)
+  with_metadata_record(x, record_with(cell_record(x), findings))
+}
+
+# So is a data frame, or a tibble, that was read from a file: only canalR's record has no place of
+# its own there, and is an attribute.
+#' @exportS3Method
+cell_names.data.frame <- function(x) named_rows(x)
+
+#' @exportS3Method
+cell_columns.data.frame <- function(x) x
+
+#' @exportS3Method
+cell_record.data.frame <- function(x) as.list(attr(x, "canal", exact = TRUE))
+
+#' @exportS3Method
+with_cell_record.data.frame <- function(x, record) {
+  attr(x, "canal") <- merged_record(cell_record(x), record)
   x
 }
+
+# Annotations without counts.
+is_table <- function(x) is.data.frame(x) || methods::is(x, "DataFrame")
 # nolint end

@@ -33,19 +33,18 @@ cell_columns.SummarizedExperiment <- function(x) {
 }
 
 #' @exportS3Method
-cell_record.SummarizedExperiment <- function(x) as.list(S4Vectors::metadata(x)$canal)
+cell_record.SummarizedExperiment <- function(x) metadata_record(x)
 
 #' @exportS3Method
 with_cell_record.SummarizedExperiment <- function(x, record) {
-  S4Vectors::metadata(x)$canal <- merged_record(cell_record(x), record)
-  x
+  with_metadata_record(x, merged_record(cell_record(x), record))
 }
 
 #' @exportS3Method
 with_cell_results.SummarizedExperiment <- function(x, findings) {
   need_experiment()
   check_findings(findings, ncol(x))
-  for (column in stale_columns(colnames(SummarizedExperiment::colData(x)), findings)) {
+  for (column in stale_columns(x, findings)) {
     SummarizedExperiment::colData(x)[[column]] <- NULL
   }
   for (column in names(findings$columns)) {
@@ -53,8 +52,7 @@ with_cell_results.SummarizedExperiment <- function(x, findings) {
   }
   if (!is.null(findings$embedding)) x <- with_reduced_dim(x, findings)
   x <- with_score_experiment(x, findings)
-  S4Vectors::metadata(x)$canal <- record_with(cell_record(x), findings)
-  x
+  with_metadata_record(x, record_with(cell_record(x), findings))
 }
 
 with_reduced_dim <- function(x, findings) {
@@ -69,8 +67,7 @@ with_reduced_dim <- function(x, findings) {
 with_score_experiment <- function(x, findings) {
   name <- scores_name(findings)
   if (is.null(findings$scores)) {
-    if (replaces_labels(findings) && methods::is(x, "SingleCellExperiment") &&
-          name %in% SingleCellExperiment::altExpNames(x)) {
+    if (replaces_labels(findings) && name %in% written_scores(x, findings$prefix)) {
       SingleCellExperiment::altExp(x, name) <- NULL
     }
     return(x)

@@ -16,7 +16,7 @@ with_cell_results.Seurat <- function(x, findings) {
   need_seurat()
   check_findings(findings, ncol(x))
   # Not AddMetaData(), which makes R names of columns such as "canal_prob_T cell".
-  x@meta.data[stale_columns(names(x@meta.data), findings)] <- NULL
+  x@meta.data[stale_columns(x, findings)] <- NULL
   x@meta.data[names(findings$columns)] <- findings$columns
   if (!is.null(findings$embedding)) x <- with_dim_reduc(x, findings)
   x <- with_score_assay(x, findings)
@@ -43,7 +43,8 @@ with_score_assay <- function(x, findings) {
   name <- scores_name(findings)
   # `x[[name]] <- NULL` refuses an assay that is the default one.
   if (is.null(findings$scores)) {
-    if (replaces_labels(findings) && name != SeuratObject::DefaultAssay(x)) x@assays[[name]] <- NULL
+    ended <- if (replaces_labels(findings)) written_scores(x, findings$prefix)
+    x@assays[setdiff(ended, SeuratObject::DefaultAssay(x))] <- NULL
     return(x)
   }
   scores <- t(findings$scores)

@@ -56,7 +56,11 @@ with_cell_record.default <- function(x, record) abort_class(x)
 with_cell_results.default <- function(x, findings) abort_class(x)
 
 abort_class <- function(x) {
-  hint <- if (is.data.frame(x)) "as.matrix() makes a matrix of a data frame of counts."
+  hint <- if (is.data.frame(x)) {
+    "as.matrix() makes a matrix of a data frame of counts."
+  } else if (methods::is(x, "CanalTokens")) {
+    "Tokens hold no counts: give the cells that they were prepared from."
+  }
   canal_abort("class", "x", paste(
     "a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or Matrix",
     "(genes x cells), or the path of an .h5ad file, a 10x .h5 file or a 10x folder"

@@ -56,7 +56,7 @@ cellular_predict <- function(x, model, novelty_threshold = 0.25,
   }
   check_number(novelty_threshold, "novelty_threshold", 0, 1)
   if (missing(probabilities)) probabilities <- probabilities[1]
-  asked <- asked_results(x, prefix, probabilities, clusters, prune_below, top_k)
+  asked <- asked_results(x, prefix, probabilities, clusters, prune_below, top_k, model@labels)
   settings <- run_settings(num_threads, verbose, "Annotating", BPPARAM, checkpoint)
   query <- run_cellular(x, model, "probabilities", max_missing, assay.type, settings)
   answer <- cellular_calls(query$out$probabilities, model@labels, novelty_threshold)

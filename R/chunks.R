@@ -201,8 +201,11 @@ run_chunks <- function(folder, job, todo, source, settings) {
   if (is.null(source$place)) write_inputs(folder, job, todo, source, settings$threads)
   on.exit(unlink(chunk_file(folder, job$plan, "input", todo)))
   if (!is.null(settings$workers)) {
-    canal_inform("chunks", sprintf("%d chunks of cells for %d workers.", length(todo),
-                                   as.integer(worker_count(settings$workers))), settings$verbose)
+    workers <- as.integer(worker_count(settings$workers))
+    canal_inform("chunks", sprintf(
+      "%d %s of cells for %d %s.", length(todo), ngettext(length(todo), "chunk", "chunks"),
+      workers, ngettext(workers, "worker", "workers")
+    ), settings$verbose)
   }
   # A worker that is lost, or a file system that fails for once, must not cost the whole.
   for (attempt in seq_len(chunk_attempts)) {

@@ -5,8 +5,9 @@
 #' (H-score).
 #'
 #' @param x What [canal_predict()] returned (a SingleCellExperiment or SummarizedExperiment, a
-#'   Seurat object, or a `DataFrame`, with the column `canal_label`), or a vector of predicted
-#'   labels, `NA` for cells without.
+#'   Seurat object, or a `DataFrame`, with the column `canal_label`), the same as a data frame or
+#'   tibble (a table read back from a file), or a vector of predicted labels, `NA` for cells
+#'   without.
 #' @param truth The true cell types: the name of a column of `x`, or a vector with one label per
 #'   cell (matched by name where it is named by cell).
 #' @param novel The cell types that the model did not know, by name. For their cells, and for cells
@@ -44,8 +45,8 @@
 #'   of cells), `novel`, `confusion` (integer matrix of counts, truth x predicted, without the cells
 #'   left out) and `by_type` (data frame: `type`, `cells`, `predicted`, `precision`, `recall`, `f1`,
 #'   `left_out`). For an object, the object with the evaluation in its record, from where
-#'   [canal_evaluation()] takes it, and a message with the main numbers. New labels in the same
-#'   column end it.
+#'   [canal_evaluation()] takes it, and a message with the main numbers. A prediction that writes
+#'   the same column ends it; after any other change of labels or cells [canal_evaluation()] warns.
 #'
 #' @section Errors:
 #' `canalR_error_labels` for a truth of another length, an unknown column or missing labels;
@@ -89,11 +90,47 @@ evaluated <- function(x, truth, novel, predicted, score) {
   labels <- predicted_labels(x, predicted)
   evaluation <- evaluate_labels(labels, truth, novel, novelty_scores(x, score, predicted))
   canal_inform("evaluation", headline(evaluation))
-  evaluations <- cell_record(x)$evaluation
+  record <- without_evaluations(cell_record(x)[c("evaluation", "evaluated")], predicted)
   # The latest stands last.
-  evaluations[[predicted]] <- NULL
-  with_cell_record(x, list(evaluation = c(evaluations, stats::setNames(list(evaluation),
-                                                                       predicted))))
+  with_cell_record(x, list(
+    evaluation = c(record$evaluation, stats::setNames(list(evaluation), predicted)),
+    evaluated = c(record$evaluated, stats::setNames(list(labels_seen(labels, cell_names(x))),
+                                                    predicted))
+  ))
+}
+
+# What tells later whether labels are still those that were evaluated: how many, and two digests, as
+# cells may be put in another order or get other names.
+labels_seen <- function(labels, cells) {
+  text <- as.character(ifelse(is.na(labels), "", paste0("=", labels)))
+  digest <- function(text) cpp_digest(writeBin(enc2utf8(text), raw()))
+  list(cells = length(labels), in_order = digest(text),
+       by_name = if (!is.null(cells)) {
+         digest(sort(enc2utf8(paste0(cells, text)), method = "radix"))
+       })
+}
+
+# Warns where an evaluation is of other labels than those that are there now.
+warn_outdated <- function(x, column, evaluation, seen) {
+  got <- label_changes(x, column, evaluation, seen)
+  if (is.null(got)) return(invisible())
+  canal_warn("evaluation", "x", sprintf("the labels that were evaluated (%s)", column), got,
+             "canal_evaluate() evaluates those that are there now.")
+}
+
+# NULL where there are none. seen: of labels_seen(), NULL where an older version evaluated.
+label_changes <- function(x, column, evaluation, seen) {
+  columns <- cell_columns(x)
+  if (!column %in% colnames(columns)) return("cells without that column")
+  labels <- as.character(columns[[column]])
+  if (length(labels) != evaluation$cells) {
+    return(sprintf("%s, where %s were evaluated", cells_text(length(labels)),
+                   thousands(evaluation$cells)))
+  }
+  if (is.null(seen)) return(NULL)
+  now <- labels_seen(labels, cell_names(x))
+  named <- !is.null(seen$by_name) && identical(now$by_name, seen$by_name)
+  if (!named && now$in_order != seen$in_order) "others, or other cells"
 }
 
 is_label_vector <- function(x) is.atomic(x) && !is.null(x) && is.null(dim(x))
@@ -200,9 +237,16 @@ thousands <- function(number) format(number, big.mark = ",", trim = TRUE)
 #' @param what `"types"` for a row per type of the truth, `"overall"` for one row with the numbers
 #'   over all cells.
 #'
+#' @details
+#' An evaluation says what was true when it was made. [canal_evaluate()] keeps a digest of the
+#' labels with it; where cells have been added or taken away since, or labels changed, it comes back
+#' as it was, with a warning of class `canalR_warning_evaluation`. Cells may be put in another order
+#' or be renamed. A change of the truth is not noticed.
+#'
 #' @return A `canal_evaluation`, described at [canal_evaluate()]. `as.data.frame()` gives a data
 #'   frame.
-#' @section Errors: `canalR_error_evaluation` for an object without one.
+#' @section Errors: `canalR_error_evaluation` for an object without one;
+#'   `canalR_warning_evaluation` where the labels or the cells are no longer those evaluated.
 #' @source The measures: see [canal_evaluate()].
 #' @examples
 #' evaluation <- canal_evaluate(c("a", "b", "a"), c("a", "b", "b"))
@@ -211,9 +255,14 @@ thousands <- function(number) format(number, big.mark = ",", trim = TRUE)
 #' @export
 canal_evaluation <- function(x, predicted = NULL) {
   if (inherits(x, "canal_evaluation")) return(x)
-  evaluations <- cell_record(x)$evaluation
+  record <- cell_record(x)
+  evaluations <- record$evaluation
   if (is.null(predicted)) predicted <- utils::tail(names(evaluations), 1)
-  if (length(predicted) && predicted %in% names(evaluations)) return(evaluations[[predicted]])
+  if (length(predicted) && predicted %in% names(evaluations)) {
+    evaluation <- evaluations[[predicted]]
+    warn_outdated(x, predicted, evaluation, record$evaluated[[predicted]])
+    return(evaluation)
+  }
   canal_abort("evaluation", "x", "an object with an evaluation",
               if (length(evaluations)) sprintf("one of %s", some_of(names(evaluations)))
               else sprintf("one of class %s without", class(x)[1]), "canal_evaluate() makes one.")

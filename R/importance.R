@@ -102,14 +102,13 @@ attention_sums <- function(query, model, n_types, type_of, maps, threads, device
   reader <- cpp_attention_reader(model@weights, device)
   progress <- cell_progress("Reading attention", length(query$kept), verbose)
   sums <- list(shares = matrix(0, length(model@genes) + 1, n_types), cells = integer(n_types))
-  pass <- structure(query$pass, class = "canal_pass")
   done <- 0
   for (block in query$source$blocks) {
     cells <- query$kept[query$kept >= block[1] & query$kept <= block[2]]
     if (!length(cells)) next
     counts <- query$source$read(block)
     for (some in split(cells, (seq_along(cells) - 1) %/% at_once)) {
-      tokens <- pass_input(pass, counts, some - block[1] + 1, threads)
+      tokens <- pass_input(query$pass, counts, some - block[1] + 1, threads)
       shares <- cpp_attention_shares(reader, tokens, maps, threads,
                                      shifted_progress(progress, done))
       sums <- add_shares(sums, shares, type_of(tokens, some))

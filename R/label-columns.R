@@ -1,16 +1,30 @@
 # The columns that a classifier's answer becomes, of whichever model.
 
-# What users ask for beside the label, checked. clusters: one per cell as text, or NULL.
-asked_results <- function(x, prefix, probabilities, clusters, prune_below, top_k) {
+# What users ask for beside the label, checked. clusters: one per cell as text, or NULL. types: the
+# model's.
+asked_results <- function(x, prefix, probabilities, clusters, prune_below, top_k, types) {
   check_given(x, "x", "cells")
   check_prefix(prefix)
-  check_free_names(x, prefix, "prediction")
   check_choice(probabilities, c("none", "columns", "assay"), "probabilities")
   check_number(prune_below, "prune_below", 0, 1)
   check_number(top_k, "top_k", 0, .Machine$integer.max, whole = TRUE)
-  if (!is.null(clusters)) clusters <- labels_of(x, clusters, "clusters", wanted = integer())
-  list(prefix = prefix, probabilities = probabilities, clusters = clusters,
-       prune_below = prune_below, top_k = top_k)
+  asked <- list(prefix = prefix, probabilities = probabilities, clusters = clusters,
+                prune_below = prune_below, top_k = top_k)
+  check_free_names(x, prefix, "prediction", result_names(asked, types))
+  if (!is.null(clusters)) {
+    asked$clusters <- labels_of(x, clusters, "clusters", wanted = integer())
+  }
+  asked
+}
+
+# The names that results are going to have: list(columns, scores).
+result_names <- function(asked, types) {
+  tops <- paste0("top_", seq_len(min(asked$top_k, length(types))))
+  more <- c(if (!is.null(asked$clusters)) c("cluster", "cluster_share"),
+            if (asked$top_k > 0) c(rbind(tops, paste0(tops, "_confidence"))),
+            if (asked$probabilities == "columns") paste0("prob_", make.unique(types)))
+  list(columns = c(label_columns(asked$prefix), if (length(more)) paste0(asked$prefix, "_", more)),
+       scores = if (asked$probabilities == "assay") scores_name(asked))
 }
 
 # answer: `label`, `confidence`, `score` (novelty) and `probability` (cells x types) of the kept
@@ -36,6 +50,9 @@ label_findings <- function(answer, query, types, asked, note, call) {
   }
   names(columns) <- paste0(asked$prefix, "_", names(columns))
   scores <- if (asked$probabilities == "assay") probability
+  # Which of the names are canalR's own, when the next prediction replaces them.
+  note$columns <- names(columns)
+  if (!is.null(scores)) note$scores <- scores_name(asked)
   cell_findings(asked$prefix, columns, scores = scores, record = list(prediction = note),
                 call = call)
 }

@@ -6,7 +6,8 @@
 #' @inheritParams canal_train
 #' @param x Cells: a SingleCellExperiment, SummarizedExperiment or Seurat object, a matrix or
 #'   `dgCMatrix` (genes x cells, raw counts), or the path of an `.h5ad`, or of a 10x `.h5`
-#'   file or folder (see [canal_read_10x()]).
+#'   file or folder (see [canal_read_10x()]); for CANAL's models also the [CanalTokens-class] that
+#'   [canal_prepare()] made for this model.
 #' @param model A trained [CanalModel-class].
 #' @param novelty How cells of unknown types are found: `"none"`; `"canal"`, the energy score of
 #'   CANAL with a threshold learned from mixtures of the cells at hand; `"threshold"`, scBERT's:
@@ -71,11 +72,13 @@
 #' @return What came in, with these columns in `colData` or `meta.data` (`canal` being the
 #'   `prefix`): `canal_label`, `canal_confidence` (largest softmax, 0 to 1), `canal_novelty`,
 #'   `canal_pruned` and `canal_reason` (why a cell has no label, else `NA`), and those asked for;
-#'   for a matrix or a path a `DataFrame` with a row per cell. All columns of an earlier call with
-#'   the same prefix are replaced or removed. A cell with too few genes gets `NA`
+#'   for a matrix, a path or tokens a `DataFrame` with a row per cell. All columns that an earlier
+#'   call with the same prefix wrote are replaced or removed, and nobody else's: where another's
+#'   column or scores stand in the way, there is an error. A cell with too few genes gets `NA`
 #'   and the reason. `metadata(x)$canal$canal$prediction` (`Misc(x, "canal")$canal$prediction` of
 #'   a Seurat object, whose command log has the call too) tells model, version and parameters.
-#' @section Errors: `canalR_error_model` for a model without types, `canalR_error_class` for
+#' @section Errors: `canalR_error_model` for a model without types, `canalR_error_argument` for
+#'   names of results that `x` has for something else, `canalR_error_class` for
 #'   probabilities as an assay of a SummarizedExperiment, which has no place for them,
 #'   `canalR_error_chunk` where a chunk of cells failed again and again, `canalR_error_checkpoint`
 #'   for a folder with another call's chunks, and those of [canal_prepare()].
@@ -100,7 +103,7 @@ canal_predict <- function(x, model, novelty = c("none", "canal", "threshold"),
   if (missing(novelty)) novelty <- recipe_entry(model, "novelty", novelty[1])
   check_choice(novelty, c("none", "canal", "threshold"), "novelty")
   if (missing(probabilities)) probabilities <- probabilities[1]
-  asked <- asked_results(x, prefix, probabilities, clusters, prune_below, top_k)
+  asked <- asked_results(x, prefix, probabilities, clusters, prune_below, top_k, model@labels)
   check_number(temperature, "temperature", from = 1e-6, to = 1e6)
   if (!is.null(threshold)) check_number(threshold, "threshold", from = 0, to = 1)
   if (!is.null(seed)) seed <- resolve_seed(seed)

@@ -6,7 +6,7 @@ script_verbose <- function(options) !isTRUE(options$quiet)
 script_prepare <- function(call) {
   options <- call$options
   check_targets(options, "out")
-  format <- table_format(options$out, NULL, c("rds", "csv", "tsv"), "csv")
+  format <- table_format(options$out)
   chosen <- chosen_assay(script_cells(call$inputs), options)
   options <- chosen$options
   vocabulary <- script_vocabulary(options)
@@ -131,7 +131,7 @@ script_evaluate <- function(call) {
   options <- call$options
   check_targets(options, c("out", "plot"))
   if (!is.null(options$plot)) need_package("ggplot2", "plot", "which draws it")
-  format <- table_format(options$out, options$format, c("text", "csv", "tsv"))
+  format <- table_format(options$out, options$format, "text")
   x <- script_predictions(call$inputs, options$score)
   if (!is_label_vector(x)) options$predicted <- script_predicted(x, options)
   evaluation <- canal_evaluation(call_with("canal_evaluate", options,

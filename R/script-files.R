@@ -187,11 +187,12 @@ script_recipe <- function(text) {
 # Before hours of work: outputs that could not be written, or must not be.
 check_targets <- function(options, names) {
   for (name in intersect(names, names(options))) {
-    if (options[[name]] != "-") check_output(options[[name]], name, isTRUE(options$force))
+    if (options[[name]] != "-") check_output(options[[name]], name)
   }
 }
 
-check_output <- function(path, name, force) {
+# That a file is there already was refused when the call was read.
+check_output <- function(path, name) {
   folder <- dirname(path)
   if (!dir.exists(folder) || !can_write(folder)) {
     canal_abort("file", name, "a folder that can be written to", sprintf("\"%s\"", folder),
@@ -200,22 +201,15 @@ check_output <- function(path, name, force) {
   if (dir.exists(path)) {
     canal_abort("file", name, "a new file", sprintf("\"%s\", a folder", path), call = NULL)
   }
-  if (file.exists(path) && !force) {
-    canal_abort("file", name, "a new file", sprintf("\"%s\", which is there", path),
-                "--force replaces it.", call = NULL)
-  }
 }
 
-# csv, tsv, rds or text; by the name where nobody says.
-table_format <- function(path, format, known, otherwise = known[1]) {
+# csv, tsv, rds, h5ad or text; by the name where nobody says. Which there can be was looked at when
+# the call was read.
+table_format <- function(path, format = NULL, otherwise = "csv") {
   if (!is.null(format)) return(format)
   if (path == "-") return(otherwise)
   ending <- tolower(sub("^.*\\.", "", basename(path)))
-  if (ending == "txt") ending <- "text"
-  if (ending %in% known) return(ending)
-  canal_abort("argument", "out",
-              paste("a name that ends in one of", some_of(paste0(".", known), Inf)),
-              sprintf("\"%s\"", path), call = NULL)
+  if (ending == "txt") "text" else ending
 }
 
 # write(part) writes the file of that name, which becomes `path` when it is whole.

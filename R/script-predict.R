@@ -5,13 +5,14 @@ script_predict <- function(call) {
   check_targets(options, c("out", "embedding"))
   check_there(call$inputs)
   check_label_files(options$clusters, "clusters")
-  format <- table_format(options$out, options$format, c("csv", "tsv", "rds"))
-  embedding_format <- if (!is.null(options$embedding)) {
-    table_format(options$embedding, NULL, c("csv", "tsv", "rds"))
-  }
+  format <- table_format(options$out, options$format)
+  embedding_format <- if (!is.null(options$embedding)) table_format(options$embedding)
   model <- script_model(options$model)
   functions <- prediction_functions(model)
   check_for_model(options, functions)
+  if (format == "h5ad") {
+    check_h5ad_copy(call$inputs, wanted_columns(functions[["labels"]], options, model@labels))
+  }
   workers <- script_workers(options)
   cells <- script_cells(call$inputs)
   chosen <- chosen_assay(cells, options)
@@ -25,7 +26,8 @@ script_predict <- function(call) {
   embedding <- if (!is.null(options$embedding)) {
     embedded_by(functions[["embedding"]], x, model, options, workers)
   }
-  write_labels(with_default_assay(results, cells), functions[["labels"]], options, format)
+  write_labels(with_default_assay(results, cells), functions[["labels"]], options, format,
+               call$inputs)
   if (!is.null(embedding)) write_embedding(embedding, options$embedding, embedding_format)
 }
 
@@ -82,7 +84,7 @@ predicted_by <- function(name, x, model, options, workers) {
 # Cells x width, whatever `x` is.
 embedded_by <- function(name, x, model, options, workers) {
   options$checkpoint <- part_of(options$checkpoint, "embedding")
-  if (!is.character(x)) x <- cells_of(x, assay_of(options))$counts
+  if (!is.character(x) && !is(x, "CanalTokens")) x <- cells_of(x, assay_of(options))$counts
   table <- call_with(name, options, list(x = x, model = model, BPPARAM = workers),
                      verbose = script_verbose(options))
   `rownames<-`(table$embedding, rownames(table))
@@ -91,11 +93,24 @@ embedded_by <- function(name, x, model, options, workers) {
 # Labels and embedding are two calls, with chunks of their own.
 part_of <- function(folder, name) if (!is.null(folder)) file.path(folder, name)
 
-write_labels <- function(results, name, options, format) {
+# The columns that a function's results are going to have.
+wanted_columns <- function(name, options, types) {
+  asked <- list(prefix = prefix_of(name, options), clusters = options$clusters,
+                top_k = c(options$`top-k`, 0)[1],
+                probabilities = c(options$probabilities, "none")[1])
+  result_names(asked, types)$columns
+}
+
+prefix_of <- function(name, options) {
+  if (is.null(options$prefix)) formals(get(name))$prefix else options$prefix
+}
+
+# input: the path that the cells came from.
+write_labels <- function(results, name, options, format, input) {
   if (format == "rds") return(write_rds(results, options$out))
-  prefix <- if (is.null(options$prefix)) formals(get(name))$prefix else options$prefix
   columns <- as.data.frame(cell_columns(results), optional = TRUE)
-  columns <- columns[startsWith(names(columns), paste0(prefix, "_"))]
+  columns <- columns[startsWith(names(columns), paste0(prefix_of(name, options), "_"))]
+  if (format == "h5ad") return(write_h5ad_copy(input, columns, options$out))
   write_table(cbind(data.frame(cell = cell_names(results)), columns), options$out, format)
 }
 

@@ -25,15 +25,18 @@
 #' **Cells** come from the paths that canalR's functions take, or from an `.rds` with a Seurat
 #' object, a SingleCellExperiment or a matrix; **labels** from a column of the cells, or from a
 #' `.csv` or `.tsv` with a cell and its label in each row. **Results** are written whole or not at
-#' all. A file that is there is refused, unless `--force` is given, and one that is read in the
-#' same call is refused always. `-` is stdout, for `--out` of a table and nothing else. A training
+#' all. `canal predict --out x.h5ad` copies the `.h5ad` that is read and adds the results to its
+#' `obs` (anndata 0.8 or later, by the package hdf5r): texts as categoricals, numbers as arrays. A
+#' file that is there is refused, unless `--force` is given, and one that is read in the same call
+#' is refused always. `-` is stdout, for `--out` of a table and nothing else. A training
 #' that is interrupted, fails or diverges writes no model; with `--checkpoint` the same call goes on
 #' from the last epoch.
 #'
 #' **The log** goes to stderr, a line per event with its time and its level, `INFO`, `WARNING` or
 #' `ERROR`; stdout has results alone. Before there is a log, a wrong call is answered with what is
 #' wrong with it and how the command is called. **Exit status**: 0, all is done; 1, the work could
-#' not be done, for a reason that stderr tells; 2, a wrong call; 130, interrupted (SIGINT). Whoever
+#' not be done, for a reason that stderr tells; 2, a wrong call, also one whose output is there or
+#' has an ending that says nothing; 130, interrupted (SIGINT). Whoever
 #' closes stdout early, as `head` does, has had what was wanted: no more is written there, the rest
 #' of the work is done, and the status is 0. A log that nobody reads stops nothing, either.
 #'

@@ -37,7 +37,9 @@ status_text <- function(command = NULL) {
     "All is done."
   }
   wrong <- paste0("A wrong call: an option that is unknown, missing, or no value of its kind",
-                  if (any || has("out")) ", or an output that would replace what is read", ".")
+                  if (any || has("out")) {
+                    ", or an output that is there, or that would replace what is read"
+                  }, ".")
   going_on <- if (any) {
     "Interrupted (SIGINT). Commands with --checkpoint go on by the same call."
   } else {

@@ -6,21 +6,24 @@
 
 # kind: "flag" (--name or --no-name), "text", "number", "whole" (number). value: what --help calls
 # it. choices: the only values; words: values beside numbers. many: may be given several times.
-# file: "in", "out", or "column" where a column of the cells may be meant, too. default: of options
-# that no R function has. like: the function and the argument whose default holds where none of the
-# command's has one of this name. unlike: where it is not given the script does otherwise than R,
-# which its help tells.
+# file: "in", "out", "folder" (an output that goes on from what is there), or "column" where a
+# column of the cells may be meant, too. endings: of the name of an output, where they say what is
+# written. default: of options that no R function has. like: the function and the argument whose
+# default holds where none of the command's has one of this name. unlike: where it is not given the
+# script does otherwise than R, which its help tells.
 option <- function(kind, value, help, choices = NULL, words = NULL, many = FALSE, needed = FALSE,
-                   file = "", default = NULL, like = NULL, unlike = FALSE) {
+                   file = "", endings = NULL, default = NULL, like = NULL, unlike = FALSE) {
   if (!is.null(choices)) value <- paste(choices, collapse = "|")
   list(kind = kind, value = value, help = help, choices = choices, words = words, many = many,
-       needed = needed, file = file, default = default, like = like, unlike = unlike)
+       needed = needed, file = file, endings = endings, default = default, like = like,
+       unlike = unlike)
 }
 
 flag <- function(help, ...) option("flag", "", help, ...)
 text <- function(value, help, ...) option("text", value, help, ...)
 file_in <- function(value, help, ...) text(value, help, file = "in", ...)
 file_out <- function(value, help, ...) text(value, help, file = "out", ...)
+folder_out <- function(help) text("DIR", help, file = "folder")
 whole <- function(help, ...) option("whole", "N", help, ...)
 number <- function(help, ...) option("number", "X", help, ...)
 
@@ -58,6 +61,12 @@ shared_options <- function() {
   )
 }
 
+# options: a list with `out`.
+with_endings <- function(options, endings) {
+  options$out$endings <- endings
+  options
+}
+
 # Of the trainings of both kinds.
 training_options <- function() {
   list(
@@ -69,7 +78,7 @@ training_options <- function() {
     patience = number("Stop after so many validations without getting better."),
     validation = number("Share of the cells held out, 0 to 0.9."),
     `redraw-interval` = whole("Batches between two draws of random features; 0 keeps them."),
-    checkpoint = file_out("DIR", paste(
+    checkpoint = folder_out(paste(
       "Keep the state of the training there after every epoch. The same call, made again after the",
       "job was stopped in whatever way, goes on from it."
     ))
@@ -120,15 +129,16 @@ prepare_command <- function() {
   shared <- shared_options()
   command(
     "Turn counts into tokens.", "canal_prepare", "CELLS", 1, 1,
-    c(shared["out"], list(
+    c(with_endings(shared["out"], c("rds", "csv", "tsv")), list(
       vocabulary = replace(shared$vocabulary, "needed", TRUE),
       `n-genes` = whole("How many variable genes to choose, or \"all\".", words = "all"),
       genes = file_in("FILE", "The genes to take, in this order: a text file, a gene per line."),
       `target-sum` = number("The total that each cell is normalised to."),
       `n-bins` = whole("The highest token, 1 to 254.")
     ), shared[c("min-genes", "assay-type", "num-threads", "force")]),
-    paste(cells_note, "--out is an .rds, which 'canal train' takes as input, or a table of cells x",
-          "genes (.csv, .tsv, or \"-\" for stdout)."),
+    paste(cells_note, "--out is an .rds, which 'canal train' and 'canal predict' take as input, or",
+          "a table of cells x genes (.csv, .tsv, or \"-\" for stdout). For 'canal predict',",
+          "--vocabulary is the trained model, whose genes and bins are taken then."),
     to_stdout = "csv"
   )
 }
@@ -191,8 +201,8 @@ check_train_call <- function(options, inputs) {
   first_problem(
     c("give either --model or --new", sprintf("--%s needs --new", only_new[1]),
       "--new needs --vocabulary",
-      sprintf("%d times --labels for %d inputs: give it once, or once for each", count,
-              length(inputs))),
+      sprintf("%d times --labels for %d %s: give it once, or once for each", count,
+              length(inputs), ngettext(length(inputs), "input", "inputs"))),
     c(new == !is.null(options$model), !new && nzchar(only_new[1]),
       new && is.null(options$vocabulary), !count %in% c(1, length(inputs)))
   )
@@ -205,9 +215,10 @@ predict_command <- function() {
   shared <- shared_options()
   command(
     "Annotate cells.", c("canal_predict", "cellular_predict"), "CELLS", 1, 1,
-    c(list(model = replace(shared$model, "needed", TRUE)), shared["out"], list(
+    c(list(model = replace(shared$model, "needed", TRUE)),
+      with_endings(shared["out"], c("csv", "tsv", "rds", "h5ad")), list(
       format = text("", "Of --out, where its name does not tell; csv for \"-\".",
-                    choices = c("csv", "tsv", "rds")),
+                    choices = c("csv", "tsv", "rds", "h5ad")),
       novelty = text("", "How cells of unknown types are found (CANAL).",
                      choices = c("none", "canal", "threshold")),
       threshold = number("Threshold of the novelty (CANAL)."),
@@ -221,28 +232,34 @@ predict_command <- function() {
                       file = "column"),
       `prune-below` = number("<prefix>_pruned is NA where the confidence is below this."),
       `top-k` = whole("Add so many of the most probable types."),
-      embedding = file_out("FILE", "Write the embedding, too: .csv, .tsv, or a matrix as .rds."),
+      embedding = file_out("FILE", "Write the embedding, too: .csv, .tsv, or a matrix as .rds.",
+                           endings = c("csv", "tsv", "rds")),
       workers = whole("Share the cells out among so many processes (BiocParallel)."),
       `worker-type` = text("", "Processes with cores of their own, or forks of one thread each.",
                            choices = c("snow", "multicore"), default = "snow"),
-      checkpoint = file_out("DIR", paste(
+      checkpoint = folder_out(paste(
         "Keep finished chunks of cells there; the same call, made again, goes on from them."
       ))
     ), shared[c("seed", "num-threads", "device", "precision", "min-genes", "assay-type", "force")]),
-    paste(cells_note, "--out is a table with a row per cell (.csv, .tsv, or \"-\" for stdout), or",
-          "an .rds: the object that came in with the results in it, a SingleCellExperiment for a",
-          "path, a table for a matrix.", labels_note),
+    paste(cells_note, "Or, for CANAL's models, an .rds of 'canal prepare --vocabulary MODEL'.",
+          "--out is a table with a row per cell (.csv, .tsv, or \"-\" for stdout); an .rds: the",
+          "object that came in with the results in it, a SingleCellExperiment for a path, a table",
+          "for a matrix or tokens; or, for an .h5ad, an .h5ad: a copy of it with the results in",
+          "obs (hdf5r).", labels_note),
     to_stdout = c("csv", "tsv"),
     check = check_predict_call
   )
 }
 
 check_predict_call <- function(options, inputs) {
-  format <- c(options$format, tolower(sub("^.*\\.", "", options$out)))[1]
+  ending <- function(path) tolower(sub("^.*\\.", "", path))
+  format <- c(options$format, ending(options$out))[1]
   first_problem(
-    c("--probabilities assay needs an .rds as --out", "--worker-type needs --workers"),
+    c("--probabilities assay needs an .rds as --out", "--worker-type needs --workers",
+      "an .h5ad as --out needs an .h5ad as input"),
     c(identical(options$probabilities, "assay") && format != "rds",
-      !is.null(options$`worker-type`) && is.null(options$workers))
+      !is.null(options$`worker-type`) && is.null(options$workers),
+      format == "h5ad" && ending(inputs) != "h5ad")
   )
 }
 
@@ -260,7 +277,8 @@ evaluate_command <- function() {
       ), unlike = TRUE),
       novel = text("TYPE", "A type that the model did not know.", many = TRUE),
       score = text("COLUMN", "How novel each cell looks; <prefix>_novelty where not given."),
-      out = file_out("FILE", "The result; \"-\" is stdout.", default = "-"),
+      out = file_out("FILE", "The result; \"-\" is stdout.", default = "-",
+                     endings = c("txt", "text", "csv", "tsv")),
       format = text("", "Of --out, where its name does not tell; text for \"-\".",
                     choices = c("text", "csv", "tsv")),
       what = text("", paste(
@@ -296,7 +314,7 @@ export_command <- function() {
   shared <- shared_options()
   command(
     "Write a model for Python.", "canal_export", "MODEL", 1, 1,
-    c(shared["out"], list(
+    c(with_endings(shared["out"], c("pth", "pt", "safetensors")), list(
       format = text("", "Of --out, where its name does not tell.",
                     choices = c("pth", "safetensors"))
     ), shared["force"])

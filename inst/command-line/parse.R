@@ -190,18 +190,42 @@ check_call <- function(given, command, name) {
   if (!is.null(problem)) wrong_call(name, problem)
 }
 
-# Before anything is read: outputs that would replace what is read or each other, and "-" where it
-# is no file. One that is really called so is "./-".
+# Before anything is read: outputs of no known kind, or that are there, or would replace what is
+# read or each other, and "-" where it is no file. One that is really called so is "./-".
 check_files <- function(given, command, name) {
   roles <- vapply(command$options[names(given$options)], `[[`, "", "file")
-  check_dashes(given, given$options[roles %in% c("in", "out")], command, name)
-  outputs <- Filter(function(value) value != "-", given$options[roles == "out"])
+  check_dashes(given, given$options[roles %in% c("in", "out", "folder")], command, name)
+  outputs <- Filter(function(value) value != "-", given$options[roles %in% c("out", "folder")])
   inputs <- stats::setNames(as.list(given$inputs), rep("", length(given$inputs)))
   read <- c(inputs, given$options[roles %in% c("in", "column")])
   for (i in seq_along(outputs)) {
     check_apart(outputs[i], c(lapply(read, places_read), lapply(outputs[seq_len(i - 1)], place_of)),
                 name)
   }
+  files <- outputs[names(outputs) %in% names(roles)[roles == "out"]]
+  check_endings(files, given$options$format, command, name)
+  if (!isTRUE(given$options$force)) check_new(files, name)
+}
+
+# outputs: paths by option. format: what --format says --out is.
+check_endings <- function(outputs, format, command, name) {
+  for (option in setdiff(names(outputs), if (!is.null(format)) "out")) {
+    endings <- command$options[[option]]$endings
+    if (is.null(endings) || ending_of(outputs[[option]]) %in% endings) next
+    wrong_call(name, sprintf("--%s must end in %s, not \"%s\"", option,
+                             paste0(".", endings, collapse = ", "), outputs[[option]]))
+  }
+}
+
+# The name itself where there is none.
+ending_of <- function(path) tolower(sub("^.*\\.", "", basename(path)))
+
+# outputs: paths by option.
+check_new <- function(outputs, name) {
+  there <- Filter(function(path) file.exists(path) && !dir.exists(path), outputs)
+  if (!length(there)) return(invisible())
+  wrong_call(name, sprintf("--%s: \"%s\" is there; --force replaces it", names(there)[1],
+                           there[[1]]))
 }
 
 # output: a list of one path by its option. others: places by option, "" for inputs.

@@ -17,6 +17,32 @@ write_h5ad <- function(counts, layout = c("csr", "csc", "dense")) {
   path
 }
 
+# One with columns of cells, as AnnData 0.8 writes them. cells: list(counts, types).
+h5ad_with_obs <- function(cells) {
+  marked <- function(values, kind, ...) {
+    structure(values, h5_attributes = list(`encoding-type` = kind, `encoding-version` = "0.2.0",
+                                           ...))
+  }
+  table <- function(names, columns = list()) {
+    marked(c(list(`_index` = marked(names, "string-array")), columns), "dataframe",
+           `_index` = "_index", `column-order` = as.character(names(columns)))
+  }
+  columns <- list(depth = marked(unname(colSums(as.matrix(cells$counts))), "array"),
+                  type = marked(cells$types, "string-array"))
+  path <- tempfile(fileext = ".h5ad")
+  x <- h5ad_matrix(cells$counts, "csr")
+  attr(x, "h5_attributes") <- c(attr(x, "h5_attributes"), `encoding-version` = "0.1.0")
+  tree <- list(X = x, obs = table(colnames(cells$counts), columns),
+               var = table(rownames(cells$counts)))
+  cpp_write_tree(path, marked(tree, "anndata"))
+  # Without the checksum of canalR's own files, which AnnData's have not.
+  connection <- file(path, "r+b")
+  on.exit(close(connection))
+  seek(connection, 0, rw = "write")
+  writeBin(raw(512), connection)
+  path
+}
+
 h5ad_matrix <- function(counts, layout) {
   if (layout == "dense") return(unname(t(as.matrix(counts))))
   # Genes x cells by columns is cells x genes by rows.

@@ -559,3 +559,76 @@ test_that("the record of a model tells version, model and parameters", {
   expect_identical(record$parameters, list(novelty = "canal"))
   expect_match(record$date, "^[0-9-]{10} [0-9:]{8} UTC$")
 })
+
+test_that("objects that are bound together have one record", {
+  sce <- some_sce()
+  S4Vectors::metadata(sce) <- list(mine = 1)
+  colnames(sce) <- paste0("a_", colnames(sce))
+  note <- function(n) list(prediction = list(n = n))
+  one <- put_results(sce, some_results(), record = note(1))
+  one <- put_results(one, data.frame(own_label = 1:5), record = note(9), prefix = "own")
+  expect_identical(cell_record(BiocGenerics::cbind(one, one)), cell_record(one))
+  two <- put_results(sce, some_results(), record = note(2))
+  two <- put_results(two, data.frame(own_label = 5:1), record = note(8), prefix = "own")
+  two <- with_cell_record(two, list(quality = "two's"))
+  both <- BiocGenerics::cbind(one, two)
+  expect_identical(sum(names(S4Vectors::metadata(both)) == "canal"), 2L)
+  expect_identical(cell_record(both),
+                   c(cell_record(one), list(quality = "two's",
+                                            merged = list(cell_record(two)[c("canal", "own")]))))
+  both <- put_results(both, some_results()[c(1:5, 1:5), ], record = note(3))
+  expect_identical(names(S4Vectors::metadata(both)), c("mine", "canal", "mine"))
+  record <- S4Vectors::metadata(both)$canal
+  expect_identical(record[c("canal", "own")], list(canal = note(3), own = note(9)))
+  expect_identical(record$merged, list(list(own = note(8))))
+  both <- put_results(both, data.frame(own_label = 1:10), record = note(4), prefix = "own")
+  expect_identical(cell_record(both),
+                   list(canal = note(3), own = note(4), quality = "two's"))
+  three <- BiocGenerics::cbind(BiocGenerics::cbind(one, two), put_results(
+    put_results(sce, some_results(), record = note(5)), data.frame(own_label = 1:5), prefix = "own"
+  ))
+  expect_length(cell_record(three)$merged, 2)
+})
+
+test_that("what is on record as written is replaced, and nobody else's", {
+  first <- data.frame(canal_label = "a", canal_prob_a = 1:5, canal_top_1 = "a",
+                      canal_top_1_confidence = 1)
+  noted <- list(prediction = list(columns = names(first)))
+  for (x in list(some_sce(), some_seurat())) {
+    x$canal_label <- NULL
+    x <- put_results(x, first, record = noted)
+    mine <- c("canal_prob_mine", "canal_top_2", "canal_cluster", "canal_prob_b")
+    for (column in mine) x[[column]] <- "mine"
+    wanted <- function(...) list(columns = c(label_columns("canal"), ...))
+    expect_silent(check_free_names(x, "canal", "prediction", wanted("canal_prob_a")))
+    for (column in mine) {
+      expect_error(check_free_names(x, "canal", "prediction", wanted(column)), column,
+                   class = "canalR_error_argument")
+    }
+    again <- put_results(x, data.frame(canal_label = rep("b", 5)),
+                         record = list(prediction = list(columns = "canal_label")))
+    expect_identical(setdiff(colnames(cell_columns(x)), colnames(cell_columns(again))),
+                     c("canal_prob_a", "canal_top_1", "canal_top_1_confidence"))
+    expect_identical(as.character(again$canal_prob_mine), rep("mine", 5))
+  }
+})
+
+test_that("scores that a prediction did not write stay", {
+  labels <- data.frame(my_label = rep("a", 5))
+  noted <- list(prediction = list(columns = "my_label"))
+  scores <- matrix(1:10 / 10, 5, dimnames = list(NULL, c("T", "B")))
+  for (x in list(some_sce(), some_seurat())) {
+    x <- put_results(x, labels, record = noted, prefix = "my")
+    own <- with_cell_results(x, cell_findings("my", scores = scores))
+    expect_identical(places_of_scores(put_results(own, labels, record = noted, prefix = "my")),
+                     places_of_scores(own))
+    expect_error(check_free_names(own, "my", "prediction", list(scores = "my_scores")),
+                 "my_scores", class = "canalR_error_argument")
+    told <- with_cell_results(x, cell_findings("my", labels, scores = scores, record = list(
+      prediction = c(noted$prediction, scores = "my_scores")
+    )))
+    expect_silent(check_free_names(told, "my", "prediction", list(scores = "my_scores")))
+    expect_identical(places_of_scores(put_results(told, labels, record = noted, prefix = "my")),
+                     places_of_scores(x))
+  }
+})

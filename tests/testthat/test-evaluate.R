@@ -110,6 +110,98 @@ test_that("a DataFrame comes back with its evaluation", {
                    canal_evaluation(evaluated(prediction, "type")))
 })
 
+test_that("a data frame is an annotation, such as one read from a file", {
+  skip_if_not_installed("tibble")
+  path <- tempfile(fileext = ".csv")
+  on.exit(unlink(path))
+  cells <- data.frame(canal_label = c("a", "b", NA, "b"), canal_novelty = c(0.1, 0.2, NA, 0.9),
+                      type = c("a", "b", "b", "new"), row.names = paste0("c", 1:4))
+  utils::write.csv(cells, path)
+  truth <- stats::setNames(rev(cells$type), rev(rownames(cells)))
+  expected <- canal_evaluation(evaluated(S4Vectors::DataFrame(cells), "type", "new"))
+  read <- utils::read.csv(path, row.names = 1)
+  for (x in list(read, tibble::as_tibble(read))) {
+    out <- evaluated(x, "type", "new")
+    expect_identical(class(out), class(x))
+    expect_identical(canal_evaluation(out), expected)
+    attr(out, "canal") <- NULL
+    expect_identical(out, x)
+  }
+  expect_identical(canal_evaluation(evaluated(read, truth, "new")), expected)
+  expect_identical(canal_evaluation(evaluated(utils::read.csv(path), "type", "new")), expected)
+  expect_refused(canal_evaluate(read, "none"), "labels", "truth")
+  expect_refused(canal_evaluate(read, c("a", "b")), "labels", "truth")
+  # Where counts are read it is none of them.
+  expect_error(canal_predict(read, stage_two()), "as.matrix() makes", fixed = TRUE,
+               class = "canalR_error_class")
+})
+
+test_that("pictures take data frames, too", {
+  skip_if_not_installed("ggplot2")
+  cells <- data.frame(canal_label = rep(c("a", "b"), 10), canal_novelty = 1:20 / 20,
+                      canal_prob_a = 1:20 / 20, canal_prob_b = 20:1 / 20,
+                      type = rep(c("a", "b"), each = 10), row.names = paste0("c", 1:20))
+  cells$plane <- cbind(1:20, 20:1)
+  pictures <- function(x) {
+    list(canal_plot_flow(x, "type"), canal_plot_novelty(x, truth = "type", novel = "b"),
+         canal_plot_scores(x), canal_plot_scores(x, by = "type"),
+         canal_plot_embedding(x, reduction = "plane"))
+  }
+  expected <- lapply(pictures(S4Vectors::DataFrame(cells)), ggplot2::layer_data)
+  expect_identical(lapply(pictures(cells), ggplot2::layer_data), expected)
+})
+
+# New labels, as a prediction puts them.
+put_labels <- function(x) {
+  with_cell_results(x, cell_findings("canal", data.frame(canal_label = rep("new", ncol(x)))))
+}
+
+test_that("an evaluation of labels that have changed comes with a warning", {
+  skip_if_not_installed("SingleCellExperiment")
+  counts <- sparse(toy_counts(5, 6))
+  columns <- data.frame(canal_label = c("a", "b", "a", NA, "b", "a"), type = "a",
+                        row.names = colnames(counts))
+  sce <- SingleCellExperiment::SingleCellExperiment(list(counts = counts), colData = columns)
+  kinds <- list(sce, S4Vectors::DataFrame(columns), columns)
+  if (requireNamespace("SeuratObject", quietly = TRUE)) {
+    kinds <- c(kinds, SeuratObject::CreateSeuratObject(counts, meta.data = columns))
+  }
+  for (x in kinds) {
+    x <- evaluated(x, "type")
+    by_cell <- is_table(x)
+    of <- function(x, i) if (by_cell) x[i, ] else x[, i]
+    expected <- expect_silent(canal_evaluation(x))
+    stale <- function(x, says) {
+      expect_warning(found <- canal_evaluation(x), says, class = "canalR_warning_evaluation")
+      expect_identical(found, expected)
+    }
+    stale(of(x, 1:3), "got 3 cells, where 6 were")
+    expect_silent(canal_evaluation(of(x, 6:1)))
+    other <- x
+    other$canal_label <- "zz"
+    stale(other, "others, or other cells")
+    # As many of each, in other cells.
+    other$canal_label <- rev(unname(x$canal_label))
+    stale(other, "others, or other cells")
+    other$canal_label <- NULL
+    stale(other, "without that column")
+    other <- x
+    other$type <- "b"
+    expect_silent(canal_evaluation(other))
+    expect_silent(canal_evaluation(evaluated(of(x, 1:3), "type")))
+  }
+  named <- evaluated(sce, "type")
+  colnames(named) <- paste0("run1_", colnames(named))
+  expect_silent(canal_evaluation(named))
+  # One of an older version has no digest.
+  S4Vectors::metadata(named)$canal$evaluated <- NULL
+  named$canal_label <- "zz"
+  expect_silent(canal_evaluation(named))
+  expect_warning(canal_evaluation(named[, 1]), "got 1 cell,", class = "canalR_warning_evaluation")
+  expect_null(cell_record(put_labels(evaluated(sce, "type")))$evaluated)
+  expect_identical(canal_evaluation(evaluated(sce[, 0], "type"))$cells, 0L)
+})
+
 test_that("a SingleCellExperiment and a Seurat object come back with their evaluation", {
   counts <- sparse(toy_counts(5, 4))
   columns <- data.frame(canal_label = c("a", "b", "a", "Unassigned"), type = c("a", "b", "b", "c"),

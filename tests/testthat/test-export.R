@@ -123,17 +123,6 @@ test_that("arguments are checked", {
   expect_false(file.exists(path))
 })
 
-# A Python that has torch. Debian's is not always the first in the PATH.
-python_with <- function(module) {
-  for (python in unique(c("/usr/bin/python3", Sys.which("python3")))) {
-    status <- suppressWarnings(
-      system2(python, c("-c", shQuote(paste("import", module))), stdout = FALSE, stderr = FALSE)
-    )
-    if (nzchar(python) && identical(status, 0L)) return(python)
-  }
-  testthat::skip(paste("no Python with", module))
-}
-
 # Runs tests/testthat/check-export.py, which ends with "ok" or a traceback.
 run_python <- function(python, ...) {
   output <- suppressWarnings(

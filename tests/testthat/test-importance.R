@@ -234,3 +234,11 @@ test_that("cells that are left out need no label", {
   expect_error(canal_gene_importance(counts, stage_one(), by = replace(types, 3, NA),
                                      verbose = FALSE), class = "canalR_error_labels")
 })
+
+test_that("tokens give what their counts give", {
+  cells <- stage_one_cells()
+  model <- stage_one()
+  tokens <- canal_prepare(cells$counts, model, verbose = FALSE)
+  expect_identical(canal_gene_importance(tokens, model, verbose = FALSE),
+                   canal_gene_importance(cells$counts, model, verbose = FALSE))
+})

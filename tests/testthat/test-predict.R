@@ -216,3 +216,75 @@ test_that("another model's probabilities do not stay behind", {
   parameters <- S4Vectors::metadata(cells)$canal$canal$prediction$parameters
   expect_true(all(c("seed", "assay.type") %in% names(parameters)))
 })
+
+test_that("a second prediction leaves columns alone that the first did not write", {
+  skip_if_not_installed("SingleCellExperiment")
+  counts <- stage_two_cells()$counts
+  kinds <- list(SingleCellExperiment::SingleCellExperiment(list(counts = sparse(counts))))
+  if (requireNamespace("SeuratObject", quietly = TRUE)) {
+    kinds <- c(kinds, SeuratObject::CreateSeuratObject(counts))
+  }
+  for (x in kinds) {
+    x <- predict_quietly(x, stage_two(), probabilities = "columns", top_k = 2)
+    x$canal_prob_mine <- 1
+    again <- predict_quietly(x, stage_one())
+    expect_identical(unname(again$canal_prob_mine), rep(1, ncol(x)))
+    expect_identical(colnames(cell_columns(again)),
+                     setdiff(colnames(cell_columns(x)),
+                             c(paste0("canal_prob_", stage_two()@labels),
+                               paste0("canal_top_", c("1", "1_confidence", "2", "2_confidence")))))
+    again$canal_cluster <- "mine"
+    expect_refused(predict_quietly(again, stage_one(), clusters = rep("a", ncol(x))), "argument",
+                   "prefix")
+    expect_identical(prediction_record(again, "canal")$columns, label_columns("canal"))
+  }
+})
+
+test_that("the names of results are known before there are any", {
+  cells <- stage_two_cells()
+  found <- predict_quietly(cells$counts, stage_two(), clusters = cells$types, top_k = 99,
+                           probabilities = "columns")
+  asked <- list(prefix = "canal", clusters = cells$types, top_k = 99, probabilities = "columns")
+  names <- result_names(asked, stage_two()@labels)
+  expect_setequal(names$columns, names(found))
+  expect_null(names$scores)
+  asked <- list(prefix = "my", top_k = 0, probabilities = "assay")
+  expect_identical(result_names(asked, stage_two()@labels),
+                   list(columns = label_columns("my"), scores = "my_scores"))
+})
+
+test_that("prepared tokens are annotated as the counts are", {
+  cells <- stage_two_cells()
+  model <- stage_two()
+  counts <- cells$counts
+  poor <- c(2, 5)
+  counts[, poor] <- 0
+  tokens <- canal_prepare(counts, model, verbose = FALSE)
+  clusters <- rep(c("one", "two"), length.out = ncol(counts))
+  ask <- function(x, ...) {
+    predict_quietly(x, model, novelty = "canal", seed = 1, clusters = clusters, ...)
+  }
+  expected <- ask(counts)
+  S4Vectors::metadata(expected) <- list()
+  unmarked <- function(x) {
+    S4Vectors::metadata(x) <- list()
+    x
+  }
+  expect_identical(unmarked(ask(tokens)), expected)
+  expect_identical(which(is.na(expected$canal_label)), as.integer(poor))
+  folder <- tempfile("chunks")
+  on.exit(unlink(folder, recursive = TRUE))
+  expect_identical(unmarked(ask(tokens, checkpoint = folder)), expected)
+  small <- token_source(tokens)
+  expect_identical(small$read(c(1, 6))[, -poor], unname(tokens@tokens[, 1:4]))
+  expect_true(all(small$read(c(2, 2)) == as.raw(0)))
+  expect_identical(unname(predict_quietly(tokens[3:4, ], model)$canal_label),
+                   predict_quietly(counts, model)$canal_label[c(4, 6)])
+  expect_identical(suppressWarnings(canal_embed(tokens, model, verbose = FALSE))$embedding,
+                   suppressWarnings(canal_embed(counts, model, verbose = FALSE))$embedding)
+  expect_refused(predict_quietly(tokens, model, min_genes = 3), "argument", "min_genes")
+  expect_refused(predict_quietly(canal_prepare(counts, model@vocabulary, n_genes = 10,
+                                               verbose = FALSE), model), "genes", "x")
+  expect_error(cellular_predict(tokens, cellular_model()), "Tokens hold no counts",
+               class = "canalR_error_class")
+})

@@ -165,7 +165,7 @@ test_that("words become options of their kinds", {
   expect_wrong(base, "c", "--seed", "--quiet", says = "--seed needs a value")
   expect_wrong(base, "c", "--new", says = "either --model or --new")
   expect_wrong(base, "c", "--vocabulary", "v", says = "--vocabulary needs --new")
-  expect_wrong(base, "--labels", "l", "c", says = "2 times --labels for 1 inputs")
+  expect_wrong(base, "--labels", "l", "c", says = "2 times --labels for 1 input:")
   expect_wrong(base, "c", "--quiet", "--verbose", says = "exclude each other")
   expect_wrong(replace(base, 7, "-"), "c", says = "not written to stdout")
   expect_wrong("predict", "--model", "m", "--out", "o.csv", "a", "b", says = "2 inputs")
@@ -300,6 +300,9 @@ test_that("workers and kept chunks give the same table", {
   shared(canal, "shared-1.csv")
   again <- shared(canal_here, "shared-2.csv")
   expect_match(again$log, "Going on with the chunks", all = FALSE)
+  one <- expect_status(canal_here("predict", "--model", "model.h5", "--out", "shared-3.csv",
+                                  "--workers", "1", "two.h5ad"), 0)
+  expect_match(one$log, "[0-9]+ chunks? of cells for 1 worker[.]", all = FALSE)
   expect_status(canal_here("predict", "--model", "model.h5", "--out", "alone.csv", "two.h5ad"), 0)
   expect_identical(readLines(job_file("shared-1.csv")), readLines(job_file("alone.csv")))
   expect_identical(readLines(job_file("shared-2.csv")), readLines(job_file("alone.csv")))
@@ -416,7 +419,8 @@ test_that("what is wrong with the work gives 1, its words as they are, and no ou
                                                                          collapse = "\n"))
     expect_length(result$out, 0)
   }
-  fails(base, "--out", "there.h5", "one.h5ad", says = "--force replaces it")
+  expect_match(expect_status(canal(base, "--out", "there.h5", "one.h5ad"), 2)$log[1],
+               "\"there.h5\" is there; --force replaces it")
   expect_identical(readLines(job_file("there.h5")), "mine")
   fails(base, "--out", "no/where.h5", "one.h5ad", says = "`out`: expected a folder")
   fails(base, "--out", "n.h5", "one.h5ad", "none.h5ad", says = "\"none.h5ad\"")
@@ -427,7 +431,6 @@ test_that("what is wrong with the work gives 1, its words as they are, and no ou
   fails(base, "--recipe", "canal,epocs=3", "--out", "n.h5", "one.h5ad", says = "epocs")
   fails(replace(base, 7, "0"), "--out", "n.h5", "one.h5ad", says = "`epochs`")
   fails("predict", "--model", "untrained.h5", "--out", "n.csv", "one.h5ad", says = "untrained")
-  fails("predict", "--model", "untrained.h5", "--out", "n.xls", "one.h5ad", says = ".csv, .tsv")
   fails("predict", "--model", "untrained.h5", "--out", "n.csv", "one.h5ad", "--max-missing", "1",
         says = "`max_missing`")
   expect_identical(c(list.files(job_folder(), "^n\\."), leftovers()), character())
@@ -636,8 +639,8 @@ test_that("what is read is not replaced, whatever its path is written like", {
                "a.rds", says = "--embedding and --out are one file")
   expect_wrong("predict", "--model", "m.h5", "--out", "10x/barcodes.tsv", "--force", "10x",
                says = "--out and an input are one file")
-  expect_identical(parsed("predict", "--model", "m.h5", "--out", "10x/mine.tsv", "10x")$inputs,
-                   "10x")
+  expect_identical(parsed("predict", "--model", "m.h5", "--out", "10x/mine.tsv", "--force",
+                          "10x")$inputs, "10x")
   train <- c("train", "--model", "m.h5", "--labels", "t.csv", "a.rds", "--force", "--out")
   expect_wrong(train, "10x/../m.h5", says = "--out and --model are one file")
   expect_wrong(train, "t.csv", says = "--out and --labels are one file")
@@ -651,6 +654,127 @@ test_that("what is read is not replaced, whatever its path is written like", {
   skip_on_os("windows")
   file.symlink("m.h5", "link.h5")
   expect_wrong(train, "link.h5", says = "--out and --model are one file")
+})
+
+test_that("outputs of no known kind, or that are there, are wrong calls", {
+  folder <- tempfile("files")
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  before <- setwd(folder)
+  on.exit(setwd(before), add = TRUE, after = FALSE)
+  predict <- c("predict", "--model", "m.h5", "a.h5ad")
+  expect_wrong(predict, "--out", "o.xls",
+               says = "--out must end in .csv, .tsv, .rds, .h5ad, not \"o.xls\"")
+  expect_wrong(predict, "--out", "csv.d/o", says = "--out must end in")
+  expect_wrong(predict, "--out", "o.csv", "--embedding", "e.h5ad", says = "--embedding must end in")
+  expect_wrong("predict", "--model", "m.h5", "a.rds", "--out", "o.h5ad",
+               says = "an .h5ad as --out needs an .h5ad as input")
+  expect_wrong(predict, "--out", "o.h5ad", "--probabilities", "assay", says = "needs an .rds")
+  expect_wrong("prepare", "--vocabulary", "v", "a", "--out", "o.h5ad", says = "--out must end in")
+  expect_wrong("evaluate", "--truth", "t", "p.csv", "--out", "o.png", says = "--out must end in")
+  expect_wrong("export", "m.h5", "--out", "o.h5", says = "--out must end in")
+  for (out in c("o.CSV", "o.tsv", "o.rds", "o.h5ad")) {
+    expect_identical(parsed(predict, "--out", out)$options$out, out)
+  }
+  expect_identical(parsed(predict, "--out", "o.xls", "--format", "csv")$options$format, "csv")
+  # What a training goes on from, and a folder, which is no file, are not replaced.
+  file.create("o.csv", "p.png")
+  dir.create("state")
+  expect_wrong(predict, "--out", "o.csv", says = "--out: \"o.csv\" is there; --force replaces it")
+  expect_wrong("evaluate", "--truth", "t", "p.csv", "--plot", "p.png", says = "--plot: \"p.png\"")
+  expect_identical(parsed(predict, "--out", "o.csv", "--force")$options$out, "o.csv")
+  expect_identical(parsed(predict, "--out", "n.csv", "--checkpoint", "state")$options$checkpoint,
+                   "state")
+})
+
+test_that("tokens that were prepared for the model are annotated", {
+  skip_on_os("windows")
+  expect_status(shell_model(), 0)
+  prepare <- function(vocabulary, out) {
+    expect_status(canal_here("prepare", "--vocabulary", vocabulary, "--out", out, "matrix.rds"), 0)
+  }
+  prepare("model.h5", "for-model.rds")
+  expect_status(canal_here("predict", "--model", "model.h5", "--out", "by-tokens.csv",
+                           "--embedding", "by-tokens-e.rds", "for-model.rds"), 0)
+  cells <- stage_two_cells()
+  expect_identical(utils::read.csv(job_file("by-tokens.csv"))$canal_label,
+                   predict_quietly(cells$counts, r_model())$canal_label)
+  expect_identical(unname(readRDS(job_file("by-tokens-e.rds"))),
+                   unname(canal_embed(cells$counts, r_model(), verbose = FALSE)$embedding))
+  prepare("genes.txt", "others.rds")
+  result <- expect_status(canal_here("predict", "--model", "model.h5", "--out", "o.csv",
+                                     "others.rds"), 1)
+  expect_match(result$log, "Prepare the cells with canal_prepare\\(x, model\\)", all = FALSE)
+})
+
+test_that("an .h5ad comes back as a copy with the results in obs", {
+  skip_if_not_installed("hdf5r")
+  skip_on_os("windows")
+  expect_status(shell_model(), 0)
+  input <- job_file("obs.h5ad")
+  file.rename(h5ad_with_obs(stage_two_cells()), input)
+  before <- tools::md5sum(input)
+  result <- expect_status(canal("predict", "--model", "model.h5", "--out", "labelled.h5ad",
+                                "--top-k", "1", "--probabilities", "columns", "obs.h5ad"), 0)
+  expect_match(result$log, "Wrote labelled.h5ad", all = FALSE)
+  expect_identical(tools::md5sum(input), before)
+  expected <- as.data.frame(predict_quietly(input, r_model(), top_k = 1,
+                                            probabilities = "columns"), optional = TRUE)
+  obs <- any_cells(job_file("labelled.h5ad"))$obs
+  expect_identical(names(obs), c("depth", "type", names(expected)))
+  for (name in names(expected)) expect_identical(c(obs[[name]]), expected[[name]], info = name)
+  expect_identical(obs$type, any_cells(input)$obs$type)
+  expect_identical(cells_of(job_file("labelled.h5ad"))$counts, cells_of(input)$counts)
+  # Nothing of anybody else's is replaced, which is known before the work.
+  again <- c("predict", "--model", "model.h5", "labelled.h5ad", "--out", "twice.h5ad")
+  refused <- expect_status(canal_here(again), 1)
+  expect_match(refused$log, "obs has canal_label, .*--prefix", all = FALSE)
+  expect_status(canal_here(again, "--prefix", "second"), 0)
+  expect_true(all(c("canal_label", "second_label") %in%
+                    names(any_cells(job_file("twice.h5ad"))$obs)))
+  old <- expect_status(canal_here("predict", "--model", "model.h5", "--out", "old-2.h5ad",
+                                  "two.h5ad"), 1)
+  expect_match(old$log, "version 0.8 or later", all = FALSE)
+  expect_identical(leftovers(), character())
+})
+
+test_that("Python's anndata reads the labelled copy, missing texts and any names included", {
+  skip_if_not_installed("hdf5r")
+  python <- python_with("anndata")
+  input <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
+  before <- any_cells(input)
+  n <- ncol(before$counts)
+  columns <- data.frame(canal_label = rep(c("\u03b1 cell", NA, "b, c"), length.out = n),
+                        canal_confidence = replace(seq_len(n) / n, 2, NA),
+                        canal_reason = NA_character_,
+                        canal_many = sprintf("type %d", seq_len(n) %% 150))
+  path <- tempfile(fileext = ".h5ad")
+  table <- tempfile(fileext = ".csv")
+  on.exit(unlink(c(path, table)))
+  suppressMessages(write_h5ad_copy(input, columns, path))
+  status <- system2(python, c("-c", shQuote(paste(
+    "import sys, anndata; data = anndata.read_h5ad(sys.argv[1]);",
+    "assert all(str(data.obs[c].dtype) == 'category' for c in ('canal_label', 'canal_reason'));",
+    "data.obs.to_csv(sys.argv[2])"
+  )), shQuote(c(path, table))), env = "PYTHONIOENCODING=utf-8")
+  expect_identical(status, 0L)
+  read <- utils::read.csv(table, row.names = 1, na.strings = "", encoding = "UTF-8")
+  expect_identical(rownames(read), colnames(before$counts))
+  expect_identical(names(read), c(names(before$obs), names(columns)))
+  expect_identical(read$celltype, before$obs$celltype)
+  expect_identical(read$canal_label, columns$canal_label)
+  expect_equal(read$canal_confidence, columns$canal_confidence, tolerance = 1e-15)
+  expect_true(all(is.na(read$canal_reason)))
+  expect_identical(read$canal_many, columns$canal_many)
+})
+
+test_that("names that HDF5 has no room for are told before the work", {
+  skip_if_not_installed("hdf5r")
+  input <- h5ad_with_obs(stage_two_cells())
+  on.exit(unlink(input))
+  expect_refused(check_h5ad_copy(input, "canal_prob_T/NK"), "argument", "probabilities")
+  expect_refused(check_h5ad_copy(input, "depth"), "argument", "prefix")
+  expect_refused(check_h5ad_copy(tenx_file("version_3"), "a"), "file", "x")
 })
 
 test_that("predictions under any prefix are evaluated", {
