@@ -127,7 +127,7 @@ survey_cells <- function(source, whole, threads) {
     inside <- wanted[wanted >= block[1] & wanted <= block[2]]
     sample <- c(sample, counts[, inside - block[1] + 1, drop = FALSE])
   }
-  check_values(facts, function() do.call(cbind, sample))
+  check_values(facts, function() do.call(cbind, sample), raw_hint(source$others))
   c(align_genes(source$genes, source$cells, whole), list(detected = detected))
 }
 

@@ -6,15 +6,18 @@
 # read(block), the counts of those cells (dgCMatrix, genes x cells); ahead(block) starts to read one
 # that will be asked for next, so that the network need not wait for it, and finish() waits for what
 # was started. `place` is what another process opens the same source with: list(path, assay.type),
-# or NULL.
+# or NULL. `others`: see cells_result().
 cell_source <- function(x, assay.type) {
   if (is.character(x) && is.null(dim(x)) && !is_folder(x)) {
     header <- cell_header(cell_file(x), assay.type)
-    if (header$by_cells) return(file_source(header, list(path = x, assay.type = assay.type)))
+    if (header$by_cells) {
+      place <- list(path = x, assay.type = assay.type)
+      return(c(file_source(header, place), list(others = header$others)))
+    }
   }
   parts <- cell_parts(x, assay.type)
   if (!any(vapply(parts$parts, is_foreign, NA))) {
-    return(memory_source(joined_parts(parts)))
+    return(c(memory_source(joined_parts(parts)), list(others = parts$others)))
   }
   parts_source(parts)
 }
@@ -91,12 +94,16 @@ cell_blocks <- function(n_cells, size) {
 # Objects ------------------------------------------------------------------------------------------
 
 # The counts of an object as it holds them: list(parts, genes, cells); `parts` are matrices of any
-# class (genes x cells) of different cells, and perhaps of different genes.
+# class (genes x cells) of different cells, and perhaps of different genes. `others`: see
+# cells_result(); where it is missing there are none.
 cell_parts <- function(x, assay.type) UseMethod("cell_parts")
 
 # nolint start: object_name_linter.
 #' @exportS3Method
-cell_parts.default <- function(x, assay.type) one_part(cells_of(x, assay.type)$counts)
+cell_parts.default <- function(x, assay.type) {
+  cells <- cells_of(x, assay.type)
+  c(one_part(cells$counts), list(others = cells$others))
+}
 # nolint end
 
 one_part <- function(counts) {

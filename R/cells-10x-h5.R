@@ -6,7 +6,8 @@ cells_in_10x_file <- function(file, assay.type) { # nolint: object_name_linter.
   header <- cell_header(file, assay.type)
   slots <- about_cells(cpp_read_cells(file$path, header$layer, 1, length(header$cells)),
                        file$argument)
-  cells_result(header_counts(slots, header), NULL)
+  cells_result(header_counts(slots, header), NULL,
+               features_table(header$ids, header$genes, header$types))
 }
 
 # The name of the matrix that `assay.type` means: "counts", or the genome's where there are several.

@@ -32,7 +32,10 @@
 #' is text, read by [Matrix::readMM()]. [canal_predict()] and others read a file's in blocks of
 #' cells instead. Neither is ever written to.
 #'
-#' @return The object, its counts (genes x cells) in assay `"counts"` or Seurat assay `"RNA"`.
+#' @return The object, its counts (genes x cells) in assay `"counts"` or Seurat assay `"RNA"`. What
+#'   the file tells of the genes comes as DropletUtils' `read10xCounts()` names it: `ID` (Ensembl's,
+#'   mostly), `Symbol` and, from Cell Ranger 3 on, `Type`, columns of `rowData` or of the Seurat
+#'   assay's table of features (`x[["RNA"]][[]]`).
 #' @section Errors: `canalR_error_file` for a folder without one of the files, or with two of a
 #'   kind, for a matrix that is no Matrix Market file or not whole, and for tables with another
 #'   number of lines than it has rows or columns; the same for a file that is none of Cell Ranger's,
@@ -59,14 +62,14 @@ canal_read_10x <- function(path, as = c("SingleCellExperiment", "Seurat"), assay
   path <- check_path(path)
   if (dir.exists(path)) {
     check_folder_assay(assay.type)
-    return(object_of(told(cells_in_10x(path, "path"), verbose)$counts, NULL, as))
+    return(object_of_cells(told(cells_in_10x(path, "path"), verbose), as))
   }
   file <- cell_file(path, "path")
   if (file$format != "10x") {
     canal_abort("file", "path", "a 10x folder or .h5 file",
                 sprintf("\"%s\", an AnnData file", path), "canal_read_h5ad() reads it.")
   }
-  object_of(told(cells_in_10x_file(file, assay.type), verbose)$counts, NULL, as)
+  object_of_cells(told(cells_in_10x_file(file, assay.type), verbose), as)
 }
 
 # Folders that are given for `x` ------------------------------------------------------------------
@@ -102,7 +105,19 @@ cells_in_10x <- function(folder, argument) {
   check_lines(length(barcodes), files$barcodes, sizes[["columns"]], "columns", argument)
   counts <- read_matrix_market(files$matrix, sizes, argument)
   dimnames(counts) <- list(features$symbol, barcodes)
-  cells_result(gene_expression(counts, features$type, argument), NULL)
+  rows <- gene_rows(features$type, argument)
+  if (!is.null(rows)) {
+    counts <- counts[rows, , drop = FALSE]
+    features <- features[rows, ]
+  }
+  cells_result(counts, NULL, features_table(features$id, features$symbol, features$type))
+}
+
+# What is told of the genes, by DropletUtils' names: a row per gene, a column of each that is told.
+features_table <- function(id, symbol, type) {
+  columns <- list(ID = id, Symbol = symbol, Type = type)
+  columns <- columns[vapply(columns, function(column) length(column) && !all(is.na(column)), NA)]
+  structure(columns, class = "data.frame", row.names = seq_along(symbol))
 }
 
 parts_10x <- list(matrix = "matrix.mtx", features = c("features.tsv", "genes.tsv"),
@@ -152,7 +167,7 @@ read_lines <- function(path, argument) {
 
 first_field <- function(lines) sub("\t.*", "", lines)
 
-# A row per feature: `symbol`, and `type`, NA where none is told.
+# A row per feature: `id`, `symbol`, and `type`, NA where none is told.
 read_features <- function(path, argument) {
   fields <- strsplit(read_lines(path, argument), "\t", fixed = TRUE)
   field <- function(n) vapply(fields, `[`, "", n)
@@ -161,7 +176,8 @@ read_features <- function(path, argument) {
   symbol[unnamed] <- field(1)[unnamed]
   # In genes.tsv a third column would be somebody's own.
   typed <- startsWith(basename(path), "features")
-  data.frame(symbol = symbol, type = if (typed) field(3) else rep(NA_character_, length(symbol)),
+  data.frame(id = field(1), symbol = symbol,
+             type = if (typed) field(3) else rep(NA_character_, length(symbol)),
              stringsAsFactors = FALSE)
 }
 
@@ -236,11 +252,6 @@ check_lines <- function(lines, path, expected, of_what, argument) {
               sprintf("a line in %s for each of the %s %s of the matrix", basename(path),
                       thousands(expected), of_what),
               paste(thousands(lines), "lines"), "Are the files of one run?", call = NULL)
-}
-
-gene_expression <- function(counts, type, argument) {
-  rows <- gene_rows(type, argument)
-  if (is.null(rows)) counts else counts[rows, , drop = FALSE]
 }
 
 # The numbers of the features that are genes, NULL where all are. type: one per feature, NA where

@@ -63,12 +63,18 @@ about_cells <- function(code, argument = "x") {
 
 # What a file tells of its cells without their counts: `path` and `layer`, the names that the engine
 # knows the matrix by, `genes`, `cells`, `values` (how many are stored), `by_cells` (whether it can
-# be read in blocks of cells), and `rows`, those of the matrix that are genes (NULL: all).
+# be read in blocks of cells), and `rows`, those of the matrix that are genes (NULL: all). Of a 10x
+# file `ids` and `types` of the genes, empty where none are told; of an .h5ad `others`, the names of
+# its other matrices.
 cell_header <- function(file, assay.type) {
   layer <- if (file$format == "10x") genome_of(file, assay.type) else h5ad_layer(file, assay.type)
   header <- about_cells(cpp_cell_header(file$path, layer), file$argument)
   header$rows <- gene_rows(header$types, file$argument)
-  if (!is.null(header$rows)) header$genes <- header$genes[header$rows]
+  if (!is.null(header$rows)) {
+    of_genes <- c("genes", "types", if (length(header$ids)) "ids")
+    header[of_genes] <- lapply(header[of_genes], `[`, header$rows)
+  }
+  if (file$format == "h5ad") header$others <- setdiff(file$matrices, layer)
   c(file[c("path", "argument")], layer = layer, header)
 }
 

@@ -4,7 +4,9 @@
 
 # The counts of an object: list(counts, obs) of class `canal_cells`; `counts` is a dgCMatrix
 # (genes x cells, with dimnames), `obs` the columns of cells as a data.frame or DataFrame, or NULL.
-# The list answers the questions below too, so that a file need not be read twice.
+# The list answers the questions below too, so that a file need not be read twice. What only a file
+# has comes with it: `features`, a data.frame with a row per gene, and `others`, the names of the
+# matrices of an .h5ad that were not read.
 cells_of <- function(x, assay.type = "counts") UseMethod("cells_of")
 
 # Names of the cells in order, or NULL.
@@ -23,8 +25,9 @@ with_cell_record <- function(x, record) UseMethod("with_cell_record")
 # keep their order. A path has a table of them instead.
 with_cell_results <- function(x, findings) UseMethod("with_cell_results")
 
-cells_result <- function(counts, obs) {
-  structure(list(counts = counts, obs = obs), class = "canal_cells")
+cells_result <- function(counts, obs, features = NULL, others = NULL) {
+  structure(list(counts = counts, obs = obs, features = features, others = others),
+            class = "canal_cells")
 }
 
 #' @exportS3Method

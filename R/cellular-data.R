@@ -3,7 +3,7 @@
 # Counts (genes x cells, dgCMatrix) with types and, unless there is one batch, batches, as text.
 labelled_cells <- function(x, labels, batch, assay.type, num_threads, verbose) {
   cells <- told(cells_of(x, assay.type), verbose)
-  check_counts(cells$counts, thread_count(num_threads))
+  check_counts(cells$counts, thread_count(num_threads), raw_hint(cells$others))
   cells$types <- labels_of(cells, labels, "labels")
   warn_alike(unique(cells$types))
   if (!is.null(batch)) cells$batches <- labels_of(cells, batch, "batch")

@@ -41,8 +41,9 @@
 cellular_normalize <- function(x, target = NULL, assay.type = "counts", verbose = TRUE) {
   check_flag(verbose, "verbose")
   if (!is.null(target)) check_target(target)
-  counts <- told(cells_of(x, assay.type), verbose)$counts
-  check_judged(counts)
+  cells <- told(cells_of(x, assay.type), verbose)
+  counts <- cells$counts
+  check_judged(counts, raw_hint(cells$others))
   sums <- Matrix::colSums(counts)
   if (!any(sums > 0)) canal_abort("empty", "x", "cells with counts", "none in any cell")
   if (is.null(target)) target <- mean_library_size(counts)

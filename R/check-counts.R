@@ -2,9 +2,10 @@
 # genes x cells; the argument named to the user is `x`, which it came from. A matrix may also come
 # in blocks of cells (blocks.R): what is asked of all its values is then put together from them.
 
-check_counts <- function(counts, threads) {
+# hint: where raw counts may lie.
+check_counts <- function(counts, threads, hint = raw_hint()) {
   check_table(dim(counts), rownames(counts), colnames(counts))
-  check_values(facts_of(counts, threads), function() sampled_cells(counts))
+  check_values(facts_of(counts, threads), function() sampled_cells(counts), hint)
 }
 
 # dim: genes, cells.
@@ -16,10 +17,13 @@ check_table <- function(dim, genes, cells) {
 }
 
 # facts: of facts_of(). sample: a function that gives some of the cells, as a dgCMatrix.
-check_values <- function(facts, sample) {
+check_values <- function(facts, sample, hint = raw_hint()) {
   check_finite(facts)
-  check_not_negative(facts)
-  check_not_logged(facts, sample)
+  looks <- transformed_text(facts, sample)
+  if (!is.null(looks)) canal_abort("transformed", "x", "raw counts", looks, hint)
+  if (facts$negative > 0) {
+    canal_abort("counts", "x", "counts of 0 or more", negative_text(facts), hint)
+  }
 }
 
 # What is asked of the stored values, taken in one pass that makes no vector of their length: how
@@ -85,25 +89,50 @@ check_finite <- function(facts) {
               "Replace missing measurements by 0 or leave out those cells.")
 }
 
-check_not_negative <- function(facts) {
-  if (facts$negative == 0) return(invisible())
-  got <- sprintf("%s (smallest %.4g), for example %s", values_in_all(facts$negative, "negative"),
-                 facts$smallest, facts$first_negative)
-  # Scaling each gene to mean 0 makes a large part of all values negative and fractional; a few
-  # negative ones, or whole numbers, are damaged counts.
-  if (facts$negative >= 0.05 * facts$stored && !facts$negative_whole) {
-    canal_abort("transformed", "x", "raw counts", paste0(got, ": they look scaled"), raw_hint())
+# What values look like that were counts once, for a message; NULL where they may be counts. facts:
+# of finite values.
+transformed_text <- function(facts, sample) {
+  if (facts$negative > 0) {
+    return(if (looks_scaled(facts)) paste0(negative_text(facts), ": they look scaled"))
   }
-  canal_abort("counts", "x", "counts of 0 or more", got, raw_hint())
+  kind <- log_signature(facts, sample)
+  if (!is.null(kind)) {
+    sprintf("values from %.3g to %.3g, few of them whole numbers: %s", facts$smallest,
+            facts$largest, kind)
+  }
+}
+
+# Scaling each gene to mean 0 makes a large part of all values negative and fractional; a few
+# negative ones, or whole numbers, are damaged counts.
+looks_scaled <- function(facts) {
+  facts$negative >= 0.05 * facts$stored && !facts$negative_whole
+}
+
+negative_text <- function(facts) {
+  sprintf("%s (smallest %.4g), for example %s", values_in_all(facts$negative, "negative"),
+          facts$smallest, facts$first_negative)
 }
 
 values_in_all <- function(n, kind) {
   sprintf("%s %s value%s", format(n, big.mark = ","), kind, if (n == 1) "" else "s")
 }
 
-raw_hint <- function() {
-  paste("canalR normalises counts itself: give the raw ones (`assay.type = \"counts\"` of a",
-        "SingleCellExperiment or Seurat object; `raw` or a counts layer of an .h5ad file).")
+# others: names of the other matrices of the .h5ad file that the values come from; NULL for what is
+# none.
+raw_hint <- function(others = NULL) {
+  start <- "canalR normalises counts itself: give the raw ones"
+  if (is.null(others)) {
+    return(paste(start, "(`assay.type = \"counts\"` of a SingleCellExperiment or Seurat object;",
+                 "\"raw/X\" or the name of a layer of an .h5ad file)."))
+  }
+  paste0(start, ". ", other_matrices(others))
+}
+
+# What an .h5ad file holds besides the matrix that was read.
+other_matrices <- function(others) {
+  if (!length(others)) return("The file has no other matrix.")
+  likely <- c(grep("raw|count|umi", others, ignore.case = TRUE, value = TRUE), others)[1]
+  sprintf("The file also has %s: `assay.type = \"%s\"`, say.", some_of(others, 6), likely)
 }
 
 # "gene MAF, cell c12", for the n-th stored value; NA for none.
@@ -114,15 +143,6 @@ where_is <- function(counts, n) {
 }
 
 is_whole <- function(values) values == round(values)
-
-check_not_logged <- function(facts, sample) {
-  kind <- log_signature(facts, sample)
-  if (is.null(kind)) return(invisible())
-  canal_abort("transformed", "x", "raw counts",
-              sprintf("values from %.3g to %.3g, few of them whole numbers: %s",
-                      facts$smallest, facts$largest, kind),
-              raw_hint())
-}
 
 # Numbers of the cells that stand for all `n` where logarithms are looked for.
 sampled_numbers <- function(n, most_cells = 200) {

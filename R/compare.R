@@ -127,13 +127,13 @@ check_methods <- function(methods) {
 # of the training cells; `truth` and `cells` of the query; `threads`.
 comparison_data <- function(x, truth, train, train_labels, assay.type, threads, verbose) {
   query <- told(cells_of(x, assay.type), verbose)
-  check_counts(query$counts, threads)
+  check_counts(query$counts, threads, raw_hint(query$others))
   truth <- labels_of(query, truth, "truth")
   if (is.list(train) && !length(train)) {
     canal_abort("empty", "train", "at least one training set", "an empty list")
   }
   stages <- told(lapply(as_sources(train), cells_of, assay.type), verbose)
-  for (stage in stages) check_counts(stage$counts, threads)
+  for (stage in stages) check_counts(stage$counts, threads, raw_hint(stage$others))
   types <- Map(labels_of, stages, labels_by_source(train_labels, length(stages)),
                "train_labels")
   parts <- lapply(stages, `[[`, "counts")

@@ -65,7 +65,7 @@ canal_cross_validate <- function(x, labels, model, k = 5, seed = NULL, ..., verb
   seed <- resolve_seed(seed)
   x <- told(cells_of(x, assay.type), verbose)
   types <- labels_of(x, labels, "labels")
-  check_counts(x$counts, thread_count(training$num_threads))
+  check_counts(x$counts, thread_count(training$num_threads), raw_hint(x$others))
   check_types(types, model)
   check_folds(k, types)
   fold <- stratified_folds(types, k, derive_seed(seed, 1))

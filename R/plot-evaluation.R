@@ -10,6 +10,7 @@ plot.canal_evaluation <- function(x, ..., counts = NULL) {
   if (!length(x$confusion)) {
     canal_abort("empty", "x", "an evaluation of at least one cell", "none")
   }
+  x$confusion <- with_rows_for_numbers(x$confusion)
   n_types <- max(dim(x$confusion))
   text_size <- tile_text_size(x$confusion)
   if (is.null(counts)) counts <- n_types <= 25 && text_size >= 3.7
@@ -28,6 +29,17 @@ plot.canal_evaluation <- function(x, ..., counts = NULL) {
                   caption = caption_of(headline(x))) +
     table_theme(names)
   if (counts) picture + tile_counts(tiles, max(3.7, text_size)) else picture
+}
+
+# Where columns have but numbers, a type without cells of its own needs a row that tells its number.
+# Rows then are in the order of the columns, those without one after them.
+with_rows_for_numbers <- function(confusion) {
+  types <- colnames(confusion)
+  lacking <- setdiff(types, c(rownames(confusion), unassigned_label))
+  if (!has_numbers(types) || !length(lacking)) return(confusion)
+  empty <- matrix(0L, length(lacking), ncol(confusion), dimnames = list(lacking, types))
+  known <- setdiff(types, unassigned_label)
+  rbind(confusion, empty)[c(known, setdiff(rownames(confusion), known)), , drop = FALSE]
 }
 
 # White is none at all: among few errors a light tile would be overlooked, were it not for the step

@@ -7,7 +7,7 @@
 #' "Unassigned" and what has no label, or no truth, is grey.
 #'
 #' @param x What [canal_predict()] or [cellular_predict()] returned: a SingleCellExperiment,
-#'   SummarizedExperiment, Seurat object or `DataFrame`.
+#'   SummarizedExperiment, Seurat object, `DataFrame` or data frame.
 #' @param truth The true types: the name of a column of `x`, or a vector with one per cell. Cells
 #'   with `NA` make a band of their own, the last.
 #' @param prefix Whose labels: the column `<prefix>_label`.

@@ -7,9 +7,11 @@
 #' one another: a good score has them on two sides of the threshold.
 #'
 #' @param x What [canal_predict()] or [cellular_predict()] returned: a SingleCellExperiment,
-#'   SummarizedExperiment, Seurat object or `DataFrame`.
+#'   SummarizedExperiment, Seurat object, `DataFrame` or data frame.
 #' @param prefix Whose results: the column `<prefix>_novelty` (0 to 1), and the threshold of the
-#'   record that was left with `x`. A prediction with `novelty = "none"` has no threshold.
+#'   record that was left with `x`. A prediction with `novelty = "none"` has no threshold. Where
+#'   `merge()` or the like has lost the record, the picture comes without one, and its caption tells
+#'   if cells are "Unassigned" all the same.
 #' @param truth The true types: the name of a column of `x`, or a vector with one per cell; cells
 #'   with `NA` are left out. `NULL`: unknown.
 #' @param novel Types that the model did not know. `NULL`: those that are not among the model's,
@@ -47,8 +49,17 @@ canal_plot_novelty <- function(x, prefix = "canal", truth = NULL, novel = NULL) 
     used <- used & !missing
   }
   if (!any(used)) canal_abort("empty", "x", "at least one cell with a novelty score", "none")
-  draw_novelty(data.frame(score = score, panel = panel)[used, ],
-               novelty_threshold_of(prediction_record(x, prefix)$parameters), caption)
+  threshold <- novelty_threshold_of(prediction_record(x, prefix)$parameters)
+  draw_novelty(data.frame(score = score, panel = panel)[used, ], threshold,
+               c(caption, if (is.null(threshold)) lost_threshold(x, prefix)))
+}
+
+# Only by a threshold do cells become "Unassigned".
+lost_threshold <- function(x, prefix) {
+  labels <- as.character(cell_columns(x)[[paste0(prefix, "_label")]])
+  if (unassigned_label %in% labels) {
+    "There are \"Unassigned\" cells, but no record of the threshold that made them so."
+  }
 }
 
 novel_types <- function(x, prefix, truth, novel) {

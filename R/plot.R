@@ -16,7 +16,8 @@ utils::globalVariables(".data")
 #' Colours differ in lightness, and lines in shape too, so that colour-blind eyes and grey printers
 #' tell them apart. Pictures of a few types are made for 18 x 12 cm, those of 60 types for
 #' 24 x 18 cm. In a confusion matrix of many types, or of long names, rows are numbered, and columns
-#' have the numbers of their rows; a tile that is not white has at least one cell.
+#' have the numbers of their rows; a type that is only a label has an empty row. A tile that is not
+#' white has at least one cell.
 #'
 #' @param x A `canal_evaluation` (see [canal_evaluation()]), a `canal_stream`, a
 #'   [CanalModel-class], a [CellularModel-class] or a `canal_importance`.
@@ -118,7 +119,7 @@ table_names <- function(rows, columns, cells, in_rows = TRUE) {
   counted <- function(types) {
     ifelse(types %in% names(cells), sprintf("%s (%s)", types, thousands(cells[types])), types)
   }
-  numbered <- length(columns) > 25 || max(nchar(columns), 0) > 20
+  numbered <- has_numbers(columns)
   place <- if (numbered) as.character(match(columns, rows)) else rep(NA, length(columns))
   row_names <- in_lines(if (in_rows || any(!is.na(place))) counted(rows) else rows)
   if (any(!is.na(place))) row_names <- sprintf("%s  %d", row_names, seq_along(rows))
@@ -126,6 +127,8 @@ table_names <- function(rows, columns, cells, in_rows = TRUE) {
   list(rows = stats::setNames(row_names, rows),
        columns = stats::setNames(ifelse(is.na(place), column_names, place), columns))
 }
+
+has_numbers <- function(columns) length(columns) > 25 || max(nchar(columns), 0) > 20
 
 # Few long names, such as those of the Cell Ontology, are written in lines of this width.
 in_lines <- function(names, width = 40, most = 20) {

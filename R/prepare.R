@@ -78,8 +78,9 @@ canal_prepare <- function(x, vocabulary, n_genes = 1000, genes = NULL, min_genes
   vocabulary <- whole$genes
   check_prepare_arguments(n_genes, min_genes, target_sum, n_bins)
   check_wanted_genes(genes, vocabulary)
-  counts <- told(cells_of(x, assay.type), verbose)$counts
-  check_counts(counts, threads)
+  cells <- told(cells_of(x, assay.type), verbose)
+  counts <- cells$counts
+  check_counts(counts, threads, raw_hint(cells$others))
   aligned <- naming_assay(x, align_genes(rownames(counts), colnames(counts), whole))
   detected <- cpp_detected_genes(counts, aligned$place, length(vocabulary), threads)
   kept <- keep_cells(detected, aligned, min_genes, need_some = TRUE)

@@ -77,12 +77,9 @@ filter_by_quality <- function(x, rule, nmads, min_cells, batch, assay.type, verb
   check_number(min_cells, "min_cells", from = 0, whole = TRUE)
   check_flag(verbose, "verbose")
   need_package("scuttle", "x", "which computes measures of quality")
-  if (is.character(x)) {
-    x <- told(experiment_at(x, assay.type), verbose)
-    assay.type <- "counts"
-  }
-  cells <- cells_of(x, assay.type)
-  check_judged(cells$counts)
+  cells <- told(cells_of(x, assay.type), verbose)
+  if (is.character(x)) x <- object_of_cells(cells, "SingleCellExperiment", "x")
+  check_judged(cells$counts, raw_hint(cells$others))
   batch <- if (!is.null(batch)) labels_of(cells, batch, "batch")
   measures <- cell_measures(cells$counts, rule$top, rule$mito)
   judged <- judge_cells(measures, rule$measures, nmads / rule$mad_scale, batch)
@@ -119,11 +116,11 @@ check_filtered_class <- function(x) {
 }
 
 # As check_counts(), but rows of one name are all counted and cells are found by their place.
-check_judged <- function(counts) {
+check_judged <- function(counts, hint = raw_hint()) {
   check_not_empty(dim(counts))
   check_names(rownames(counts), "gene", "rows")
   check_names(colnames(counts), "cell", "columns")
-  check_values(facts_of(counts, thread_count(NULL)), function() sampled_cells(counts))
+  check_values(facts_of(counts, thread_count(NULL)), function() sampled_cells(counts), hint)
 }
 
 # A row per cell; NA where a cell has nothing to be measured.

@@ -13,10 +13,12 @@
 #'   of cells: categorical and text columns as text, `NA` where a value is missing. What else the
 #'   file holds (`obsm`, columns of `var`, other layers, `uns`) stays there: zellkonverter's
 #'   `readH5AD()` brings all of it.
-#' @section Errors: `canalR_error_file` for a missing, truncated or foreign file, and for one whose
-#'   arrays are compressed by a plugin of HDF5's that is not there (Blosc, Zstandard),
-#'   `canalR_error_assay` for a matrix that it does not hold, `canalR_error_package` where the
-#'   class's package is missing.
+#' @section Errors and warnings: `canalR_error_file` for a missing, truncated or foreign file, and
+#'   for one whose arrays are compressed by a plugin of HDF5's that is not there (Blosc, Zstandard),
+#'   `canalR_error_assay` for a matrix that it does not hold, or for a file without any,
+#'   `canalR_error_package` where the class's package is missing. Warning:
+#'   `canalR_warning_transformed` where the values look like logarithms, or scaled, and so are no
+#'   counts, with the names of the file's other matrices.
 #' @source AnnData's file format: Virshup et al. (2021) anndata: annotated data. *bioRxiv*
 #'   2021.12.16.473007.
 #' @examples
@@ -35,7 +37,37 @@ canal_read_h5ad <- function(path, as = c("SingleCellExperiment", "Seurat"),
                 sprintf("\"%s\", a matrix of Cell Ranger's", path), "canal_read_10x() reads it.")
   }
   cells <- cells_in_h5ad(file, assay.type)
-  object_of(cells$counts, cells$obs, as)
+  warn_transformed(cells, h5ad_layer(file, assay.type))
+  object_of_cells(cells, as)
+}
+
+# What comes into an assay "counts" and is none would be taken for counts from there on.
+warn_transformed <- function(cells, layer) {
+  facts <- facts_of(cells$counts, thread_count(NULL))
+  if (facts$not_finite > 0) return(invisible())
+  looks <- transformed_text(facts, function() sampled_cells(cells$counts))
+  if (is.null(looks)) return(invisible())
+  canal_warn("transformed", "path", "raw counts", sprintf("in %s %s", layer, looks),
+             paste("They are in the assay for counts now.", other_matrices(cells$others)))
+}
+
+# cells: of cells_of().
+object_of_cells <- function(cells, as, argument = "as") {
+  with_features(object_of(cells$counts, cells$obs, as, argument), cells$features)
+}
+
+# features: a data frame with a row per gene in their order, or NULL.
+with_features <- function(object, features) {
+  if (is.null(features)) return(object)
+  if (methods::is(object, "Seurat")) {
+    name <- SeuratObject::DefaultAssay(object)
+    # Seurat has changed the names that it does not like.
+    rownames(features) <- rownames(object[[name]])
+    object[[name]] <- SeuratObject::AddMetaData(object[[name]], features)
+  } else {
+    SummarizedExperiment::rowData(object)[names(features)] <- features
+  }
+  object
 }
 
 # counts: dgCMatrix, genes x cells. columns: a data frame with a row per cell in their order, or
@@ -55,6 +87,5 @@ object_of <- function(counts, columns, as, argument = "as") {
 
 # A path as an object that can be changed; its counts are in assay "counts".
 experiment_at <- function(path, assay.type) {
-  cells <- cells_of(path, assay.type)
-  object_of(cells$counts, cells$obs, "SingleCellExperiment", "x")
+  object_of_cells(cells_of(path, assay.type), "SingleCellExperiment", "x")
 }

@@ -1,13 +1,14 @@
 # The genes of a stage's sequence. The first stage chooses the most variable ones; at later stages
 # some that vary in the stage's cells and that the model lacks may join.
 
-# counts: genes x cells of this stage. Returns
+# counts: genes x cells of this stage. hint: see check_counts(). Returns
 #   sequence   the genes of the sequence: the model's, then those that join;
 #   joined     the latter (at the first stage those that the vocabulary lacks);
 #   outside    those among them that the vocabulary lacks;
 #   spare      more variable genes, whose tokens are kept with the cells of the bank in case they
 #              join later.
-stage_genes <- function(counts, model, new_genes, min_genes, threads) {
+stage_genes <- function(counts, model, new_genes, min_genes, threads, hint = raw_hint()) {
+  check_counts(counts, threads, hint)
   vocabulary <- model@vocabulary$genes
   ranked <- ranked_genes(counts, model@vocabulary, min_genes, model@config$target_sum, threads)
   genes <- if (has_genes(model)) {
@@ -22,9 +23,9 @@ stage_genes <- function(counts, model, new_genes, min_genes, threads) {
   genes
 }
 
-# The genes that vary, those of the input and of the vocabulary, the most variable first.
+# The genes that vary, those of the input and of the vocabulary, the most variable first. counts:
+# checked.
 ranked_genes <- function(counts, whole, min_genes, target_sum, threads) {
-  check_counts(counts, threads)
   whole <- as_vocabulary(whole)
   vocabulary <- whole$genes
   own <- unique(rownames(counts))

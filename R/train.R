@@ -236,7 +236,7 @@ stage_cells <- function(x, labels, model, settings, assay.type, min_genes) {
     x <- told(cells_of(x, assay.type), verbose)
     types <- labels_of(x, labels, "labels")
     genes <- stage_genes(x$counts, model, settings$new_genes, min_genes,
-                         thread_count(settings$num_threads))
+                         thread_count(settings$num_threads), raw_hint(x$others))
     vocabulary <- longer_vocabulary(model@vocabulary, genes$outside)
     tokens <- stage_tokens(x, model, vocabulary, genes$sequence, min_genes, settings, verbose)
     every <- longer_vocabulary(vocabulary, setdiff(genes$spare, vocabulary$genes))

@@ -83,14 +83,15 @@ Rcpp::List cpp_cell_file(std::string path) {
   });
 }
 
-// Names and extents; `by_cells` tells whether cpp_read_cells() can be asked. `types`: of the
-// features of a 10x file, one per gene; empty where none are told.
+// Names and extents; `by_cells` tells whether cpp_read_cells() can be asked. `ids` and `types`: of
+// the features of a 10x file, one per gene; empty where none are told.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_cell_header(std::string path, std::string layer) {
   return glue::guarded([&] {
     const canal::CellHeader header = canal::read_cell_header(path, layer);
     return Rcpp::List::create(Rcpp::Named("genes") = glue::text_to_r(header.gene_names),
                               Rcpp::Named("cells") = glue::text_to_r(header.cell_names),
+                              Rcpp::Named("ids") = glue::text_to_r(header.gene_ids),
                               Rcpp::Named("types") = glue::text_to_r(header.feature_types),
                               Rcpp::Named("values") = static_cast<double>(header.values),
                               Rcpp::Named("by_cells") = header.by_cells);

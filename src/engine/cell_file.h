@@ -45,6 +45,7 @@ CellFile inspect_cell_file(const std::string& path);
 struct CellHeader {
   std::vector<std::string> cell_names;
   std::vector<std::string> gene_names;
+  std::vector<std::string> gene_ids;       // of a 10x file, one per gene; empty: none are told
   std::vector<std::string> feature_types;  // of a 10x file, one per gene; empty: none are told
   int64_t values;                          // that the file holds: all of a dense matrix
   bool by_cells;  // some cells can be read without the others; not where genes are compressed

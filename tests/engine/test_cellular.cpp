@@ -289,19 +289,24 @@ TEST_P(Cellular, gradients_equal_finite_differences) {
     double snn, batch, centroid;
   };
   GoldenCells golden;
+  options.num_threads = 1;
   for (const Case& c : {Case{1, 0, 0}, Case{0, 1, 0}, Case{0, 0, 1}, Case{0.9, 0.1, 1}}) {
     SCOPED_TRACE(testing::Message() << c.snn << " " << c.batch << " " << c.centroid);
     options.snn_weight = c.snn;
     options.batch_weight = c.batch;
     options.centroid_weight = c.centroid;
-    const CellularTrainer trainer = golden.trainer(options);
+    canal_test::Slopes known;
+    // Only the first loss has the temperature that learns; distances stay where all cells move.
+    if (c.snn == 0) known.flat.push_back("temperature_target");
+    if (c.snn == 0 && c.batch == 0) known.flat.push_back("output_encoder.output.bias");
     canal_test::expect_slopes(
-        trainer.weights(), golden.trainer(options).gradients(golden.values.view()),
+        golden.trainer(options).weights(), golden.trainer(options).gradients(golden.values.view()),
         [&](const Weights& weights) {
           return CellularTrainer(weights, golden.distances, golden.groups, options)
               .validate(golden.values.view(), golden.groups, control)
               .total;
-        });
+        },
+        known);
   }
 }
 

@@ -111,6 +111,7 @@ TEST_F(Tenx, BothVersionsTellTheirCellsAndFeatures) {
     const CellHeader header = header_of(root);
     EXPECT_EQ(header.cell_names, (Texts{"AAAC-1", "AAAG-1", "AAAT-1"}));
     EXPECT_EQ(header.gene_names, (Texts{"INS", "E2", "CD3", "INS"}));
+    EXPECT_EQ(header.gene_ids, (Texts{"E1", "E2", "E3", "E4"}));
     EXPECT_EQ(header.values, 4);
     EXPECT_TRUE(header.by_cells);
   }
@@ -127,6 +128,7 @@ TEST_F(Tenx, WhatIsNotToldIsDoneWithout) {
   root = version_3();
   drop_part(root, "id");
   EXPECT_EQ(header_of(root).gene_names, (Texts{"INS", "", "CD3", "INS"}));
+  EXPECT_TRUE(header_of(root).gene_ids.empty());
   root = version_2();
   drop_part(root, "gene_names");
   EXPECT_EQ(header_of(root).gene_names, (Texts{"E1", "E2", "E3", "E4"}));

@@ -14,6 +14,7 @@
 #include "engine/train/mask.h"
 #include "golden.h"
 #include "slopes.h"
+#include "small_network.h"
 
 namespace {
 
@@ -149,25 +150,31 @@ TEST(Pretrainer, kernels_and_operators_give_the_same_gradients) {
 
 // Of the masked tokens, all of one weight and balanced, with zeros among them and without.
 TEST(Pretrainer, gradients_agree_with_finite_differences) {
-  Cells cells;
-  canal::TokenView some = cells.tokens.view();
-  some.cells = 4;
-  for (const bool balanced : {false, true}) {
-    SCOPED_TRACE(balanced);
-    canal::PretrainerOptions o = options();
-    o.learn_positions = true;
-    if (balanced) {
-      o.token_weights = {0.5, 1, 2, 3, 4, 5, 0};
-      o.zeros = 1;
+  const canal::Weights weights = canal_test::small_network(true, 1);
+  const canal_test::SmallCells cells(3);
+  canal::Control control;
+  canal_test::Slopes known;
+  known.frozen = canal_test::names_ending(weights, "projection_matrix");
+  for (const char* kernels : {"", "libtorch"})
+    for (const bool balanced : {false, true}) {
+      SCOPED_TRACE(testing::Message() << kernels << " " << balanced);
+      canal::PretrainerOptions o = options();
+      o.num_threads = 1;
+      o.masked_share = 0.4;
+      o.learn_positions = true;
+      o.compute.kernels = kernels;
+      if (balanced) {
+        o.token_weights = {0.5, 1, 2, 3, 4, 5, 0};
+        o.zeros = 1;
+      }
+      // A step that moves nothing draws the masks that the gradients were taken with.
+      const auto loss = [&](const canal::Weights& at) {
+        const canal::MaskedSums sums = canal::Pretrainer(at, o).train(cells.view(), 0, control);
+        return sums.loss / sums.weight;
+      };
+      canal_test::expect_slopes(weights, canal::Pretrainer(weights, o).gradients(cells.view()),
+                                loss, known);
     }
-    canal::Pretrainer trainer(cells.weights, o);
-    // A step that moves nothing draws the masks that the gradients were taken with.
-    const auto loss = [&](const canal::Weights& weights) {
-      const canal::MaskedSums sums = canal::Pretrainer(weights, o).train(some, 0, cells.control);
-      return sums.loss / sums.weight;
-    };
-    canal_test::expect_slopes(cells.weights, trainer.gradients(some), loss);
-  }
 }
 
 canal::Weights trained(Cells& cells, const canal::PretrainerOptions& o, int epochs,

@@ -8,6 +8,7 @@
 #include "compare.h"
 #include "golden.h"
 #include "slopes.h"
+#include "small_network.h"
 
 namespace {
 
@@ -226,37 +227,86 @@ TEST(Trainer, what_is_kept_of_frozen_layers_is_what_they_compute) {
   }
 }
 
-// Cross-entropy alone, smoothed, distillation far above it, all as in a stage; with the cells' own
-// stabilisers, by the kernels, and once the batch's, by LibTorch's operators.
+// ---- Gradients against finite differences -------------------------------------------------------
+
+// Every parameter learns, if not told otherwise.
+struct SmallStage {
+  SmallStage() : options(GoldenStage().options) {
+    options.trainable = canal::Trainable::all;
+    options.learn_positions = true;
+    options.batch_size = 3;
+    options.batch_stabiliser = false;
+    options.num_threads = 1;
+  }
+
+  // All but those whose names start so; features never learn.
+  std::vector<std::string> all_but(const std::vector<std::string>& starts) const {
+    std::vector<std::string> names = features;
+    for (const auto& [name, array] : weights)
+      if (std::none_of(starts.begin(), starts.end(), [&, &name = name](const std::string& start) {
+            return name.compare(0, start.size(), start) == 0;
+          }))
+        names.push_back(name);
+    return names;
+  }
+
+  // Of a step that moves nothing, with all cells in one batch.
+  void expect_slopes(const std::vector<std::string>& frozen) const {
+    canal::Control control;
+    const auto trainer = [&](const canal::Weights& at) {
+      return StageTrainer(at, &old, {cells.view(), {0, 2, 1}}, options, control);
+    };
+    canal_test::expect_slopes(
+        weights, trainer(weights).gradients(),
+        [&](const canal::Weights& at) { return trainer(at).train_epoch(0, false, control).total; },
+        {frozen});
+  }
+
+  const canal::Weights weights = canal_test::small_network(false, 1);
+  const canal::Weights old = canal_test::small_network(false, 2);
+  const std::vector<std::string> features = canal_test::names_ending(weights, "projection_matrix");
+  const canal_test::SmallCells cells{3};
+  canal::TrainerOptions options;
+};
+
+// Cross-entropy alone, smoothed, distillation far above it, all as in a stage.
 TEST(Trainer, gradients_of_every_loss_agree_with_finite_differences) {
   struct Case {
     double label_smoothing, distillation;
-    bool batch_stabiliser;
   };
-  const canal::Weights start = golden_weights("canal_stage2_start.pth");
-  const canal::Weights old = golden_weights("canal_stage1.pth");
-  // The old model's embedding must not be the new one's, where the distillation has no gradient.
-  const canal::Weights other =
-      canal_test::moved(start, "norm.weight", *canal::find(start, "norm.weight"), 0.3);
-  for (const Case& c :
-       {Case{0, 0, false}, Case{0.3, 0, false}, Case{0, 30, false}, Case{0.1, 0.1, true}}) {
+  SmallStage stage;
+  for (const Case& c : {Case{0, 0}, Case{0.3, 0}, Case{0, 30}, Case{0.1, 0.1}}) {
     SCOPED_TRACE(testing::Message()
                  << "smoothing " << c.label_smoothing << ", distillation " << c.distillation);
-    GoldenStage stage;
-    stage.data.tokens.cells = stage.options.batch_size = 4;
-    stage.data.labels.resize(4);
-    stage.options.trainable = canal::Trainable::all;
-    stage.options.batch_stabiliser = c.batch_stabiliser;
     stage.options.label_smoothing = c.label_smoothing;
     stage.options.distillation = c.distillation;
-    const auto trainer = [&](const canal::Weights& weights) {
-      return StageTrainer(weights, &old, stage.data, stage.options, stage.control);
-    };
-    // The loss of a step that moves nothing.
-    canal_test::expect_slopes(other, trainer(other).gradients(),
-                              [&](const canal::Weights& weights) {
-                                return trainer(weights).train_epoch(0, false, stage.control).total;
-                              });
+    stage.expect_slopes(stage.features);
+  }
+}
+
+// Behind layers that do not learn, and with one that does not learn on the way back.
+TEST(Trainer, gradients_of_a_stage_agree_with_finite_differences) {
+  SmallStage stage;
+  stage.options.trainable = canal::Trainable::stage;
+  stage.expect_slopes(stage.all_but({"performer.net.layers.1.", "norm.", "to_out."}));
+  stage.options.trainable = canal::Trainable::head;
+  stage.expect_slopes(stage.all_but({"to_out."}));
+}
+
+class SmallTraining : public ::testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(Kernels, SmallTraining, ::testing::ValuesIn(float32_kernels()),
+                         [](const auto& info) { return info.param; });
+
+// With the cells' own stabilisers and the batch's.
+TEST_P(SmallTraining, gradients_agree_with_finite_differences) {
+  SmallStage stage;
+  stage.options.compute.kernels = GetParam();
+  stage.options.label_smoothing = stage.options.distillation = 0.1;
+  for (const bool batch_stabiliser : {false, true}) {
+    SCOPED_TRACE(batch_stabiliser);
+    stage.options.batch_stabiliser = batch_stabiliser;
+    stage.expect_slopes(stage.features);
   }
 }
 

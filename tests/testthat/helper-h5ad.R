@@ -5,15 +5,18 @@ with_blocks_of <- function(size, code) {
   with_binding("cells_in_block", function(header, ...) size, code)
 }
 
-# A dgCMatrix (genes x cells) as X of an .h5ad.
-write_h5ad <- function(counts, layout = c("csr", "csc", "dense")) {
+# A dgCMatrix (genes x cells) as X of an .h5ad. more: other parts of the file, NULL for one that it
+# is to lack.
+write_h5ad <- function(counts, layout = c("csr", "csc", "dense"), more = list()) {
   layout <- match.arg(layout)
   table <- function(names) {
     structure(list(`_index` = names), h5_attributes = list(`_index` = "_index"))
   }
   path <- tempfile(fileext = ".h5ad")
-  cpp_write_tree(path, list(X = h5ad_matrix(counts, layout), obs = table(colnames(counts)),
-                            var = table(rownames(counts))))
+  parts <- list(X = h5ad_matrix(counts, layout), obs = table(colnames(counts)),
+                var = table(rownames(counts)))
+  for (name in names(more)) parts[[name]] <- more[[name]]
+  cpp_write_tree(path, parts)
   path
 }
 
@@ -41,6 +44,14 @@ h5ad_with_obs <- function(cells) {
   seek(connection, 0, rw = "write")
   writeBin(raw(512), connection)
   path
+}
+
+# A file whose X are logarithms, with the counts in raw/X and in a layer of that name.
+write_logged_h5ad <- function(counts, layer = "umis", layout = "csr") {
+  whole <- h5ad_matrix(counts, layout)
+  var <- structure(list(`_index` = rownames(counts)), h5_attributes = list(`_index` = "_index"))
+  write_h5ad(log_normalised(counts), layout,
+             list(raw = list(X = whole, var = var), layers = stats::setNames(list(whole), layer)))
 }
 
 h5ad_matrix <- function(counts, layout) {

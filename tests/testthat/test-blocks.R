@@ -99,8 +99,10 @@ test_that("unusable counts are told as those in memory are, before anything is a
   expect_same_error <- function(counts, kind) {
     expected <- message_of(counts)
     expect_identical(expected[1], paste0("canalR_error_", kind))
+    # Where raw counts may be, the file itself tells.
+    of_file <- sub(raw_hint(), raw_hint(character()), expected, fixed = TRUE)
     for (size in c(3, 1000)) {
-      expect_identical(with_blocks_of(size, message_of(write_h5ad(counts))), expected)
+      expect_identical(with_blocks_of(size, message_of(write_h5ad(counts))), of_file)
       expect_identical(with_blocks_of(size, message_of(write_10x_h5(counts))), expected)
     }
   }

@@ -100,11 +100,26 @@ test_that("a file is known by its content", {
 test_that("canal_read_10x() makes the same of a file as of its folder", {
   skip_if_not_installed("SingleCellExperiment")
   counts <- counts_10x_h5()
-  folder <- write_10x(counts)
-  on.exit(unlink(folder, recursive = TRUE))
+  features <- paste0("E", seq_len(nrow(counts)), "\t", rownames(counts), "\tGene Expression")
+  folder <- write_10x(counts, features, version = 3)
+  old <- write_10x(counts)
+  on.exit(unlink(c(folder, old), recursive = TRUE))
   file <- write_10x_h5(counts)
   expect_equal(canal_read_10x(file), canal_read_10x(folder))
-  expect_equal(canal_read_10x(write_10x_h5(counts, genome = "GRCh38")), canal_read_10x(folder))
+  expect_equal(canal_read_10x(write_10x_h5(counts, genome = "GRCh38")), canal_read_10x(old))
+  about <- SummarizedExperiment::rowData(canal_read_10x(file))
+  expect_identical(as.list(about), list(ID = paste0("E", 1:30), Symbol = rownames(counts),
+                                        Type = rep("Gene Expression", 30)))
+  types <- replace(about$Type, 3, "Antibody Capture")
+  typed <- SummarizedExperiment::rowData(canal_read_10x(write_10x_h5(counts, types),
+                                                        verbose = FALSE))
+  expect_identical(typed, about[-3, ])
+  # Neither is told.
+  bare <- write_10x_h5(counts, change = function(matrix) {
+    matrix$features <- matrix$features["name"]
+    matrix
+  })
+  expect_identical(names(SummarizedExperiment::rowData(canal_read_10x(bare))), "Symbol")
   skip_if_not_installed("SeuratObject")
   expect_identical(cells_of(canal_read_10x(file, "Seurat"))$counts, counts)
   expect_refused(canal_read_10x(folder, assay.type = "hg19"), "assay", "assay.type")

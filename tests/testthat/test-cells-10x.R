@@ -145,11 +145,38 @@ test_that("canal_read_10x() makes the objects that canal_read_h5ad() makes", {
   object <- canal_read_10x(folder)
   expect_s4_class(object, "SingleCellExperiment")
   expect_identical(SummarizedExperiment::assay(object, "counts"), counts)
-  expect_equal(object, canal_read_h5ad(file))
+  expect_equal(SummarizedExperiment::`rowData<-`(object, value = NULL), canal_read_h5ad(file))
   skip_if_not_installed("SeuratObject")
   seurat <- canal_read_10x(folder, "Seurat")
   expect_s4_class(seurat, "Seurat")
   expect_identical(cells_of(seurat)$counts, counts)
+})
+
+test_that("ids, symbols and types of the genes stay with them", {
+  skip_if_not_installed("SingleCellExperiment")
+  counts <- counts_10x()
+  rownames(counts)[9] <- "GENE_2"
+  type <- replace(rep("Gene Expression", 30), c(3, 20), "Antibody Capture")
+  folder <- write_10x(counts, typed_features(counts, type), version = 3)
+  old <- write_10x(counts)
+  alone <- write_10x(counts, rownames(counts))
+  on.exit(unlink(c(folder, old, alone), recursive = TRUE))
+  about <- function(path) {
+    as.list(SummarizedExperiment::rowData(canal_read_10x(path, verbose = FALSE)))
+  }
+  genes <- type == "Gene Expression"
+  expected <- list(ID = paste0("E", which(genes)), Symbol = rownames(counts)[genes],
+                   Type = type[genes])
+  expect_identical(about(folder), expected)
+  expect_identical(rownames(canal_read_10x(folder, verbose = FALSE)), expected$Symbol)
+  expect_identical(about(old), list(ID = paste0("E", 1:30), Symbol = rownames(counts)))
+  expect_identical(about(alone), list(ID = rownames(counts), Symbol = rownames(counts)))
+  skip_if_not_installed("SeuratObject")
+  seurat <- suppressWarnings(canal_read_10x(folder, "Seurat", verbose = FALSE))
+  table <- seurat[["RNA"]][[]]
+  expect_identical(as.list(table[names(expected)]), expected)
+  # Seurat's own names of the genes.
+  expect_identical(rownames(table)[8], "GENE-2")
 })
 
 test_that("missing, doubled and foreign files are told", {

@@ -46,6 +46,40 @@ test_that("logarithms of normalised counts are recognised in every base and scal
   refused(single, "transformed")
 })
 
+test_that("the hint names what the file holds, or how raw counts are called elsewhere", {
+  counts <- sparse(toy_counts())
+  hint_of <- function(code) {
+    error <- expect_error(code, class = "canalR_error_transformed")
+    sub("^[^\n]*\n", "", conditionMessage(error))
+  }
+  expect_match(hint_of(prepare(log_normalised(counts))), "\"raw/X\" or the name of a layer",
+               fixed = TRUE)
+  for (layout in c("csr", "csc")) {
+    path <- write_logged_h5ad(counts, "umis", layout)
+    on.exit(unlink(path), add = TRUE)
+    here <- paste("canalR normalises counts itself: give the raw ones. The file also has raw/X,",
+                  "umis: `assay.type = \"raw/X\"`, say.")
+    expect_identical(hint_of(prepare(path, rownames(counts))), here)
+    expect_identical(hint_of(canal_predict(path, stage_one(), verbose = FALSE)), here)
+    # What it names can be given.
+    expect_s4_class(prepare(path, rownames(counts), assay.type = "raw/X"), "CanalTokens")
+    expect_match(hint_of(prepare(path, rownames(counts), assay.type = "X")), "also has raw/X")
+  }
+  types <- rep_len(c("a", "b"), ncol(counts))
+  expect_identical(hint_of(canal_train(path, types, untrained(), verbose = FALSE)), here)
+  expect_identical(hint_of(cellular_train(path, types, verbose = FALSE)), here)
+  expect_identical(hint_of(canal_cross_validate(path, types, untrained(), k = 2, verbose = FALSE)),
+                   here)
+  expect_identical(hint_of(cellular_normalize(path, verbose = FALSE)), here)
+  alone <- write_h5ad(log_normalised(counts))
+  on.exit(unlink(alone), add = TRUE)
+  expect_match(hint_of(prepare(alone, rownames(counts))), "The file has no other matrix.",
+               fixed = TRUE)
+  skip_if_not_installed("scuttle")
+  skip_if_not_installed("SingleCellExperiment")
+  expect_identical(hint_of(canal_quality_filter(path, verbose = FALSE)), here)
+})
+
 test_that("real cells are taken raw and refused as logarithms, whatever the technology", {
   cells <- pancreas()
   for (batch in unique(cells$batch)) {

@@ -31,28 +31,115 @@ test_that("every cell with coordinates is a dot, in the colour of its type", {
   expect_identical(picture$labels$x, "plane 1")
 })
 
-test_that("types are named in the picture; the legend has the greys alone", {
+# Groups as islands in rows of eight.
+islands <- function(groups, of_each = 20) {
+  number <- rep(seq_along(groups), each = of_each)
+  set.seed(1)
+  cells <- S4Vectors::DataFrame(canal_label = groups[number])
+  cells$plane <- 6 * cbind(number %% 8, number %/% 8) + stats::rnorm(2 * length(number))
+  cells
+}
+
+texts_in <- function(picture) as.character(layer_data_of(picture, "GeomHaloText")$label)
+
+has_texts <- function(picture) {
+  "GeomHaloText" %in% vapply(picture$layers, function(layer) class(layer$geom)[1], "")
+}
+
+legend_of <- function(picture) build(picture)$plot$scales$get_scales("colour")$get_labels()
+
+test_that("the legend has every type and the name of the column, the picture those apart", {
   skip_if_not_installed("ggplot2")
   picture <- canal_plot_embedding(some_plane(), reduction = "plane")
-  names <- layer_data_of(picture, "GeomLabel")
-  expect_setequal(names$label, c("a type with a long name", "alpha", "beta", "delta"))
-  colours <- build(picture)$plot$scales$get_scales("colour")
-  expect_identical(colours$get_labels(), c("Unassigned", "no label"))
+  # The one cell "delta" lies among others.
+  expect_setequal(texts_in(picture), c("a type with a long name", "alpha", "beta"))
+  expect_identical(legend_of(picture), c("a type with a long name", "alpha", "beta", "delta",
+                                         "Unassigned", "no label"))
+  expect_identical(build(picture)$plot$scales$get_scales("colour")$name, "canal_label")
+})
+
+test_that("groups that mix have a legend and no names", {
+  skip_if_not_installed("ggplot2")
+  cells <- islands(c("alpha", "beta", "delta", "ductal"), 60)
+  n <- nrow(cells)
+  set.seed(2)
+  cells$batch <- sample(c("celseq", "celseq2", "smartseq2"), n, TRUE)
+  cells$sex <- sample(c("female", "male"), n, TRUE, c(0.9, 0.1))
+  cells$flag <- sample(c(TRUE, FALSE), n, TRUE)
+  # Each batch has a side of every island.
+  cells$side <- ifelse(cells$plane[, 1] %% 6 < 3, "right", "left")
+  cells$donor <- sprintf("donor %02d", sample(40, n, TRUE))
+  for (column in c("batch", "sex", "flag", "side", "donor")) {
+    picture <- canal_plot_embedding(cells, column, reduction = "plane")
+    expect_false(has_texts(picture), label = column)
+    expect_identical(legend_of(picture), as.character(sort(unique(cells[[column]]))))
+  }
+  # A batch of its own among them.
+  cells$batch[cells$canal_label == "ductal"] <- "fluidigm"
+  expect_identical(texts_in(canal_plot_embedding(cells, "batch", reduction = "plane")), "fluidigm")
+})
+
+test_that("a group stands apart where most of the cells round its middle are its own", {
+  cells <- data.frame(x = c(1:10, 101:110), y = 0, colour = rep(c("a", "b"), each = 10))
+  expect_true(stands_apart("a", cells))
+  mixed <- transform(cells, colour = rep(c("a", "b"), 10))
+  expect_false(stands_apart("a", mixed))
+  # Most cells being its own is no more than chance where most of all are.
+  most <- transform(cells, colour = rep(c("a", "a", "a", "b"), 5))
+  expect_false(stands_apart("a", most))
+  expect_true(stands_apart("a", transform(cells, colour = "a")))
+  # One cell cannot be told from one that is out of place.
+  expect_false(stands_apart("c", transform(cells, colour = c("c", colour[-1]))))
+  # Two islands with another's between them: a name would stand at one of the two.
+  expect_false(stands_apart("a", rbind(cells, transform(cells[1:9, ], x = x + 1000))))
+  expect_true(stands_apart("a", rbind(cells, transform(cells[1, ], x = x + 1000))))
 })
 
 test_that("many types, or names without room, are numbers that the legend explains", {
   skip_if_not_installed("ggplot2")
-  cells <- annotated_cells(60, 600)
-  set.seed(1)
-  cells$plane <- matrix(stats::rnorm(1200), 600)
+  types <- sprintf("type %02d", 1:60)
+  cells <- islands(types)
+  cells$canal_label[1] <- "Unassigned"
   picture <- canal_plot_embedding(cells, reduction = "plane")
-  expect_setequal(layer_data_of(picture, "GeomLabel")$label, as.character(1:60))
-  legend <- build(picture)$plot$scales$get_scales("colour")$get_labels()
-  expect_identical(legend, c(sprintf("%d type %02d", 1:60, 1:60), "Unassigned", "no label"))
-  # Twenty long names in one place.
-  cells$long <- paste("CD4-positive, alpha-beta T cell of the sort", rep_len(1:20, 600))
-  long <- canal_plot_embedding(cells, "long", reduction = "plane")
-  expect_setequal(layer_data_of(long, "GeomLabel")$label, as.character(1:20))
+  expect_setequal(texts_in(picture), as.character(1:60))
+  expect_identical(legend_of(picture), c(sprintf("%d type %02d", 1:60, 1:60), "Unassigned"))
+  # Clusters have names that look like numbers.
+  cells$cluster <- factor(match(cells$canal_label, types) - 1)
+  clusters <- canal_plot_embedding(cells, "cluster", reduction = "plane")
+  expect_setequal(texts_in(clusters), as.character(0:59))
+  expect_identical(legend_of(clusters), c(as.character(0:59), "no label"))
+  # Some that mix have theirs all the same.
+  swapped <- cells$canal_label %in% types[1:5]
+  cells$canal_label[swapped] <- rep_len(types[1:5], sum(swapped))
+  expect_setequal(texts_in(canal_plot_embedding(cells, reduction = "plane")), as.character(1:60))
+  # Twenty long names next to one another.
+  long <- islands(paste("CD4-positive, alpha-beta T cell of the sort", 11:30))
+  long$plane[1, ] <- c(1000, 1000)
+  picture <- canal_plot_embedding(long, reduction = "plane")
+  expect_setequal(texts_in(picture), as.character(1:20))
+  expect_identical(legend_of(picture)[2], "2 CD4-positive, alp...l of the sort 12")
+})
+
+test_that("more groups than a legend can hold are drawn without, which is told", {
+  skip_if_not_installed("ggplot2")
+  cells <- islands(sprintf("group %03d", 1:151), 2)
+  picture <- canal_plot_embedding(cells, reduction = "plane")
+  expect_false(has_texts(picture))
+  expect_identical(build(picture)$plot$scales$get_scales("colour")$guide, "none")
+  expect_match(picture$labels$caption, "151 groups of canal_label, too many for a legend",
+               fixed = TRUE)
+})
+
+test_that("of texts that would lie on one another the largest group's is drawn, with its rim", {
+  skip_if_not_installed("ggplot2")
+  cells <- data.frame(x = c(1, 1, 2, 2, 2), y = 1, colour = factor(c("a", "a", "b", "b", "b")))
+  labels <- placed_texts(cells, c("a", "b"), c("a", "b"), c(400, 300), 8)
+  expect_identical(labels$type, c("b", "a"))
+  texts <- data.frame(label = c("one", "two"), x = 0.5, y = 0.5, size = 3)
+  grob <- halo_grob(texts)
+  expect_true(all(vapply(grob$children, `[[`, NA, "check.overlap")))
+  colours <- vapply(grob$children, function(text) text$gp$col, "")
+  expect_identical(unname(colours), rep(c("white", "black"), c(8, 1)))
 })
 
 test_that("boxes are moved apart and into the picture, or it is told that they cannot be", {
@@ -97,7 +184,7 @@ test_that("numbers colour by a scale", {
   picture <- canal_plot_embedding(cells, "canal_novelty", reduction = "plane")
   expect_silent(built <- layer_data_of(picture, "GeomPoint"))
   expect_identical(sum(built$colour == "grey80"), 1L)
-  expect_false("GeomLabel" %in% vapply(picture$layers, function(l) class(l$geom)[1], ""))
+  expect_false(has_texts(picture))
   cells$flag <- rep(c(TRUE, FALSE), 45)
   expect_silent(build(canal_plot_embedding(cells, "flag", reduction = "plane")))
   cells$list <- as.list(1:90)
@@ -173,6 +260,12 @@ test_that("one cell, one place and no types can be drawn", {
 test_that("embeddings look as they did", {
   skip_if_not_installed("ggplot2")
   expect_picture("embedding", canal_plot_embedding(some_plane(), reduction = "plane"))
+})
+
+test_that("embeddings of many types look as they did", {
+  skip_if_not_installed("ggplot2")
+  cells <- islands(sprintf("type %02d", 1:40), 8)
+  expect_picture("embedding-many", canal_plot_embedding(cells, reduction = "plane"))
 })
 
 test_that("an argument that UMAP does not have is named", {

@@ -34,6 +34,31 @@ test_that("the truth parts cells of known types from others", {
   expect_refused(canal_plot_novelty(cells, truth = truth, novel = 3), "argument", "novel")
 })
 
+test_that("\"Unassigned\" cells without a record of the threshold are told", {
+  skip_if_not_installed("ggplot2")
+  cells <- annotated_cells(3, 300)
+  told <- function(picture) grepl("no record of the threshold", picture$labels$caption)
+  expect_false(told(canal_plot_novelty(cells)))
+  S4Vectors::metadata(cells) <- list()
+  expect_true(told(canal_plot_novelty(cells)))
+  # Of a prediction that looked for no novel cells.
+  cells$canal_label <- "type 01"
+  expect_false(told(canal_plot_novelty(cells)))
+  cells$canal_label <- NULL
+  expect_false(told(canal_plot_novelty(cells)))
+  skip_if_not_installed("SeuratObject")
+  counts <- matrix(1, 2, 10, dimnames = list(c("g1", "g2"), paste0("c", 1:10)))
+  half <- function(name) {
+    x <- suppressWarnings(SeuratObject::CreateSeuratObject(counts))
+    x <- SeuratObject::RenameCells(x, add.cell.id = name)
+    x$canal_label <- rep(c("alpha", "Unassigned"), 5)
+    x$canal_novelty <- rep(c(0.1, 0.9), 5)
+    with_cell_record(x, list(canal = list(prediction = list(parameters = list(threshold = 0.5)))))
+  }
+  expect_null(canal_plot_novelty(half("a"))$labels$caption)
+  expect_true(told(canal_plot_novelty(merge(half("a"), half("b")))))
+})
+
 test_that("the threshold is on the scale of the score", {
   expect_null(novelty_threshold_of(list(novelty = "none")))
   expect_identical(novelty_threshold_of(list(novelty = "canal", threshold = 0.3)), 0.3)

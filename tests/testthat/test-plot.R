@@ -7,6 +7,11 @@ some_evaluation <- function(n_types) {
   canal_evaluate(predicted, truth)
 }
 
+unname_dims <- function(x) {
+  names(dimnames(x)) <- NULL
+  x
+}
+
 test_that("a confusion matrix is drawn with shares of the true types", {
   skip_if_not_installed("ggplot2")
   evaluation <- some_evaluation(3)
@@ -53,6 +58,29 @@ test_that("columns of many types, or of long names, have the numbers of their ro
                          in_rows = FALSE)
   expect_identical(counted$rows[[1]], "type 01 (7)  1")
   expect_identical(counted$columns[[61]], "Unassigned (9)")
+})
+
+test_that("a type that occurs as a label alone has a number, and a row that tells it", {
+  skip_if_not_installed("ggplot2")
+  evaluation <- some_evaluation(60)
+  confusion <- with_rows_for_numbers(evaluation$confusion)
+  expect_identical(confusion, evaluation$confusion)
+  truth <- rep(sprintf("type %02d", c(1:40, 42:60)), 3)
+  novel <- rep("unheard of", 3)
+  predicted <- replace(truth, 1:3, c("type 41, which none of the cells is", "Unassigned", NA))
+  evaluation <- canal_evaluate(c(predicted, rep("Unassigned", 3)), c(truth, novel), "unheard of")
+  confusion <- with_rows_for_numbers(evaluation$confusion)
+  rows <- c(setdiff(colnames(confusion), "Unassigned"), "unheard of")
+  expect_identical(rownames(confusion), rows)
+  expect_identical(confusion[rownames(evaluation$confusion), ], unname_dims(evaluation$confusion))
+  expect_identical(sum(confusion["type 41, which none of the cells is", ]), 0L)
+  scales <- build(plot(evaluation))$layout$panel_params[[1]]
+  columns <- as.character(scales$x$get_labels())
+  expect_identical(columns, c(as.character(1:60), "Unassigned"))
+  expect_true("type 41, which none of the cells is (0)  41" %in% scales$y$get_labels())
+  # Names that have room need no row.
+  few <- canal_evaluate(c("a", "b"), c("a", "a"))$confusion
+  expect_identical(with_rows_for_numbers(few), few)
 })
 
 test_that("numbers fit into their tiles, or there are none", {

@@ -42,6 +42,69 @@ test_that("a file without columns of cells is read all the same", {
   expect_identical(colnames(canal_read_h5ad(path, "Seurat")), colnames(counts))
 })
 
+test_that("logarithms that come into the assay for counts are warned of", {
+  skip_if_not_installed("SingleCellExperiment")
+  counts <- sparse(toy_counts())
+  path <- write_logged_h5ad(counts)
+  on.exit(unlink(path))
+  warning <- expect_warning(object <- canal_read_h5ad(path), "in X .* they look like log",
+                            class = "canalR_warning_transformed")
+  expect_match(conditionMessage(warning),
+               "The file also has raw/X, umis: `assay.type = \"raw/X\"`, say.", fixed = TRUE)
+  # The rule of what is read stays.
+  expect_identical(as.matrix(SummarizedExperiment::assay(object, "counts")),
+                   as.matrix(log_normalised(counts)))
+  for (name in c("raw/X", "umis")) {
+    expect_silent(object <- canal_read_h5ad(path, assay.type = name))
+    expect_identical(SummarizedExperiment::assay(object, "counts"), counts)
+  }
+  named <- write_logged_h5ad(counts, "counts")
+  on.exit(unlink(named), add = TRUE)
+  expect_silent(canal_read_h5ad(named))
+  expect_warning(canal_read_h5ad(named, assay.type = "X"), "also has raw/X, counts",
+                 class = "canalR_warning_transformed")
+  scaled <- write_h5ad(sparse(t(scale(t(log1p(toy_counts() + 0.1))))))
+  on.exit(unlink(scaled), add = TRUE)
+  expect_warning(canal_read_h5ad(scaled), "look scaled.*The file has no other matrix",
+                 class = "canalR_warning_transformed")
+  skip_if_not_installed("SeuratObject")
+  expect_warning(canal_read_h5ad(path, "Seurat"), class = "canalR_warning_transformed")
+})
+
+test_that("a file without any matrix is told, whatever matrix was asked for", {
+  path <- write_h5ad(sparse(toy_counts()), more = list(X = NULL))
+  on.exit(unlink(path))
+  for (name in c("counts", "X", "spliced")) {
+    error <- expect_error(canal_read_h5ad(path, assay.type = name), "which has none: no X",
+                          class = "canalR_error_assay")
+    expect_match(conditionMessage(error), "^`path`: expected an AnnData file with a matrix")
+    expect_false(grepl("got \"X\"", conditionMessage(error)))
+  }
+  expect_refused(cells_of(path), "assay", "x")
+  expect_error(cell_source(path, "counts"), class = "canalR_error_assay")
+})
+
+test_that("columns of cells are plain vectors", {
+  skip_if_not_installed("SingleCellExperiment")
+  counts <- toy_counts(12, 5)
+  encoded <- function(values, encoding) {
+    structure(values, h5_attributes = list(`encoding-type` = encoding,
+                                           `encoding-version` = "0.2.0"))
+  }
+  obs <- structure(list(`_index` = colnames(counts), n = encoded(c(1.5, 2, 3, 4, 5), "array"),
+                        k = encoded(1:5, "array"), text = encoded(letters[1:5], "string-array")),
+                   h5_attributes = list(`_index` = "_index"))
+  path <- write_h5ad(sparse(counts), more = list(obs = obs))
+  on.exit(unlink(path))
+  columns <- SummarizedExperiment::colData(canal_read_h5ad(path))
+  expect_identical(columns$n, c(1.5, 2, 3, 4, 5))
+  expect_identical(columns$k, 1:5)
+  expect_identical(columns$text, letters[1:5])
+  for (column in as.list(SummarizedExperiment::colData(canal_read_h5ad(panc_path())))) {
+    expect_null(attributes(column))
+  }
+})
+
 test_that("what cannot be read is told", {
   expect_refused(canal_read_h5ad(panc_path(), "loom"), "argument", "as")
   expect_refused(canal_read_h5ad(1), "argument", "path")

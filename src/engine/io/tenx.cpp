@@ -54,30 +54,25 @@ MatrixLayout layout_of(const Group& group) {
 
 bool has_features(const Group& group) { return has_array(group, "features"); }
 
-// ids, symbols: the arrays of them, of which one may be missing.
-std::vector<std::string> named_features(const Group& group, const std::string& ids,
-                                        const std::string& symbols, int64_t expected) {
-  if (!has_array(group, symbols)) {
-    std::vector<std::string> names = read_texts(group, ids);
-    check_names("genes", names.size(), expected);
-    return names;
-  }
-  std::vector<std::string> names = read_texts(group, symbols);
+std::vector<std::string> read_names(const Group& group, const std::string& name, int64_t expected) {
+  std::vector<std::string> names = read_texts(group, name);
   check_names("genes", names.size(), expected);
-  if (!has_array(group, ids)) return names;
-  const std::vector<std::string> other = read_texts(group, ids);
-  check_names("genes", other.size(), expected);
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (names[i].empty()) names[i] = other[i];
-  }
   return names;
 }
 
-std::vector<std::string> gene_names(const Group& group, int64_t expected) {
-  if (has_features(group)) {
-    return named_features(group, "features/id", "features/name", expected);
+// Sets the ids and the names of the genes, of which one may be missing.
+void read_genes(const Group& group, int64_t expected, CellHeader& header) {
+  const bool features = has_features(group);
+  const std::string ids = features ? "features/id" : "genes";
+  const std::string symbols = features ? "features/name" : "gene_names";
+  const bool named = has_array(group, symbols);
+  if (named) header.gene_names = read_names(group, symbols, expected);
+  if (named && !has_array(group, ids)) return;
+  header.gene_ids = read_names(group, ids, expected);
+  if (!named) header.gene_names = header.gene_ids;
+  for (size_t i = 0; i < header.gene_ids.size(); ++i) {
+    if (header.gene_names[i].empty()) header.gene_names[i] = header.gene_ids[i];
   }
-  return named_features(group, "genes", "gene_names", expected);
 }
 
 std::vector<std::string> feature_types(const Group& group, int64_t expected) {
@@ -106,7 +101,7 @@ CellHeader tenx_header(const Hdf5File& file, const std::string& name) {
   CellHeader header;
   header.cell_names = read_texts(group, "barcodes");
   check_names("cells", header.cell_names.size(), layout.cells);
-  header.gene_names = gene_names(group, layout.genes);
+  read_genes(group, layout.genes, header);
   header.feature_types = feature_types(group, layout.genes);
   header.values = layout.values;
   header.by_cells = true;
