@@ -94,7 +94,8 @@ places_by_name <- function(names, cells, argument) {
 }
 
 # Cells of the same names but for a prefix or suffix are a common mistake, and may be in another
-# order. Names that repeat are no cells': those of a table of clusters, by which labels were looked up.
+# order. Names that repeat are no cells': those of a table of clusters, by which labels were looked
+# up.
 warn_foreign_names <- function(names, cells, argument) {
   if (is.null(names) || is.null(cells) || anyDuplicated(names)) return(invisible())
   canal_warn("labels", argument, "names that are the cells', or none",

@@ -39,17 +39,14 @@ setValidity("CanalModel", function(object) {
   sizes <- cpp_sizes(object@weights)
   problems <- c(
     config_problem(object@config),
+    cells_problem(object),
     if (!inherits(object@vocabulary, "canal_vocabulary")) "`vocabulary` must be a vocabulary",
     if (length(object@genes) != sizes$positions - 1) "`genes` must name all positions but the last",
     if (!is.null(object@provenance$recipe) && !is.list(object@provenance$recipe)) {
       "`provenance$recipe` must be a list"
     },
     if (length(object@labels) != sizes$types) "`labels` must name every output",
-    if (length(object@history) != length(object@heldout)) "every stage must have held-out cells",
-    if (!all(vapply(c(object@heldout, list(object@bank)), has_tokens_of, NA, object@genes))) {
-      "`heldout` and `bank` must have a token per gene and cell"
-    },
-    if (ncol(object@bank$tokens) != nrow(object@bank$entries)) "`bank` must have an entry per cell"
+    if (length(object@history) != length(object@heldout)) "every stage must have held-out cells"
   )
   if (length(problems)) problems else TRUE
 })
@@ -60,6 +57,14 @@ config_problem <- function(config) {
     check_config(config)
     NULL
   }, canalR_error = conditionMessage)
+}
+
+# Why its cells are not whole; NULL where they are.
+cells_problem <- function(model) {
+  if (!all(vapply(c(model@heldout, list(model@bank)), has_tokens_of, NA, model@genes))) {
+    return("`heldout` and `bank` must have a token per gene and cell")
+  }
+  if (ncol(model@bank$tokens) != nrow(model@bank$entries)) "`bank` must have an entry per cell"
 }
 
 # A stage that was interrupted has no held-out cells yet.
