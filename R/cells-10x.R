@@ -202,6 +202,7 @@ matrix_market_sizes <- function(path, argument) {
 read_matrix_market <- function(path, sizes, argument) {
   reading(path, argument, {
     text <- look_through(path)
+    check_whole_gzip(path, text)
     if (text$lines < sizes[["values"]]) stop("fewer lines than values in its header")
     # A count may have lost digits.
     if (!text$ends_a_line) stop("its last line is cut off")
@@ -232,19 +233,26 @@ look_through <- function(path, chunk = 2^22) {
   text
 }
 
-# Where a compressed file is cut off, R reads what is there and says nothing. A text that ends with
-# a whole line has as many as it should, which the matrix tells; any other is held against the
-# number of bytes that gzip writes last.
-check_whole_gzip <- function(path) {
+# Where a compressed file is cut off or damaged, R reads up to there and says nothing. gzip's last
+# four bytes are the number of those that it holds; bgzip's files, which are of many parts, end with
+# an empty one. text: what look_through() saw.
+check_whole_gzip <- function(path, text = look_through(path)) {
   connection <- file(path, "rb", raw = TRUE)
   on.exit(close(connection))
-  if (!identical(readBin(connection, "raw", 2), as.raw(c(0x1f, 0x8b)))) return(invisible())
-  text <- look_through(path)
-  if (text$ends_a_line) return(invisible())
-  seek(connection, max(0, file.size(path) - 4))
-  trailer <- as.numeric(readBin(connection, "raw", 4))
-  if (length(trailer) < 4 || sum(trailer * 256^(0:3)) != text$bytes %% 2^32) stop("it is cut off")
+  head <- readBin(connection, "raw", 14)
+  if (!identical(utils::head(head, 2), gzip_start)) return(invisible())
+  in_parts <- length(head) == 14 && identical(head[13:14], charToRaw("BC"))
+  seek(connection, max(0, file.size(path) - if (in_parts) 28 else 4))
+  end <- readBin(connection, "raw", 28)
+  whole <- if (in_parts) {
+    identical(utils::head(end, 2), gzip_start) && all(end[25:28] == 0)
+  } else {
+    length(end) == 4 && sum(as.numeric(end) * 256^(0:3)) == text$bytes %% 2^32
+  }
+  if (!whole) stop("it is cut off, damaged, or of several compressed files")
 }
+
+gzip_start <- as.raw(c(0x1f, 0x8b))
 
 check_lines <- function(lines, path, expected, of_what, argument) {
   if (lines == expected) return(invisible())

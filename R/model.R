@@ -156,10 +156,14 @@ with_weights <- function(model, weights) {
 weights_id <- function(weights) {
   file <- tempfile()
   on.exit(unlink(file))
-  connection <- file(file, "wb")
-  for (w in weights) write_bytes(w, connection)
-  close(connection)
+  write_weights(weights, file)
   substr(unname(tools::md5sum(file)), 1, 12)
+}
+
+write_weights <- function(weights, path) {
+  connection <- file(path, "wb")
+  on.exit(close(connection))
+  for (w in weights) write_bytes(w, connection)
 }
 
 # The bytes of a weight without its attributes, piece by piece: a copy of the whole may be large.

@@ -59,14 +59,15 @@ is_table_path <- function(path) has_ending(path, c("csv", "tsv", "csv.gz", "tsv.
 read_table <- function(path, argument, header) {
   check_there(path, argument)
   separator <- if (has_ending(path, c("csv", "csv.gz"))) "," else "\t"
-  tryCatch({
-    check_whole_gzip(path)
-    utils::read.table(path, header = header, sep = separator, quote = "\"", comment.char = "",
-                      colClasses = "character", check.names = FALSE, fileEncoding = "UTF-8")
-  }, error = function(error) {
+  abort <- function(problem) {
     canal_abort("file", argument, "a table (.csv or .tsv)",
-                sprintf("\"%s\": %s", path, conditionMessage(error)), call = NULL)
-  })
+                sprintf("\"%s\": %s", path, conditionMessage(problem)), call = NULL)
+  }
+  lines <- read_lines(path, argument)
+  # It warns of a quotation that has no end.
+  tryCatch(utils::read.table(text = lines, header = header, sep = separator, quote = "\"",
+                             comment.char = "", colClasses = "character", check.names = FALSE,
+                             encoding = "UTF-8"), error = abort, warning = abort)
 }
 
 # The labels of the cells of `x` in their order, from a file; the name of a column as it is.

@@ -14,17 +14,32 @@ times <- function(whole, short) if (quick) short else whole
 
 inside <- function(name) get(name, asNamespace("canalR"))
 
+# Runs code while a function of the package is another one.
+in_place_of <- function(name, value, code) {
+  space <- asNamespace("canalR")
+  own <- get(name, space)
+  put <- function(value) {
+    unlockBinding(name, space)
+    assign(name, value, envir = space)
+    lockBinding(name, space)
+  }
+  on.exit(put(own))
+  put(value)
+  code
+}
+
 # What is tried, and what came out of it -----------------------------------------------------------
 
 record <- new.env()
 record$outcomes <- character()
 record$rows <- list()
 
-# outcome: "passed", "failed" or "skipped". cells: what the table says.
-add_row <- function(outcome, cells) {
+# outcome: "passed", "failed" or "skipped". cells: what the table says. shown: how it says the
+# outcome.
+add_row <- function(outcome, cells, shown = outcome) {
   record$outcomes <- c(record$outcomes, outcome)
-  record$rows <- c(record$rows, list(c(cells, outcome)))
-  cat(paste(c(cells, outcome), collapse = " | "), "\n")
+  record$rows <- c(record$rows, list(c(cells, shown)))
+  cat(paste(c(cells, shown), collapse = " | "), "\n")
 }
 
 # Writes the table and the sums, the sums last: without them the part counts as crashed.
@@ -81,6 +96,14 @@ quietly <- function(code) suppressMessages(suppressWarnings(code))
 plain_model <- function(model) {
   slots <- setdiff(methods::slotNames(model), "cache")
   stats::setNames(lapply(slots, methods::slot, object = model), slots)
+}
+
+# What files of models hold.
+loaded <- function(path) plain_model(canal_load(path))
+imported <- function(path) {
+  model <- plain_model(canal_import(path, verbose = FALSE))
+  model$provenance <- NULL  # when it was read
+  model
 }
 
 file_bytes <- function(path) readBin(path, "raw", file.size(path))

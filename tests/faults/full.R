@@ -21,6 +21,13 @@ fill <- function(left) {
   writeBin(raw(size), file.path(place, "filler"))
 }
 
+# What is there decides over what the call said.
+outcome_now <- function(outcome, there) {
+  if (startsWith(there, "lost")) return(there)
+  if (outcome == "written" && there != "new") return(paste("written, and there is:", there))
+  outcome
+}
+
 try_full <- function(name, writer, tries) {
   outcomes <- vapply(seq_len(tries), function(number) {
     folder <- file.path(place, "work")
@@ -37,8 +44,7 @@ try_full <- function(name, writer, tries) {
     if (outcome == "refused" && any(grepl("part", setdiff(present(folder), there)))) {
       outcome <- "left"
     }
-    if (load_fails(writer, folder)) outcome <- "does not load"
-    outcome
+    outcome_now(outcome, there_now(writer, folder))
   }, "")
   report(name, "full", outcomes)
 }
@@ -54,7 +60,7 @@ try_read_only <- function(name, writer) {
   outcome <- written_or_refused(writer, folder)
   mount("-o", "remount,rw", place)
   if (!are_intact(before) || !identical(present(folder), there)) outcome <- "lost"
-  if (load_fails(writer, folder)) outcome <- "does not load"
+  outcome <- outcome_now(outcome, there_now(writer, folder))
   report(name, "read-only", outcome)
 }
 

@@ -1,9 +1,26 @@
-# Ctrl-C at random moments of every long function: how long until the prompt is there again, whether
-# the model that comes back is one, whether threads or memory are left behind.
+# Ctrl-C at random moments of every long function: the prompt is there again within a second, what
+# comes back is whole, what was given is as it was, and no thread or memory is left behind.
+#
+#   MALLOC_MMAP_THRESHOLD_=131072 Rscript tests/faults/interrupts.R FOLDER [FUNCTION ...]
 source("tests/faults/common.R")
 
 set.seed(fault_seed)
 tries <- times(100, 1)
+
+# The slowest answer, in seconds. The quick run is that of machines which do other work, too.
+slowest <- times(1, 5)
+
+# Functions that take longer, how long they may take, and why.
+known <- list(
+  "cellular_train(), 2,000 genes" = list(
+    seconds = 3, why = "R's own eigen(), 2,000 x 2,000, hears of nothing until its end"
+  )
+)
+
+# How many MB may be lost by a tenth of the interrupts. What one loses, a copy of a model or of
+# cells, the others lose, too; allocators keep tens of MB for good, but now and then: a single
+# interrupt, as in the quick run, tells of a large loss only.
+most_lost <- times(4, 100)
 
 # Sends SIGINT to this process after so many seconds, and writes down when.
 interrupt_after <- function(seconds) {
@@ -18,16 +35,19 @@ sent_at <- function(note) {
   if (length(line)) as.numeric(line) else NA_real_
 }
 
-# "interrupted" or the value of a call that may be interrupted; a signal that comes later than its
-# end is waited for.
+# What came of a call that may be interrupted: its `value`, NULL where it gave none, or its error,
+# and when it `ended`. A signal that comes later than its end is waited for.
 run_until <- function(work, note) {
+  came <- list(value = NULL, ended = NA_real_)
   tryCatch({
-    value <- quietly(work())
-    ended <- as.numeric(Sys.time())
+    value <- tryCatch(quietly(work()), error = identity)
+    came <- list(value = value, ended = as.numeric(Sys.time()))
     while (is.na(sent_at(note))) Sys.sleep(0.01)
     Sys.sleep(0.2)
-    list(value = value, ended = ended)
-  }, interrupt = function(interrupt) list(value = NULL, ended = as.numeric(Sys.time())))
+  }, interrupt = function(interrupt) {
+    if (is.na(came$ended)) came$ended <<- as.numeric(Sys.time())
+  })
+  came
 }
 
 threads_now <- function() length(list.files("/proc/self/task"))
@@ -47,37 +67,68 @@ megabytes_now <- function() {
   as.numeric(gsub("[^0-9]", "", line)) / 1024
 }
 
-# valid(value): is what the function gave a whole one? Only asked where it gives something.
-try_function <- function(name, case) {
-  whole <- system.time(quietly(case$work()))[["elapsed"]]
-  quietly(try(case$check(NULL)))
-  Sys.sleep(0.3)
-  threads <- threads_now()
-  megabytes <- NA
-  took <- numeric()
-  odd <- character()
-  for (number in seq_len(tries)) {
-    note <- interrupt_after(stats::runif(1) * whole * 0.95)
-    ended <- run_until(case$work, note)
-    sent <- sent_at(note)
-    unlink(note)
-    if (isTRUE(ended$ended >= sent)) took <- c(took, ended$ended - sent)
-    if (number == ceiling(tries / 10)) megabytes <- megabytes_now()
-    problem <- tryCatch(quietly(case$check(ended$value)), error = conditionMessage)
-    if (is.character(problem)) odd <- c(odd, problem)
-    if (threads_settled(threads) > threads) odd <- c(odd, "threads are left")
-  }
-  grown <- megabytes_now() - megabytes
-  report(name, whole, took, grown, odd)
+# One interrupt: the seconds until the prompt was there, NA where the call had ended before, and
+# what is `odd`.
+try_interrupt <- function(case, whole, threads) {
+  note <- interrupt_after(stats::runif(1) * whole * 0.95)
+  came <- run_until(case$work, note)
+  late <- came$ended - sent_at(note)
+  unlink(note)
+  problem <- tryCatch({
+    if (inherits(came$value, "error")) stop(came$value)
+    quietly(case$check(came$value))
+    NULL
+  }, error = conditionMessage)
+  left <- if (threads_settled(threads) > threads) "threads are left"
+  list(seconds = if (isTRUE(late >= 0)) late else NA_real_, odd = c(problem, left))
 }
 
-report <- function(name, whole, took, grown, odd) {
-  good <- length(took) > 0 && max(took, 0) <= 30 && length(odd) == 0
+# A case: work() is what is interrupted; check(value) fails where what came back, NULL where nothing
+# did, is not what it should be, or what was there before is another.
+try_function <- function(name, case) {
+  whole <- system.time(quietly(case$work()))[["elapsed"]]
+  quietly(case$check(NULL))
+  Sys.sleep(0.3)
+  threads <- threads_now()
+  took <- numeric()
+  odd <- character()
+  megabytes <- megabytes_now()
+  # Those that came too late are made up for.
+  for (number in seq_len(2 * tries)) {
+    came <- try_interrupt(case, whole, threads)
+    odd <- c(odd, came$odd)
+    if (is.na(came$seconds)) next
+    took <- c(took, came$seconds)
+    megabytes <- c(megabytes, megabytes_now())
+    if (length(took) == tries) break
+  }
+  report(name, whole, took, megabytes, odd)
+}
+
+# megabytes: before the first interrupt and after each. What is lost by a tenth of them: the lowest
+# of each tenth is compared with that of the tenth before, and of the second half of these, when
+# all that is kept for later is there, the median tells what is lost again and again.
+lost_memory <- function(megabytes) {
+  n <- length(megabytes)
+  if (n < 20) return(megabytes[n] - megabytes[1])
+  lowest <- tapply(megabytes, ceiling(seq_len(n) / n * 10), min)
+  stats::median(diff(lowest)[5:9])
+}
+
+report <- function(name, whole, took, megabytes, odd) {
+  longest <- max(took, 0)
+  bound <- max(slowest, known[[name]]$seconds)
+  if (longest > bound) odd <- c(odd, sprintf("the prompt took more than %g s", bound))
+  lost <- lost_memory(megabytes)
+  if (lost > most_lost) odd <- c(odd, sprintf("more than %g MB are lost", most_lost))
+  if (!length(took)) odd <- c(odd, "no interrupt came before the end")
+  good <- length(odd) == 0
   add_row(if (good) "passed" else "failed", c(
     name, sprintf("%.1f", whole), length(took), sprintf("%.2f", stats::median(took)),
-    sprintf("%.2f", max(took)), sum(took > 1), sprintf("%+.0f", grown),
+    sprintf("%.2f", longest), sum(took > 1), sprintf("%+.0f", lost),
+    sprintf("%+.0f", utils::tail(megabytes, 1) - megabytes[1]),
     paste(unique(odd), collapse = "; ")
-  ))
+  ), shown = if (!good) "failed" else if (longest > slowest) "passed (known)" else "passed")
 }
 
 # The functions ------------------------------------------------------------------------------------
@@ -101,29 +152,39 @@ first_labels <- quietly(canal_predict(panc$counts[, 1:5], labelled, verbose = FA
 first_cellular <- quietly(cellular_predict(panc$counts[, 1:5], cellular,
                                            verbose = FALSE))$cellular_label
 
-# What an interrupted training gives is a model that annotates; what it was given is as it was.
+# What an interrupted training gives is a model that annotates.
 check_model <- function(value) {
-  if (is.null(value)) return(TRUE)
+  check_labelled(value)
+  if (is.null(value)) return(invisible())
   methods::validObject(value)
   stopifnot(nrow(canal_predict(panc$counts[, 1:5], value, verbose = FALSE)) == 5)
-  TRUE
 }
+# The model that was given is as it was.
 check_labelled <- function(value) {
   stopifnot(identical(first_labels,
                       canal_predict(panc$counts[, 1:5], labelled, verbose = FALSE)$canal_label))
-  TRUE
 }
 check_cellular <- function(value) {
-  if (is.null(value)) return(TRUE)
-  methods::validObject(value)
-  stopifnot(nrow(cellular_embed(panc$counts[, 1:5], value, verbose = FALSE)) == 5)
-  TRUE
+  check_cellular_kept(value)
+  if (!is.null(value)) check_embedding(panc$counts[, 1:5], value)
+}
+check_embedding <- function(counts, model) {
+  methods::validObject(model)
+  embedding <- cellular_embed(counts, model, verbose = FALSE)
+  stopifnot(nrow(embedding) == ncol(counts), all(is.finite(as.matrix(embedding))))
 }
 check_cellular_kept <- function(value) {
   stopifnot(identical(first_cellular, cellular_predict(panc$counts[, 1:5], cellular,
                                                        verbose = FALSE)$cellular_label))
-  TRUE
 }
+
+# Fails where a small call of the kind gives another value than it did before all interrupts.
+again <- function(compute) {
+  first <- quietly(compute())
+  function() stopifnot(identical(quietly(compute()), first))
+}
+# A value, where one comes, is the whole one.
+or_nothing <- function(value, whole) stopifnot(is.null(value) || identical(value, whole))
 
 # Random counts of so many genes and cells, one in ten of them above 0.
 random_counts <- function(genes, cells) {
@@ -139,10 +200,60 @@ wide_types <- rep(c("a", "b", "c", "d"), 1000)
 big_file <- tempfile(fileext = ".h5")
 canal_save(canal_model(canal_config("scbert"), paste0("GENE", 1:16000), seed = 1), big_file)
 
+prepare_large <- function(cells) {
+  canal_prepare(large[, cells], canal_vocabulary(rownames(large)), n_genes = 2000, verbose = FALSE)
+}
+prepared <- quietly(prepare_large(seq_len(ncol(large))))
+prepare_again <- again(function() prepare_large(1:100))
+
+unpretrained <- network()
+pretrain <- function(cells, model, epochs) {
+  canal_pretrain(panc$counts[, cells], model, epochs = epochs, seed = 1, verbose = FALSE)
+}
+# The weights after none, one and both of its epochs, stopped as Ctrl-C does.
+pretrained <- lapply(0:2, function(last) {
+  try_epoch <- inside("try_epoch")
+  in_place_of("try_epoch", function(epoch, ...) {
+    if (epoch > last) "interrupt" else try_epoch(epoch, ...)
+  }, quietly(pretrain(TRUE, unpretrained, 2))@weights)
+})
+pretrain_again <- again(function() pretrain(some, small_model(), 1)@weights)
+check_pretrained <- function(value) {
+  pretrain_again()
+  stopifnot(identical(unpretrained@weights, pretrained[[1]]))
+  if (is.null(value)) return(invisible())
+  methods::validObject(value)
+  epochs <- length(value@provenance$pretraining$losses$epoch)
+  stopifnot(identical(value@weights, pretrained[[epochs + 1]]))
+}
+
+validate <- function(cells, ...) {
+  canal_cross_validate(panc$counts[, cells], panc$types[cells], small_model(), seed = 1,
+                       verbose = FALSE, ...)
+}
+validated <- quietly(validate(some, k = 3, epochs = 10))
+validate_again <- again(function() validate(some, k = 2, epochs = 1)$labels)
+# Folds that came to their end are those of a call that nothing came in between.
+check_validated <- function(value) {
+  validate_again()
+  if (is.null(value)) return(invisible())
+  done <- value$folds$fold
+  tested <- validated$labels$fold %in% done
+  stopifnot(identical(value$folds$accuracy, validated$folds$accuracy[done]),
+            identical(value$labels$predicted[tested], validated$labels$predicted[tested]),
+            all(is.na(value$labels$predicted[!tested])))
+}
+
+cellular_again <- again(function() cellular_small()@weights)
+big_model <- plain_model(canal_load(big_file))
+# The file is there, whole.
+check_big_file <- function() stopifnot(identical(plain_model(canal_load(big_file)), big_model))
+
 functions <- list(
-  "canal_prepare()" = list(check = function(value) TRUE, work = function() {
-    canal_prepare(large, canal_vocabulary(rownames(large)), n_genes = 2000, verbose = FALSE)
-  }),
+  "canal_prepare()" = list(check = function(value) {
+    or_nothing(value, prepared)
+    prepare_again()
+  }, work = function() prepare_large(seq_len(ncol(large)))),
   "canal_train()" = list(check = check_model, work = function() {
     canal_train(panc$counts, panc$types, network(), epochs = 2, seed = 1, verbose = FALSE)
   }),
@@ -153,10 +264,8 @@ functions <- list(
     canal_train(panc$counts[, some], panc$types[some], small_model(), epochs = 60, patience = 100,
                 seed = 1, verbose = FALSE)
   }),
-  "canal_pretrain()" = list(check = function(value) TRUE, work = function() {
-    canal_pretrain(panc$counts, rownames(panc$counts), network()@config, epochs = 2, seed = 1,
-                   verbose = FALSE)
-  }),
+  "canal_pretrain()" = list(check = check_pretrained,
+                            work = function() pretrain(TRUE, unpretrained, 2)),
   "canal_predict()" = list(check = check_labelled, work = function() {
     canal_predict(grown_counts(3), labelled, novelty = "canal", verbose = FALSE)
   }),
@@ -172,15 +281,16 @@ functions <- list(
   "canal_gene_importance()" = list(check = check_labelled, work = function() {
     canal_gene_importance(grown_counts(2), labelled, verbose = FALSE)
   }),
-  "canal_cross_validate()" = list(check = function(value) TRUE, work = function() {
-    canal_cross_validate(panc$counts[, some], panc$types[some], small_model(), k = 3,
-                         epochs = 10, seed = 1, verbose = FALSE)
-  }),
+  "canal_cross_validate()" = list(check = check_validated,
+                                  work = function() validate(some, k = 3, epochs = 10)),
   "cellular_train()" = list(check = check_cellular, work = function() {
     cellular_train(many, many_types, rep(panc$batch, 12), latent_dim = 20, n_genes = 150,
                    epochs = 4, seed = 1, verbose = FALSE)
   }),
-  "cellular_train(), 2,000 genes" = list(check = function(value) TRUE, work = function() {
+  "cellular_train(), 2,000 genes" = list(check = function(value) {
+    cellular_again()
+    if (!is.null(value)) check_embedding(wide[, 1:5], value)
+  }, work = function() {
     cellular_train(wide, wide_types, latent_dim = 100, n_genes = 2000, epochs = 2, warm_up = 1,
                    seed = 1, verbose = FALSE)
   }),
@@ -190,20 +300,25 @@ functions <- list(
   "cellular_predict()" = list(check = check_cellular_kept, work = function() {
     cellular_predict(grown_counts(60), cellular, verbose = FALSE)
   }),
-  "canal_load()" = list(check = function(value) TRUE, work = function() canal_load(big_file)),
-  "canal_save()" = list(check = function(value) {
-    methods::validObject(canal_load(big_file))
-    TRUE
-  }, work = function() canal_save(canal_load(big_file), big_file))
+  "canal_load()" = list(check = function(value) {
+    or_nothing(if (!is.null(value)) plain_model(value), big_model)
+    check_big_file()
+  }, work = function() canal_load(big_file)),
+  "canal_save()" = list(check = function(value) check_big_file(),
+                        work = function() canal_save(canal_load(big_file), big_file))
 )
 only <- commandArgs(trailingOnly = TRUE)[-1]
 for (name in if (length(only)) only else names(functions)) try_function(name, functions[[name]])
 
 write_results("interrupts", "Ctrl-C at random moments", c(
   "function", "seconds without", "interrupts", "seconds to the prompt: median", "longest",
-  "above 1 s", "MB more after them", "else"
+  "above 1 s", "MB lost by a tenth of them", "MB more after all", "else"
 ), c(
-  "Seconds are those of this machine while it ran this; a failure is an interrupt that was not",
-  "answered within 30 s, a model that is none, or a thread that stays. Memory is looked at after a",
-  "tenth of the interrupts and after all."
+  sprintf("Every answer must come within %g s, and no more than %g MB be lost by a tenth of the",
+          slowest, most_lost),
+  "interrupts, again and again in their second half (by all of them, where they are fewer than",
+  "20). What comes back must be whole, what was given as it was, and no thread may stay. Known to",
+  "take longer:",
+  sprintf("* `%s`, up to %g s: %s.", names(known), vapply(known, `[[`, 0, "seconds"),
+          vapply(known, `[[`, "", "why"))
 ))

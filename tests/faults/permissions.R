@@ -15,7 +15,8 @@ try_rights <- function(name, writer) {
   outcome <- written_or_refused(writer, folder)
   Sys.chmod(folder, "0755")
   if (!are_intact(before) || !identical(present(folder), there)) outcome <- "lost"
-  if (load_fails(writer, folder)) outcome <- "does not load"
+  there <- there_now(writer, folder)
+  if (there != "old") outcome <- there
   add_row(if (outcome == "refused") "passed" else "failed", c(name, outcome))
 }
 

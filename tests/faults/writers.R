@@ -3,7 +3,11 @@
 #   before(folder)  makes what is there before, and returns nothing of use,
 #   write(folder)   writes anew, as a user's call does,
 #   kept(folder)    the files that must be as they were where writing failed,
-#   load(folder)    reads what is there as a user would, and fails where that cannot be done.
+#   found(folder)   reads what is there, and makes none of it: "old" for what was there before,
+#                   "new" for all that was to be written, "between" for some of it. An error where
+#                   it is damaged, less than there was before, or neither,
+#   go_on(folder)   where the same call goes on from there: does so, and fails where it gives
+#                   another result than one that nothing came in between.
 
 some_cells <- which(seq_along(panc$types) %% 4 == 0)
 first_model <- trained_model(epochs = 1, seed = 1)
@@ -18,20 +22,72 @@ wide_model <- function(seed) {
 }
 wide_models <- list(wide_model(1), wide_model(2))
 
+# Which of the named values it is.
+name_of <- function(value, values) {
+  same <- names(values)[vapply(values, identical, NA, value)]
+  if (!length(same)) stop("neither the old value nor the new one")
+  same[1]
+}
+
+# read(path): the value that a user gets of the file.
 of_file <- function(name, first, second, read) {
+  read_back <- function(write) {
+    folder <- new_folder("value")
+    on.exit(unlink(folder, recursive = TRUE))
+    quietly(write(file.path(folder, name)))
+    read(file.path(folder, name))
+  }
+  values <- list(old = read_back(first), new = read_back(second))
+  stopifnot(!identical(values$old, values$new))
   list(before = function(folder) first(file.path(folder, name)),
        write = function(folder) second(file.path(folder, name)),
        kept = function(folder) file.path(folder, name),
-       load = function(folder) read(file.path(folder, name)))
+       found = function(folder) name_of(read(file.path(folder, name)), values))
 }
+
+# The whole state in a training's file, whatever the training.
+state_in <- function(path) {
+  if (length(path) != 1) stop(sprintf("%d states, not one", length(path)))
+  identity <- inside("cpp_read_tree")(path, "/format", "raw")$identity
+  inside("read_checkpoint")(path, identity)
+}
+
+# A training that nothing comes in between: the `states` after each of its epochs, and its
+# `weights`.
+whole_training <- function(train) {
+  folder <- new_folder("whole")
+  on.exit(unlink(folder, recursive = TRUE))
+  states <- list()
+  write_state <- inside("write_checkpoint")
+  model <- in_place_of("write_checkpoint", function(path, ...) {
+    write_state(path, ...)
+    states <<- c(states, list(state_in(path)))
+  }, quietly(train(folder)))
+  list(states = states, weights = model@weights)
+}
+
+epochs_before <- 2
+
+# The only state in a folder: after which of the epochs of `states` it is.
+state_found <- function(folder, states) {
+  state <- state_in(list.files(folder, "[.]h5$", full.names = TRUE))
+  epochs <- nrow(state$run$losses)
+  if (epochs < epochs_before) stop(sprintf("the state has gone back to epoch %d", epochs))
+  if (!identical(state, states[[epochs]])) stop(sprintf("not the state of epoch %d", epochs))
+  if (epochs == epochs_before) return("old")
+  if (epochs == length(states)) "new" else "between"
+}
+
+real_try_epoch <- inside("try_epoch")
 
 # Its state after two epochs of four is there, as one leaves it that fails then; the call goes on
 # from it.
 of_training <- function(train) {
+  whole <- whole_training(train)
   list(before = function(folder) {
          unlink(list.files(folder, "[.]h5$", full.names = TRUE))
          in_place_of("try_epoch", function(epoch, ...) {
-           if (epoch > 2) "error" else real_try_epoch(epoch, ...)
+           if (epoch > epochs_before) "error" else real_try_epoch(epoch, ...)
          }, quietly(train(folder)))
        },
        write = function(folder) {
@@ -39,42 +95,60 @@ of_training <- function(train) {
                              canalR_warning_checkpoint = function(warned) stop(warned))
        },
        kept = function(folder) list.files(folder, "[.]h5$", full.names = TRUE),
-       load = function(folder) quietly(train(folder)))
+       found = function(folder) state_found(folder, whole$states),
+       go_on = function(folder) stopifnot(identical(train(folder)@weights, whole$weights)))
 }
 
-real_try_epoch <- inside("try_epoch")
-
-# Runs code while a function of the package is another one.
-in_place_of <- function(name, value, code) {
+# Chunks are as small as they can be, so that there are several.
+local({
   space <- asNamespace("canalR")
-  own <- get(name, space)
-  put <- function(value) {
-    unlockBinding(name, space)
-    assign(name, value, envir = space)
-    lockBinding(name, space)
-  }
-  on.exit(put(own))
-  put(value)
-  code
-}
+  unlockBinding("most_chunk", space)
+  assign("most_chunk", 32, space)
+})
 
-# Some chunks are there, others are to be made.
 predict_in <- function(folder) {
   canal_predict(panc$counts, first_model, checkpoint = folder, verbose = FALSE)
 }
-of_chunks <- list(
-  before = function(folder) {
-    quietly(predict_in(folder))
-    unlink(list.files(folder, "^output-.*[2468][.]rds$", full.names = TRUE))
-  },
-  write = predict_in,
-  kept = function(folder) list.files(folder, "^(output|plan)", full.names = TRUE),
-  load = function(folder) {
-    stopifnot(identical(as.data.frame(quietly(predict_in(folder))), as.data.frame(
-      quietly(canal_predict(panc$counts, first_model, verbose = FALSE))
-    )))
-  }
-)
+
+# Values by file of all that a query keeps, which must all be whole; but not the seed, as it is
+# drawn.
+chunks_in <- function(folder) {
+  paths <- list.files(folder, "[.]rds$", full.names = TRUE)
+  values <- stats::setNames(lapply(paths, inside("read_kept")), basename(paths))
+  values[grepl("^(output|plan|job)", names(values))]
+}
+
+# Some chunks are there, others are to be made.
+to_be_made <- "^output-.*[2468][.]rds$"
+
+# whole: of chunks_in(), of a query that nothing came in between.
+chunks_found <- function(folder, whole) {
+  values <- chunks_in(folder)
+  lost <- setdiff(grep(to_be_made, names(whole), value = TRUE, invert = TRUE), names(values))
+  if (length(lost)) stop("gone: ", paste(lost, collapse = ", "))
+  if (!identical(values, whole[names(values)])) stop("a chunk is another one")
+  stopifnot(identical(loaded(file.path(folder, "model.h5")), plain_model(first_model)))
+  made <- sum(grepl(to_be_made, names(values)))
+  if (made == 0) "old" else if (length(values) == length(whole)) "new" else "between"
+}
+
+of_chunks <- function() {
+  folder <- new_folder("whole")
+  on.exit(unlink(folder, recursive = TRUE))
+  quietly(predict_in(folder))
+  whole <- chunks_in(folder)
+  labels <- as.data.frame(quietly(canal_predict(panc$counts, first_model, verbose = FALSE)))
+  list(before = function(folder) {
+         quietly(predict_in(folder))
+         unlink(list.files(folder, to_be_made, full.names = TRUE))
+       },
+       write = predict_in,
+       kept = function(folder) list.files(folder, "^(output|plan)", full.names = TRUE),
+       found = function(folder) chunks_found(folder, whole),
+       go_on = function(folder) {
+         stopifnot(identical(as.data.frame(predict_in(folder)), labels))
+       })
+}
 
 source_model <- tempfile(fileext = ".h5")
 canal_save(second_model, source_model)
@@ -82,13 +156,26 @@ from_address <- function(folder, name) {
   canal_pretrained(name, url = paste0("file://", source_model),
                    sha256 = inside("sha256_of")(source_model), cache = folder, verbose = FALSE)
 }
+# Without an address nothing is fetched anew.
+is_cached <- function(folder, name) {
+  model <- canal_pretrained(name, cache = folder, verbose = FALSE)
+  identical(plain_model(model), plain_model(second_model))
+}
 of_cache <- list(
-  before = function(folder) from_address(folder, "there"),
+  before = function(folder) {
+    unlink(file.path(folder, c("new.h5", "new.h5.sha256")))
+    from_address(folder, "there")
+  },
   write = function(folder) from_address(folder, "new"),
   kept = function(folder) file.path(folder, c("there.h5", "there.h5.sha256")),
-  load = function(folder) {
-    canal_pretrained("there", cache = folder, verbose = FALSE)
-    from_address(folder, "new")
+  found = function(folder) {
+    stopifnot(is_cached(folder, "there"))
+    if (!file.exists(file.path(folder, "new.h5"))) return("old")
+    stopifnot(is_cached(folder, "new"))
+    "new"
+  },
+  go_on = function(folder) {
+    stopifnot(identical(plain_model(from_address(folder, "new")), plain_model(second_model)))
   }
 )
 
@@ -99,18 +186,16 @@ results_table <- function(seed) {
 }
 writers <- list(
   "canal_save()" = of_file("model.h5", function(path) canal_save(wide_models[[1]], path),
-                           function(path) canal_save(wide_models[[2]], path), canal_load),
+                           function(path) canal_save(wide_models[[2]], path), loaded),
   "canal_save(), CELLULAR" = of_file("model.h5", function(path) canal_save(first_cellular, path),
-                                     function(path) canal_save(second_cellular, path), canal_load),
+                                     function(path) canal_save(second_cellular, path), loaded),
   "canal_export(.pth)" = of_file(
     "model.pth", function(path) canal_export(wide_models[[1]], path, verbose = FALSE),
-    function(path) canal_export(wide_models[[2]], path, verbose = FALSE),
-    function(path) canal_import(path, verbose = FALSE)
+    function(path) canal_export(wide_models[[2]], path, verbose = FALSE), imported
   ),
   "canal_export(.safetensors)" = of_file(
     "model.safetensors", function(path) canal_export(wide_models[[1]], path, verbose = FALSE),
-    function(path) canal_export(wide_models[[2]], path, verbose = FALSE),
-    function(path) canal_import(path, verbose = FALSE)
+    function(path) canal_export(wide_models[[2]], path, verbose = FALSE), imported
   ),
   "checkpoint of canal_train()" = of_training(function(folder) {
     canal_train(panc$counts[, some_cells], panc$types[some_cells], small_model(), epochs = 4,
@@ -127,27 +212,19 @@ writers <- list(
       checkpoint = folder, verbose = FALSE
     ), classes = "canalR_warning_batch")
   }),
-  "chunks of canal_predict()" = of_chunks,
+  "chunks of canal_predict()" = of_chunks(),
   "results, .csv" = of_file(
     "labels.csv",
     function(path) quietly(inside("write_table")(results_table(1), path, "csv")),
     function(path) suppressMessages(inside("write_table")(results_table(2), path, "csv")),
-    function(path) stopifnot(nrow(utils::read.csv(path)) == 20000)
+    utils::read.csv
   ),
   "results, .rds" = of_file(
     "labels.rds", function(path) quietly(inside("write_rds")(results_table(1), path)),
-    function(path) suppressMessages(inside("write_rds")(results_table(2), path)),
-    function(path) stopifnot(nrow(readRDS(path)) == 20000)
+    function(path) suppressMessages(inside("write_rds")(results_table(2), path)), readRDS
   ),
   "cache of models" = of_cache
 )
-# Chunks are as small as they can be, so that there are several.
-local({
-  space <- asNamespace("canalR")
-  unlockBinding("most_chunk", space)
-  assign("most_chunk", 32, space)
-})
-
 present <- function(folder) {
   sort(list.files(folder, all.files = TRUE, no.. = TRUE, recursive = TRUE))
 }
@@ -171,12 +248,11 @@ written_or_refused <- function(writer, folder) {
   warning = function(warned) paste("a plain warning:", conditionMessage(warned)))
 }
 
-load_fails <- function(writer, folder) {
+# What is there now: "old", "new" or "between", or "lost" and why.
+there_now <- function(writer, folder) {
   tryCatch({
-    writer$load(folder)
-    FALSE
-  }, error = function(error) {
-    cat("    ", conditionMessage(error), "\n")
-    TRUE
-  })
+    found <- writer$found(folder)
+    if (!is.null(writer$go_on)) quietly(writer$go_on(folder))
+    found
+  }, error = function(error) paste("lost:", conditionMessage(error)))
 }

@@ -254,6 +254,47 @@ test_that("sizes that only the header declares are not believed", {
   }
 })
 
+test_that("a table in bgzip's parts is read, and refused without its last one", {
+  counts <- counts_10x()
+  folder <- write_10x(counts, gene_lines(counts), version = 3)
+  on.exit(unlink(folder, recursive = TRUE))
+  path <- file.path(folder, "barcodes.tsv.gz")
+  # A member of gzip with bgzip's mark ("BC", 2 bytes long) in its header.
+  part <- function(text) {
+    plain <- tempfile()
+    on.exit(unlink(plain))
+    connection <- gzfile(plain, "wb")
+    writeBin(charToRaw(text), connection)
+    close(connection)
+    bytes <- readBin(plain, "raw", 1e6)
+    c(bytes[1:3], as.raw(4), bytes[5:10], as.raw(c(6, 0)), charToRaw("BC"), as.raw(c(2, 0, 0, 0)),
+      bytes[-(1:10)])
+  }
+  end <- as.raw(c(0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, 0x42, 0x43, 2, 0, 0x1b, 0, 3, 0,
+                  rep(0, 8)))
+  lines <- paste0(colnames(counts), "\n")
+  parts <- c(part(paste(lines[1:5], collapse = "")), part(paste(lines[-(1:5)], collapse = "")))
+  writeBin(c(parts, end), path)
+  expect_identical(cells_of(folder)$counts, counts)
+  writeBin(parts, path)
+  expect_error(cells_of(folder), "cut off", class = "canalR_error_file")
+})
+
+test_that("one changed bit of a compressed table gives no other names", {
+  counts <- counts_10x()
+  folder <- write_10x(counts, gene_lines(counts), version = 3)
+  on.exit(unlink(folder, recursive = TRUE))
+  path <- file.path(folder, "barcodes.tsv.gz")
+  whole <- readBin(path, "raw", file.size(path))
+  for (at in seq_along(whole)) {
+    changed <- whole
+    changed[at] <- xor(changed[at], as.raw(bitwShiftL(1L, at %% 8L)))
+    writeBin(changed, path)
+    found <- tryCatch(colnames(cells_of(folder)$counts), canalR_error_file = function(error) NULL)
+    expect_true(is.null(found) || identical(found, colnames(counts)))
+  }
+})
+
 test_that("compressed tables are refused where they are cut off, and need no last line end", {
   counts <- counts_10x()
   folder <- write_10x(counts, gene_lines(counts), version = 3)
