@@ -14,19 +14,7 @@ times <- function(whole, short) if (quick) short else whole
 
 inside <- function(name) get(name, asNamespace("canalR"))
 
-# Runs code while a function of the package is another one.
-in_place_of <- function(name, value, code) {
-  space <- asNamespace("canalR")
-  own <- get(name, space)
-  put <- function(value) {
-    unlockBinding(name, space)
-    assign(name, value, envir = space)
-    lockBinding(name, space)
-  }
-  on.exit(put(own))
-  put(value)
-  code
-}
+source("tests/testthat/helper-binding.R")
 
 # What is tried, and what came out of it -----------------------------------------------------------
 

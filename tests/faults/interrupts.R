@@ -213,7 +213,7 @@ pretrain <- function(cells, model, epochs) {
 # The weights after none, one and both of its epochs, stopped as Ctrl-C does.
 pretrained <- lapply(0:2, function(last) {
   try_epoch <- inside("try_epoch")
-  in_place_of("try_epoch", function(epoch, ...) {
+  with_binding("try_epoch", function(epoch, ...) {
     if (epoch > last) "interrupt" else try_epoch(epoch, ...)
   }, quietly(pretrain(TRUE, unpretrained, 2))@weights)
 })

@@ -59,7 +59,7 @@ whole_training <- function(train) {
   on.exit(unlink(folder, recursive = TRUE))
   states <- list()
   write_state <- inside("write_checkpoint")
-  model <- in_place_of("write_checkpoint", function(path, ...) {
+  model <- with_binding("write_checkpoint", function(path, ...) {
     write_state(path, ...)
     states <<- c(states, list(state_in(path)))
   }, quietly(train(folder)))
@@ -86,7 +86,7 @@ of_training <- function(train) {
   whole <- whole_training(train)
   list(before = function(folder) {
          unlink(list.files(folder, "[.]h5$", full.names = TRUE))
-         in_place_of("try_epoch", function(epoch, ...) {
+         with_binding("try_epoch", function(epoch, ...) {
            if (epoch > epochs_before) "error" else real_try_epoch(epoch, ...)
          }, quietly(train(folder)))
        },

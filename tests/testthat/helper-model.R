@@ -87,20 +87,6 @@ expect_refused <- function(code, kind, argument) {
                class = paste0("canalR_error_", kind))
 }
 
-# Runs code while a function of the package is another one.
-with_binding <- function(name, value, code) {
-  space <- asNamespace("canalR")
-  own <- get(name, space)
-  put <- function(value) {
-    unlockBinding(name, space)
-    assign(name, value, envir = space)
-    lockBinding(name, space)
-  }
-  on.exit(put(own))
-  put(value)
-  code
-}
-
 # The kernels of that name, as long as the code runs.
 with_kernels <- function(name, code) {
   before <- Sys.getenv("CANALR_KERNELS")  # empty is as good as not set
