@@ -8,5 +8,5 @@ query <- pancreas[, pancreas$batch == "fluidigmc1"]
 model <- canal_pretrained("compact")
 model <- canal_train(first, "celltype", model, seed = 1)
 model <- canal_train(second, "celltype", model, seed = 1)
-query <- canal_predict(query, model, novelty = "canal", seed = 1)
+query <- canal_predict(query, model)
 table(query$canal_label, query$celltype)
