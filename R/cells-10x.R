@@ -161,7 +161,10 @@ read_lines <- function(path, argument) {
     check_whole_gzip(path)
     connection <- file(path, "rt")
     on.exit(close(connection))
-    readLines(connection, warn = FALSE, encoding = "UTF-8")
+    lines <- readLines(connection, warn = FALSE, encoding = "UTF-8")
+    foreign <- which(!validUTF8(lines))
+    if (length(foreign)) stop(sprintf("line %d is no UTF-8 text", foreign[1]))
+    lines
   })
 }
 

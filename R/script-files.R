@@ -148,13 +148,7 @@ script_vocabulary <- function(options) {
 # The first field of each line.
 read_genes <- function(file, argument) {
   check_there(file, argument)
-  lines <- readLines(file, warn = FALSE, encoding = "UTF-8")
-  if (!all(validUTF8(lines))) {
-    canal_abort("file", argument, "a text file in UTF-8",
-                sprintf("\"%s\", whose line %d is not", file, which(!validUTF8(lines))[1]),
-                call = NULL)
-  }
-  genes <- trimws(sub("[\t,].*", "", lines))
+  genes <- trimws(sub("[\t,].*", "", read_lines(file, argument)))
   genes[nzchar(genes)]
 }
 

@@ -482,6 +482,8 @@ test_that("labels of a file are found by cell", {
   expect_refused(labels(c("c1\tA", "c2\tA", "c3\tB", "c1\tB")), "labels", "labels")
   expect_refused(labels(c("c1", "c2")), "labels", "labels")
   expect_refused(labels(c("c1\tA", "c2")), "file", "labels")
+  expect_refused(labels(c("c1\tA", "c2\tA", "c3\t\"B")), "file", "labels")
+  expect_error(labels(c("c1\tA", "c2\tA\xe4", "c3\tB")), "line 2", class = "canalR_error_file")
   expect_identical(script_labels(x, "celltype", "labels"), "celltype")
 })
 
