@@ -19,6 +19,7 @@ auto guarded(Work&& work) -> decltype(work()) {
   const canal::OpenMpThreads threads_of_r;
   canal::ErrorReport report;
   try {
+    canal::require_threads();
     return work();
   } catch (const Rcpp::exception&) {
     throw;

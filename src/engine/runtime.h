@@ -66,6 +66,10 @@ int64_t free_memory();
 // threads: it would go on asking for ever.
 void require_blas_memory(int threads);
 
+// Throws std::system_error where the threads that OpenMP may want cannot be started, of which it
+// would end the process. For short work, whose tensors may be large enough to be shared out.
+void require_threads();
+
 // Gives memory that was freed back to the system, where the C library holds on to it (glibc): to be
 // called after a large passing need, such as a model read from a file. Changes no setting.
 void return_freed_memory();

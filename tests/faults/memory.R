@@ -44,7 +44,9 @@ under_limit <- function(work, extra) {
   }, canalR_error_memory = function(error) "memory", canalR_error = function(error) {
     if (grepl("emory|allocate", conditionMessage(error))) "memory" else conditionMessage(error)
   }, error = function(error) {
-    if (grepl("allocate|emory", conditionMessage(error))) "R" else conditionMessage(error)
+    # R loads its own packages when they are first used.
+    own <- "allocate|emory|unable to load shared object"
+    if (grepl(own, conditionMessage(error))) "R" else conditionMessage(error)
   })
 }
 

@@ -78,6 +78,12 @@ void require_blas_memory(int threads) {
   had = threads;
 }
 
+void require_threads() {
+#if AT_PARALLEL_OPENMP
+  try_threads(omp_get_max_threads());
+#endif
+}
+
 #if AT_PARALLEL_OPENMP
 OpenMpThreads::OpenMpThreads() : before_(omp_get_max_threads()) {}
 OpenMpThreads::~OpenMpThreads() {
