@@ -183,12 +183,11 @@ run_encoder <- function(data, settings) {
   run
 }
 
-# After an error or a divergence in the first epoch there is nothing to return; a warning has told
-# why.
+# After a divergence in the first epoch there is nothing to return.
 check_began <- function(run) {
-  if (nrow(run$losses) || run$stopped == "interrupt") return(invisible())
-  canal_abort("labels", "labels", "cells that can be trained on", "no epoch that came to its end",
-              "Are there two cells of a type and one of another in a mini-batch?")
+  if (run$stopped != "diverged" || nrow(run$losses)) return(invisible())
+  canal_abort("argument", "learning_rate", "one that lowers the loss",
+              "a loss that is not finite in the first epoch", "Try a lower one.")
 }
 
 # What decides the result of a training.
@@ -241,7 +240,10 @@ encoder_epoch <- function(trainer, data, number, rate, progress, range) {
   sums <- until_interrupt(cpp_cellular_train(trainer, data$train$values, NULL, rate,
                                              progress$cells))
   if (is.null(sums)) return(NULL)
-  if (sums$steps == 0) stop("no mini-batch has two cells of a type and one of another")
+  if (sums$steps == 0) {
+    canal_abort("labels", "labels", "two cells of a type and one of another in a mini-batch",
+                "no such mini-batch", "Use a larger `batch_size`, or more cells.")
+  }
   held <- until_interrupt(validate_encoder(trainer, data))
   if (is.null(held)) return(NULL)
   temperature <- cpp_weight_array(cpp_cellular_weights(trainer)[["temperature_target"]])

@@ -33,7 +33,8 @@ run_training <- function(run, rates, training, kept, progress, settings) {
 }
 
 # The row of one epoch, or a word for what ended it. An error is no reason to lose the epochs
-# before: it becomes a warning that says so. In a team it ends all workers.
+# before: it becomes a warning that says so. Where there are none it is the caller's. In a team it
+# ends all workers.
 try_epoch <- function(epoch, rate, training, team = NULL) {
   tryCatch({
     outcome <- training$epoch(epoch, rate)
@@ -44,7 +45,7 @@ try_epoch <- function(epoch, rate, training, team = NULL) {
     }
     outcome$row
   }, error = function(error) {
-    if (!is.null(team)) stop(error)
+    if (epoch == 1 || !is.null(team)) stop(error)
     warn_stopped(conditionMessage(error), NULL)
     "error"
   })

@@ -222,7 +222,10 @@ pretrain_epoch <- function(trainer, cells, epoch, rate, settings, progress) {
   if (is.null(sums)) return(NULL)
   held <- until_interrupt(validate_masked(trainer, cells, settings))
   if (is.null(held)) return(NULL)
-  if (sums$chosen == 0) stop("no cell has an expressed gene to predict")
+  if (sums$chosen == 0) {
+    canal_abort("counts", "x", "cells that express some of the model's genes",
+                "none with an expressed gene to predict")
+  }
   list(row = pretraining_row(epoch, rate, sums, held), finite = is.finite(sums$loss + held$loss))
 }
 

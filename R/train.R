@@ -101,9 +101,9 @@
 #' vector of its own and not everything is trained, gradients have to pass the frozen layers too:
 #' nothing is kept in `cache` and an epoch takes longer.
 #'
-#' Ctrl-C stops within a second and returns the best model so far, as does an error or a loss that
-#' is no longer finite, with a warning. The cells of such a stage are ranked for the bank when the
-#' next one starts.
+#' Ctrl-C stops within a second and returns the best model so far, as does a loss that is no longer
+#' finite, or an error once an epoch is behind it, with a warning. The cells of such a stage are
+#' ranked for the bank when the next one starts.
 #'
 #' Held-out cells never enter the bank: they stay in the model (at most `history_size` per stage) so
 #' that [canal_stream()] can tell what later stages do to them. They choose the best epoch, so their

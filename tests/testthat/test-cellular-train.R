@@ -78,7 +78,7 @@ test_that("genes that are constant are never chosen", {
   expect_false("ZERO" %in% genes)
 })
 
-test_that("an epoch of mini-batches without pairs ends the training with a warning", {
+test_that("an epoch of mini-batches without pairs is an error that names the labels", {
   cells <- cellular_cells()
   two <- c(which(cells$types == "alpha")[1:2], which(cells$types == "beta")[1:2])
   small <- function(...) {
@@ -86,8 +86,7 @@ test_that("an epoch of mini-batches without pairs ends the training with a warni
                    batch_size = 2, validation = 0, seed = 1, verbose = FALSE, ...)
   }
   # Two cells make no triple.
-  expect_warning(expect_error(small(), "labels", class = "canalR_error_labels"),
-                 "no mini-batch", class = "canalR_warning_stopped")
+  expect_error(small(), "no such mini-batch", class = "canalR_error_labels")
 })
 
 test_that("labels and settings that cannot be trained on are refused by name", {

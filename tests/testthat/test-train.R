@@ -324,6 +324,14 @@ test_that("an error in an epoch gives the best model so far", {
   expect_identical(model@bank, good@bank)
 })
 
+test_that("an error in the first epoch is the caller's", {
+  fail <- failing_at(1, "cpp_train_epoch", function(...) engine_error("memory", "no memory"))
+  with_binding("cpp_train_epoch", fail, {
+    expect_error(train_quietly(stage_one_cells(), untrained(), epochs = 2), "no memory",
+                 class = "canalR_error_memory")
+  })
+})
+
 test_that("what cannot be ranked after training waits for the next stage", {
   cells <- stage_one_cells()
   fail <- function(...) engine_error("internal", "no memory")

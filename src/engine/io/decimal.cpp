@@ -1,12 +1,12 @@
 #include "engine/io/decimal.h"
 
 #include <locale.h>
-#include <cstdlib>
 #if defined(__APPLE__)
 #include <xlocale.h>
 #endif
 
 #include <charconv>
+#include <cstdlib>
 
 namespace canal::io {
 

@@ -80,7 +80,11 @@ void require_blas_memory(int threads) {
 
 void require_threads() {
 #if AT_PARALLEL_OPENMP
-  try_threads(omp_get_max_threads());
+  static std::atomic<int> had{1};  // their stacks are kept
+  const int count = omp_get_max_threads();
+  if (count <= had.load()) return;
+  try_threads(count);
+  had = count;
 #endif
 }
 
