@@ -205,6 +205,31 @@ TEST(HostileHdf5, AttributesOfThousandsOfTextsAreLeftOut) {
   EXPECT_EQ(tree.attribute("many"), nullptr);
 }
 
+// What HDF5 has for giving texts back divides by zero here.
+TEST(HostileHdf5, TextsOfThirtyTwoDimensionsAreRead) {
+  const TempFolder folder;
+  const std::string path = folder.file("made.h5");
+  std::vector<hsize_t> extents(H5S_MAX_RANK, 1);
+  extents.back() = 2;
+  {
+    const MadeFile file(path);
+    const hid_t type = text_type();
+    const std::vector<const char*> texts{"a", "bc"};
+    H5Dwrite(array(file, "texts", type, extents), type, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+             texts.data());
+    const hid_t space = space_of(extents);
+    const hid_t attribute = H5Acreate2(file, "texts", type, space, H5P_DEFAULT, H5P_DEFAULT);
+    H5Awrite(attribute, type, texts.data());
+    H5Sclose(space);
+    H5Tclose(type);
+  }
+  const std::vector<std::string> wanted{"a", "bc"};
+  EXPECT_EQ(canal::read_tree(path, "/texts").text, wanted);
+  const Tree tree = canal::read_tree(path, "/");
+  ASSERT_NE(tree.attribute("texts"), nullptr);
+  EXPECT_EQ(tree.attribute("texts")->text, wanted);
+}
+
 void names_of(hid_t file, const char* table, size_t count) {
   const hid_t group = H5Gcreate2(file, table, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
   const hid_t type = H5Tcopy(H5T_C_S1);

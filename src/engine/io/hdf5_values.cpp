@@ -96,7 +96,8 @@ struct TextMemory {
   }
 };
 
-// HDF5 calls these, which is written in C: nothing may be thrown.
+// HDF5 calls these, which is written in C: nothing may be thrown. It does not for attributes, whose
+// texts come from malloc().
 void* allocate_text(size_t size, void* memory) {
   auto& texts = *static_cast<TextMemory*>(memory);
   if (size > texts.left) return nullptr;
@@ -117,40 +118,45 @@ void free_text(void* text, void* memory) {
   std::free(text);
 }
 
-// HDF5 allocates each text; they are given back whatever happens.
+// HDF5 allocates each text; they are given back whatever happens. Not by its own function for that,
+// which divides by zero where an array has 32 dimensions (1.10.8).
 class TextBuffers {
  public:
-  TextBuffers(size_t count, hid_t type, hid_t space, uint64_t most_text)
+  TextBuffers(size_t count, uint64_t most_text)
       : texts_(count),
-        type_(type),
-        space_(space),
         memory_(most_text),
         properties_(H5Pcreate(H5P_DATASET_XFER), H5Pclose, "texts cannot be read") {
     check_hdf5(H5Pset_vlen_mem_manager(properties_, allocate_text, &memory_, free_text, &memory_),
                "texts cannot be read");
   }
-  ~TextBuffers() { H5Dvlen_reclaim(type_, space_, properties_, texts_.data()); }
+  // What a reading that failed half way has left here may be anything: `memory_` knows its own.
+  ~TextBuffers() {
+    if (!whole_) return;
+    for (char* text : texts_) free_text(text, &memory_);
+  }
   TextBuffers(const TextBuffers&) = delete;
   TextBuffers& operator=(const TextBuffers&) = delete;
-  std::vector<char*>& texts() { return texts_; }
-  hid_t properties() const { return properties_; }
+
+  const std::vector<char*>& read(const Transfer& transfer, hid_t type, const std::string& what) {
+    check_hdf5(transfer(type, properties_, texts_.data()), what);
+    whole_ = true;
+    return texts_;
+  }
 
  private:
   std::vector<char*> texts_;
-  hid_t type_;
-  hid_t space_;
+  bool whole_ = false;
   TextMemory memory_;
   Handle properties_;
 };
 
-void read_variable_text(Tree& tree, hid_t file_type, hid_t space, const Transfer& transfer,
-                        uint64_t most_text, const std::string& what) {
+void read_variable_text(Tree& tree, hid_t file_type, const Transfer& transfer, uint64_t most_text,
+                        const std::string& what) {
   const Handle type = matching_text_type(file_type, true);
-  TextBuffers buffers(tree.text.size(), type, space, most_text);
-  check_hdf5(transfer(type, buffers.properties(), buffers.texts().data()), what);
+  TextBuffers buffers(tree.text.size(), most_text);
+  const std::vector<char*>& texts = buffers.read(transfer, type, what);
   for (size_t i = 0; i < tree.text.size(); ++i) {
-    const char* text = buffers.texts()[i];
-    if (text != nullptr) tree.text[i] = text;
+    if (texts[i] != nullptr) tree.text[i] = texts[i];
   }
 }
 
@@ -216,8 +222,8 @@ size_t text_width(const Tree& tree) {
 
 size_t value_count(const Tree& tree) { return static_cast<size_t>(element_count(tree.shape)); }
 
-void read_values(Tree& tree, hid_t file_type, hid_t space, const Transfer& transfer,
-                 uint64_t most_text, const std::string& what) {
+void read_values(Tree& tree, hid_t file_type, const Transfer& transfer, uint64_t most_text,
+                 const std::string& what) {
   const size_t count = value_count(tree);
   switch (tree.kind) {
     case Tree::Kind::float32: tree.float32.resize(count); break;
@@ -246,7 +252,7 @@ void read_values(Tree& tree, hid_t file_type, hid_t space, const Transfer& trans
       break;
     case Tree::Kind::text:
       if (H5Tis_variable_str(file_type) > 0) {
-        read_variable_text(tree, file_type, space, transfer, most_text, what);
+        read_variable_text(tree, file_type, transfer, most_text, what);
       } else {
         read_fixed_text(tree, file_type, transfer, what);
       }

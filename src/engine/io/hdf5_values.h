@@ -22,8 +22,8 @@ using Transfer = std::function<herr_t(hid_t memory_type, hid_t properties, void*
 
 // Fills the values of `tree`, whose kind and shape are set. most_text: the bytes that all its texts
 // may have together. Throws FormatError.
-void read_values(Tree& tree, hid_t file_type, hid_t space, const Transfer& transfer,
-                 uint64_t most_text, const std::string& what);
+void read_values(Tree& tree, hid_t file_type, const Transfer& transfer, uint64_t most_text,
+                 const std::string& what);
 
 // The type that a tree's values have in a file, and in memory.
 Handle file_type_of(const Tree& tree);

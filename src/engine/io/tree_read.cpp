@@ -143,7 +143,7 @@ class TreeReader {
     const auto transfer = [&](hid_t memory_type, hid_t properties, void* out) {
       return H5Dread(dataset, memory_type, H5S_ALL, H5S_ALL, properties, out);
     };
-    read_values(tree, type, space, transfer, file_.bytes, what);
+    read_values(tree, type, transfer, file_.bytes, what);
     tree.attributes = read_attributes(file_, dataset);
     return tree;
   }
@@ -172,7 +172,7 @@ std::optional<Tree> read_attribute(const Hdf5File& file, hid_t object, const std
   const auto transfer = [&](hid_t memory_type, hid_t, void* out) {
     return H5Aread(attribute, memory_type, out);
   };
-  read_values(tree, type, space, transfer, file.bytes, what);
+  read_values(tree, type, transfer, file.bytes, what);
   return tree;
 }
 
@@ -252,7 +252,7 @@ Tree read_slice(const Hdf5File& file, hid_t group, const std::string& name, int6
   const auto transfer = [&](hid_t memory_type, hid_t properties, void* out) {
     return H5Dread(dataset, memory_type, memory, space, properties, out);
   };
-  read_values(tree, type, memory, transfer, file.bytes, what);
+  read_values(tree, type, transfer, file.bytes, what);
   return tree;
 }
 
