@@ -90,7 +90,8 @@ constexpr std::array<const char*, 9> attributes{{"encoding-type", "shape", "h5sp
                                                  "h5sparse_shape", "_index", "column-order",
                                                  "encoding-version", "categories", "a"}};
 
-constexpr std::array<hsize_t, 16> extents{{0, 1, 2, 3, 4, 5, 6, 7, 12, 64, 1000, hsize_t{1} << 20,
+// 2^17 values that are not stored are believed, and read in no time; the larger ones are refused.
+constexpr std::array<hsize_t, 16> extents{{0, 1, 2, 3, 4, 5, 6, 7, 12, 64, 1000, hsize_t{1} << 17,
                                            hsize_t{1} << 26, (hsize_t{1} << 31) - 1,
                                            hsize_t{1} << 40, hsize_t{1} << 62}};
 

@@ -19,8 +19,10 @@ bool is_missing(const Tree& tree, size_t i) {
 // Categories may be of any kind; labels are texts.
 std::vector<std::string> as_texts(const Tree& tree) {
   if (tree.kind == Tree::Kind::text) return tree.text;
+  const size_t count = value_count(tree);
   std::vector<std::string> texts;
-  for (size_t i = 0; i < value_count(tree); ++i) {
+  texts.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
     if (is_missing(tree, i)) {
       texts.emplace_back();
     } else if (tree.boolean) {
