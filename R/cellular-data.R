@@ -34,7 +34,7 @@ cellular_data <- function(cells, settings) {
   list(genes = genes, labels = labels, batches = unique(batches), target = target, train = train,
        held = part(shuffled(which(held), derive_seed(settings$seed, 6))),
        distances = centroid_distances(train$values, train$types, train$batches,
-                                      settings$latent_dim))
+                                      settings$latent_dim, threads))
 }
 
 # Validation goes over mini-batches in this order: cells often come sorted by type or batch, and

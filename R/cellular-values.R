@@ -42,9 +42,10 @@ cellular_genes <- function(counts, cells, n_genes, target, threads, verbose) {
 # over the batches that hold both types, 0 where none does, divided by the largest. types x types.
 #
 # values: dgCMatrix, genes x cells. types, batches: from 1.
-centroid_distances <- function(values, types, batches, components) {
+centroid_distances <- function(values, types, batches, components, threads) {
   n_types <- max(types)
-  rotation <- principal_axes(values, min(components, ncol(values) - 1, nrow(values)))
+  # Genes x components.
+  rotation <- cpp_principal_axes(values, min(components, ncol(values) - 1, nrow(values)), threads)
   sums <- counts <- matrix(0, n_types, n_types)
   for (batch in unique(batches)) {
     inside <- batches == batch
@@ -59,13 +60,4 @@ centroid_distances <- function(values, types, batches, components) {
   }
   mean <- ifelse(counts > 0, sums / pmax(counts, 1), 0)
   if (max(mean) > 0) mean / max(mean) else mean
-}
-
-# The first principal axes of the cells, genes x components, by the covariance of the genes: no
-# dense matrix of cells.
-principal_axes <- function(values, components) {
-  cpp_require_blas_memory()
-  mean <- Matrix::rowMeans(values)
-  covariance <- as.matrix(Matrix::tcrossprod(values)) / ncol(values) - tcrossprod(mean)
-  eigen(covariance, symmetric = TRUE)$vectors[, seq_len(components), drop = FALSE]
 }

@@ -11,6 +11,18 @@ Rcpp::Rostream<true>&  Rcpp::Rcout = Rcpp::Rcpp_cout_get();
 Rcpp::Rostream<false>& Rcpp::Rcerr = Rcpp::Rcpp_cerr_get();
 #endif
 
+// cpp_principal_axes
+SEXP cpp_principal_axes(Rcpp::S4 values, int count, int num_threads);
+RcppExport SEXP _canalR_cpp_principal_axes(SEXP valuesSEXP, SEXP countSEXP, SEXP num_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::S4 >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< int >::type count(countSEXP);
+    Rcpp::traits::input_parameter< int >::type num_threads(num_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_principal_axes(values, count, num_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_cellular_start
 Rcpp::List cpp_cellular_start(double genes, double first, double second, double latent, double temperature, double seed);
 RcppExport SEXP _canalR_cpp_cellular_start(SEXP genesSEXP, SEXP firstSEXP, SEXP secondSEXP, SEXP latentSEXP, SEXP temperatureSEXP, SEXP seedSEXP) {
@@ -832,14 +844,6 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_require_blas_memory
-void cpp_require_blas_memory();
-RcppExport SEXP _canalR_cpp_require_blas_memory() {
-BEGIN_RCPP
-    cpp_require_blas_memory();
-    return R_NilValue;
-END_RCPP
-}
 // cpp_digest
 std::string cpp_digest(Rcpp::RawVector bytes);
 RcppExport SEXP _canalR_cpp_digest(SEXP bytesSEXP) {
@@ -1032,6 +1036,7 @@ END_RCPP
 }
 
 static const R_CallMethodDef CallEntries[] = {
+    {"_canalR_cpp_principal_axes", (DL_FUNC) &_canalR_cpp_principal_axes, 3},
     {"_canalR_cpp_cellular_start", (DL_FUNC) &_canalR_cpp_cellular_start, 6},
     {"_canalR_cpp_cellular_trainer", (DL_FUNC) &_canalR_cpp_cellular_trainer, 5},
     {"_canalR_cpp_cellular_train", (DL_FUNC) &_canalR_cpp_cellular_train, 5},
@@ -1104,7 +1109,6 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_kernels", (DL_FUNC) &_canalR_cpp_kernels, 1},
     {"_canalR_cpp_library_settings", (DL_FUNC) &_canalR_cpp_library_settings, 0},
     {"_canalR_cpp_free_memory", (DL_FUNC) &_canalR_cpp_free_memory, 0},
-    {"_canalR_cpp_require_blas_memory", (DL_FUNC) &_canalR_cpp_require_blas_memory, 0},
     {"_canalR_cpp_digest", (DL_FUNC) &_canalR_cpp_digest, 1},
     {"_canalR_cpp_join_team", (DL_FUNC) &_canalR_cpp_join_team, 1},
     {"_canalR_cpp_leave_team", (DL_FUNC) &_canalR_cpp_leave_team, 1},

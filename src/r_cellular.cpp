@@ -63,6 +63,20 @@ Rcpp::List sums_to_r(const canal::CellularSums& sums) {
 
 // ---- The encoder --------------------------------------------------------------------------------
 
+// Genes x count.
+// [[Rcpp::export(rng = false)]]
+SEXP cpp_principal_axes(Rcpp::S4 values, int count, int num_threads) {
+  const glue::SparseMatrix input(values);
+  const canal::SparseCells cells = input.view();
+  canal::Control control;
+  std::vector<double> axes;
+  const bool finished = glue::interruptible(control, R_NilValue, [&] {
+    axes = canal::principal_axes(cells, count, num_threads, control);
+  });
+  if (!finished) throw Rcpp::internal::InterruptedException();
+  return Rcpp::NumericMatrix(static_cast<int>(cells.genes), count, axes.begin());
+}
+
 // Untrained weights.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_cellular_start(double genes, double first, double second, double latent,

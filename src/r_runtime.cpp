@@ -62,12 +62,6 @@ Rcpp::List cpp_library_settings() {
 // [[Rcpp::export(rng = false)]]
 double cpp_free_memory() { return static_cast<double>(canal::free_memory()); }
 
-// Before products of R's own.
-// [[Rcpp::export(rng = false)]]
-void cpp_require_blas_memory() {
-  glue::guarded([] { canal::require_blas_memory(1); });
-}
-
 // A short text that other bytes would change.
 // [[Rcpp::export(rng = false)]]
 std::string cpp_digest(Rcpp::RawVector bytes) {

@@ -8,13 +8,13 @@ source "$(dirname "$0")/common.sh"
 # LibTorch on the reference BLAS, Debian's default, is 30 times slower than on OpenBLAS; of OpenBLAS'
 # variants the OpenMP one shares its threads with LibTorch instead of fighting it for the cores.
 demo_packages=(
-  r-base-core g++ pkg-config libtorch-dev libhdf5-dev libopenblas0-openmp
+  r-base-dev pkg-config libtorch-dev libhdf5-dev libopenblas0-openmp
   r-cran-rcpp r-cran-matrix r-cran-cli r-bioc-s4vectors
   r-bioc-singlecellexperiment r-cran-ggplot2
 )
 test_packages=("${demo_packages[@]}" libgloo-dev cmake libgtest-dev python3-torch
   r-cran-testthat r-cran-digest r-cran-seurat r-cran-knitr r-cran-rmarkdown
-  r-cran-glmnet r-bioc-singler r-bioc-scran r-bioc-scuttle r-cran-uwot
+  r-cran-glmnet r-bioc-singler r-bioc-scran r-bioc-scuttle r-cran-uwot r-cran-tibble
   r-cran-vdiffr r-bioc-biocparallel r-cran-batchtools r-bioc-delayedarray r-bioc-hdf5array
   r-cran-hdf5r)
 bench_packages=("${demo_packages[@]}" python3 python3-torch python3-h5py r-bioc-scuttle r-bioc-scran

@@ -17,6 +17,12 @@ namespace canal {
 
 // ---- The encoder --------------------------------------------------------------------------------
 
+// The first principal axes of cells: genes x count, by columns, the axis along which the cells vary
+// most first; signs are as they come. values: those of the encoder. The same on any number of
+// threads. Throws where a value is not finite, or there are not so many genes.
+std::vector<double> principal_axes(const SparseCells& values, int64_t count, int num_threads,
+                                   const Control& control);
+
 struct EncoderWidths {
   int64_t genes;   // G
   int64_t first;   // H1

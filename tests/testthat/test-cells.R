@@ -567,11 +567,11 @@ test_that("objects that are bound together have one record", {
   note <- function(n) list(prediction = list(n = n))
   one <- put_results(sce, some_results(), record = note(1))
   one <- put_results(one, data.frame(own_label = 1:5), record = note(9), prefix = "own")
-  expect_identical(cell_record(BiocGenerics::cbind(one, one)), cell_record(one))
+  expect_identical(cell_record(SummarizedExperiment::cbind(one, one)), cell_record(one))
   two <- put_results(sce, some_results(), record = note(2))
   two <- put_results(two, data.frame(own_label = 5:1), record = note(8), prefix = "own")
   two <- with_cell_record(two, list(quality = "two's"))
-  both <- BiocGenerics::cbind(one, two)
+  both <- SummarizedExperiment::cbind(one, two)
   expect_identical(sum(names(S4Vectors::metadata(both)) == "canal"), 2L)
   expect_identical(cell_record(both),
                    c(cell_record(one), list(quality = "two's",
@@ -584,7 +584,7 @@ test_that("objects that are bound together have one record", {
   both <- put_results(both, data.frame(own_label = 1:10), record = note(4), prefix = "own")
   expect_identical(cell_record(both),
                    list(canal = note(3), own = note(4), quality = "two's"))
-  three <- BiocGenerics::cbind(BiocGenerics::cbind(one, two), put_results(
+  three <- SummarizedExperiment::cbind(SummarizedExperiment::cbind(one, two), put_results(
     put_results(sce, some_results(), record = note(5)), data.frame(own_label = 1:5), prefix = "own"
   ))
   expect_length(cell_record(three)$merged, 2)

@@ -20,7 +20,7 @@ test_that("centroid distances are those among principal components, meant over b
   types[batches == 1 & types == 4] <- 3
   types[batches == 2 & types == 4] <- 3
   types[batches == 3 & types == 2] <- 4
-  found <- centroid_distances(values, types, batches, 5)
+  found <- centroid_distances(values, types, batches, 5, 2)
   scores <- stats::prcomp(t(as.matrix(values)))$x[, 1:5]
   naive <- matrix(0, 4, 4)
   for (i in 1:4) for (j in 1:4) {
