@@ -297,8 +297,8 @@ TEST_P(Cellular, gradients_equal_finite_differences) {
     options.centroid_weight = c.centroid;
     canal_test::Slopes known;
     // Only the first loss has the temperature that learns; distances stay where all cells move.
-    if (c.snn == 0) known.flat.push_back("temperature_target");
-    if (c.snn == 0 && c.batch == 0) known.flat.push_back("output_encoder.output.bias");
+    if (c.snn == 0) known.flat.emplace_back("temperature_target");
+    if (c.snn == 0 && c.batch == 0) known.flat.emplace_back("output_encoder.output.bias");
     canal_test::expect_slopes(
         golden.trainer(options).weights(), golden.trainer(options).gradients(golden.values.view()),
         [&](const Weights& weights) {

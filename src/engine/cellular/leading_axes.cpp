@@ -86,8 +86,8 @@ std::vector<double> highest_vectors(const Tridiagonal& t, int n, int count) {
 // Q times the vectors, some columns at a time.
 void reflect(const Tridiagonal& t, int n, int count, std::vector<double>& vectors,
              const Control& control) {
-  std::vector<double> work(static_cast<size_t>(64 * columns_together) + 65 * 64);
-  const int work_size = static_cast<int>(work.size());
+  constexpr int work_size = 64 * columns_together + 65 * 64;  // what dormtr() uses at most
+  std::vector<double> work(static_cast<size_t>(work_size));
   for (int first = 0; first < count; first += columns_together) {
     control.check();
     const int some = std::min(columns_together, count - first);

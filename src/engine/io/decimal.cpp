@@ -1,12 +1,11 @@
 #include "engine/io/decimal.h"
 
-#include <locale.h>
+#include <charconv>
+#include <clocale>
+#include <cstdlib>
 #if defined(__APPLE__)
 #include <xlocale.h>
 #endif
-
-#include <charconv>
-#include <cstdlib>
 
 namespace canal::io {
 
