@@ -65,8 +65,8 @@
 #' Ctrl-C during the epochs stops within a second and returns the best model so far (`print()` says
 #' that it was interrupted); with `classifier = TRUE` a warning says that there is no classifier
 #' then.
-#' The principal components before the first epoch take a second for 2,000 genes, and grow with the
-#' cube of the genes, their memory (genes x genes numbers) with the square.
+#' The time of the principal components before the first epoch grows with the cube of the genes,
+#' their memory (genes x genes numbers) with the square.
 #'
 #' @return A [CellularModel-class].
 #' @section Errors and warnings: `canalR_error_labels` (`labels` or `batch`: wrong length, missing,
