@@ -196,7 +196,7 @@ TEST(Slopes, flat_weights_must_change_nothing) {
 
 TEST(Slopes, names_of_no_weight_show) {
   Known known;
-  known.slopes.flat.push_back("idel");
+  known.slopes.flat.emplace_back("idel");
   expect_complaints_of("idel", known);
 }
 
