@@ -62,10 +62,6 @@ std::vector<std::string> loaded_libtorch();
 // Bytes of memory that are free, or can be freed at once, on this machine.
 int64_t free_memory();
 
-// Throws std::bad_alloc where OpenBLAS could not have the memory that it works in, on so many
-// threads: it would go on asking for ever.
-void require_blas_memory(int threads);
-
 // Throws std::system_error where the threads that OpenMP may want cannot be started, of which it
 // would end the process. For short work, whose tensors may be large enough to be shared out.
 void require_threads();

@@ -22,12 +22,12 @@ record <- new.env()
 record$outcomes <- character()
 record$rows <- list()
 
-# outcome: "passed", "failed" or "skipped". cells: what the table says. shown: how it says the
-# outcome.
-add_row <- function(outcome, cells, shown = outcome) {
+# outcome: "passed", "failed" or "skipped". cells: what the table says before it.
+add_row <- function(outcome, cells) {
+  row <- c(cells, outcome)
   record$outcomes <- c(record$outcomes, outcome)
-  record$rows <- c(record$rows, list(c(cells, shown)))
-  cat(paste(c(cells, shown), collapse = " | "), "\n")
+  record$rows <- c(record$rows, list(row))
+  cat(paste(row, collapse = " | "), "\n")
 }
 
 # Writes the table and the sums, the sums last: without them the part counts as crashed.

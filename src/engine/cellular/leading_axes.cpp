@@ -14,7 +14,7 @@ namespace canal {
 
 namespace {
 
-// Columns that are reduced together, some 50 ms of work in a matrix of 5,000.
+// Columns that are reduced together, between looks for Ctrl-C.
 constexpr int columns_together = 32;
 // Below this, column by column is as fast.
 constexpr int least_together = 64;

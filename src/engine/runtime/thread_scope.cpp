@@ -62,10 +62,9 @@ void set_torch_threads(int count) {
 #endif
 }
 
-}  // namespace
-
-// 128 MB of addresses for each thread that multiplies, once; it is asked for as many threads as
-// there have not been before.
+// Throws std::bad_alloc where OpenBLAS could not have the memory that it works in: it would go on
+// asking for ever. 128 MB of addresses for each thread that multiplies, once; it is asked for as
+// many threads as there have not been before.
 void require_blas_memory(int threads) {
   constexpr size_t bytes_each = (size_t{128} << 20) + 8192;
   static std::atomic<int> had{0};
@@ -77,6 +76,8 @@ void require_blas_memory(int threads) {
   munmap(memory, bytes);
   had = threads;
 }
+
+}  // namespace
 
 void require_threads() {
 #if AT_PARALLEL_OPENMP
