@@ -70,10 +70,8 @@ SEXP cpp_principal_axes(Rcpp::S4 values, int count, int num_threads) {
   const canal::SparseCells cells = input.view();
   canal::Control control;
   std::vector<double> axes;
-  const bool finished = glue::interruptible(control, R_NilValue, [&] {
-    axes = canal::principal_axes(cells, count, num_threads, control);
-  });
-  if (!finished) throw Rcpp::internal::InterruptedException();
+  glue::run_or_interrupt(control, R_NilValue,
+                         [&] { axes = canal::principal_axes(cells, count, num_threads, control); });
   return Rcpp::NumericMatrix(static_cast<int>(cells.genes), count, axes.begin());
 }
 
@@ -178,9 +176,8 @@ SEXP cpp_cellular_embed(Rcpp::XPtr<canal::CellularEncoder> encoder, Rcpp::S4 val
   const CellularEncoder& native = *encoder;
   canal::Control control;
   canal::FloatArray embedding;
-  const bool finished = glue::interruptible(
-      control, progress, [&] { embedding = native.embed(input.view(), num_threads, control); });
-  if (!finished) throw Rcpp::internal::InterruptedException();
+  glue::run_or_interrupt(control, progress,
+                         [&] { embedding = native.embed(input.view(), num_threads, control); });
   return glue::matrix_to_r(embedding);
 }
 
@@ -274,9 +271,8 @@ SEXP cpp_cellular_probabilities(Rcpp::XPtr<canal::CellularClassifier> classifier
   const CellularClassifier& native = *classifier;
   canal::Control control;
   canal::FloatArray probabilities;
-  const bool finished = glue::interruptible(control, progress, [&] {
+  glue::run_or_interrupt(control, progress, [&] {
     probabilities = native.probabilities(cells, num_threads, control);
   });
-  if (!finished) throw Rcpp::internal::InterruptedException();
   return glue::matrix_to_r(probabilities);
 }

@@ -87,4 +87,8 @@ bool interruptible(canal::Control& control, SEXP progress, const std::function<v
   raise(report);
 }
 
+void run_or_interrupt(canal::Control& control, SEXP progress, const std::function<void()>& work) {
+  if (!interruptible(control, progress, work)) throw Rcpp::internal::InterruptedException();
+}
+
 }  // namespace glue

@@ -25,6 +25,8 @@ auto guarded(Work&& work) -> decltype(work()) {
     throw;
   } catch (const Rcpp::LongjumpException&) {
     throw;
+  } catch (const Rcpp::internal::InterruptedException&) {
+    throw;
   } catch (...) {
     report = canal::describe_current_exception();
   }
@@ -35,5 +37,8 @@ auto guarded(Work&& work) -> decltype(work()) {
 // Ctrl-C and reports progress: `progress(done, total)`, an R function or NULL. Returns false when
 // the user interrupted; errors of the work are raised as R conditions.
 bool interruptible(canal::Control& control, SEXP progress, const std::function<void()>& work);
+
+// The same for work that leaves nothing worth keeping: Ctrl-C becomes R's own interrupt.
+void run_or_interrupt(canal::Control& control, SEXP progress, const std::function<void()>& work);
 
 }  // namespace glue

@@ -35,8 +35,7 @@ Rcpp::NumericMatrix cpp_attention_shares(Rcpp::XPtr<canal::AttentionReader> read
   const canal::AttentionReader& native = *reader;
   canal::Control control;
   canal::FloatArray shares;
-  if (!glue::interruptible(control, progress,
-                           [&] { shares = native.shares(view, wanted, num_threads, control); }))
-    throw Rcpp::internal::InterruptedException();
+  glue::run_or_interrupt(control, progress,
+                         [&] { shares = native.shares(view, wanted, num_threads, control); });
   return glue::matrix_to_r(shares);
 }

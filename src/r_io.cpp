@@ -10,9 +10,26 @@
 
 namespace {
 
+// A copy as an R vector, which may take seconds: Ctrl-C is heard.
+template <int Type, class Value>
+Rcpp::Vector<Type> copied(const std::vector<Value>& values) {
+  constexpr size_t piece = size_t{1} << 22;
+  Rcpp::Vector<Type> copy(Rcpp::no_init(static_cast<R_xlen_t>(values.size())));
+  for (size_t first = 0; first < values.size(); first += piece) {
+    Rcpp::checkUserInterrupt();
+    const size_t count = std::min(piece, values.size() - first);
+    std::copy_n(values.begin() + static_cast<ptrdiff_t>(first), count,
+                copy.begin() + static_cast<ptrdiff_t>(first));
+  }
+  return copy;
+}
+
 Rcpp::List matrix_slots(const canal::CellMatrix& matrix) {
-  return Rcpp::List::create(Rcpp::Named("p") = matrix.starts, Rcpp::Named("i") = matrix.gene,
-                            Rcpp::Named("x") = matrix.value,
+  const Rcpp::IntegerVector starts = copied<INTSXP>(matrix.starts);
+  const Rcpp::IntegerVector genes = copied<INTSXP>(matrix.gene);
+  const Rcpp::NumericVector values = copied<REALSXP>(matrix.value);
+  return Rcpp::List::create(Rcpp::Named("p") = starts, Rcpp::Named("i") = genes,
+                            Rcpp::Named("x") = values,
                             Rcpp::Named("dims") = Rcpp::IntegerVector::create(
                                 static_cast<int>(matrix.genes), static_cast<int>(matrix.cells)));
 }
@@ -61,8 +78,11 @@ canal::Checkpoint checkpoint_from_r(Rcpp::List parts) {
 // A genes x cells dgCMatrix is the file's cells x genes matrix in compressed rows.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_read_h5ad(std::string path, std::string layer) {
+  canal::Control control;
+  canal::AnnData data;
+  glue::run_or_interrupt(control, R_NilValue,
+                         [&] { data = canal::read_h5ad(path, layer, control); });
   return glue::guarded([&] {
-    const canal::AnnData data = canal::read_h5ad(path, layer);
     const Rcpp::List obs = glue::tree_to_r(data.obs, glue::Float32Form::numeric);
     return Rcpp::List::create(Rcpp::Named("counts") = matrix_slots(data.counts),
                               Rcpp::Named("genes") = glue::text_to_r(data.gene_names),
@@ -87,8 +107,11 @@ Rcpp::List cpp_cell_file(std::string path) {
 // the features of a 10x file, one per gene; empty where none are told.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_cell_header(std::string path, std::string layer) {
+  canal::Control control;
+  canal::CellHeader header;
+  glue::run_or_interrupt(control, R_NilValue,
+                         [&] { header = canal::read_cell_header(path, layer, control); });
   return glue::guarded([&] {
-    const canal::CellHeader header = canal::read_cell_header(path, layer);
     return Rcpp::List::create(Rcpp::Named("genes") = glue::text_to_r(header.gene_names),
                               Rcpp::Named("cells") = glue::text_to_r(header.cell_names),
                               Rcpp::Named("ids") = glue::text_to_r(header.gene_ids),
@@ -98,16 +121,17 @@ Rcpp::List cpp_cell_header(std::string path, std::string layer) {
   });
 }
 
-// Cells `first` to `last`, counted from 1, as the slots of a genes x cells dgCMatrix. Whoever reads
-// a file in blocks can be interrupted between them.
+// Cells `first` to `last`, counted from 1, as the slots of a genes x cells dgCMatrix.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_read_cells(std::string path, std::string layer, double first, double last) {
-  Rcpp::checkUserInterrupt();
-  return glue::guarded([&] {
-    const auto from = static_cast<int64_t>(first);
-    const auto to = static_cast<int64_t>(last);
-    return matrix_slots(canal::read_cells(path, layer, from - 1, to - from + 1));
+  const auto from = static_cast<int64_t>(first);
+  const auto to = static_cast<int64_t>(last);
+  canal::Control control;
+  canal::CellMatrix cells;
+  glue::run_or_interrupt(control, R_NilValue, [&] {
+    cells = canal::read_cells(path, layer, from - 1, to - from + 1, control);
   });
+  return glue::guarded([&] { return matrix_slots(cells); });
 }
 
 // Starts to read cells, which cpp_take_cells() gives.

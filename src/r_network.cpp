@@ -140,9 +140,8 @@ Rcpp::List cpp_forward(Rcpp::XPtr<canal::Network> network, Rcpp::RawMatrix token
   const Network& native = *network;
   canal::Control control;
   std::vector<canal::FloatArray> arrays;
-  if (!glue::interruptible(control, progress,
-                           [&] { arrays = native.forward(view, options, control); }))
-    throw Rcpp::internal::InterruptedException();
+  glue::run_or_interrupt(control, progress,
+                         [&] { arrays = native.forward(view, options, control); });
   Rcpp::List result(arrays.size());
   for (size_t i = 0; i < arrays.size(); ++i) result[i] = glue::array_to_r(arrays[i]);
   result.names() = Rcpp::wrap(outputs);

@@ -27,13 +27,6 @@ canal::Flavour flavour_named(const std::string& name) {
   throw canal::Error(canal::ErrorKind::input, "There is no flavour \"" + name + "\".");
 }
 
-// Ctrl-C during preparation leaves nothing worth keeping, so it becomes R's own interrupt.
-void run(canal::Control& control, const std::function<void()>& work) {
-  if (!glue::interruptible(control, R_NilValue, work)) {
-    throw Rcpp::internal::InterruptedException();
-  }
-}
-
 }  // namespace
 
 // Places of values are counted from 1; NA where there is none.
@@ -43,7 +36,8 @@ Rcpp::List cpp_value_facts(Rcpp::NumericVector values, int num_threads) {
   const int64_t count = values.size();
   canal::Control control;
   canal::ValueFacts facts;
-  run(control, [&] { facts = canal::value_facts(numbers, count, num_threads, control); });
+  glue::run_or_interrupt(control, R_NilValue,
+                         [&] { facts = canal::value_facts(numbers, count, num_threads, control); });
   const auto place = [](int64_t at) { return at < 0 ? NA_REAL : static_cast<double>(at + 1); };
   return Rcpp::List::create(
       Rcpp::Named("stored") = static_cast<double>(count),
@@ -62,8 +56,9 @@ Rcpp::NumericVector cpp_detected_genes(Rcpp::S4 counts, Rcpp::IntegerVector plac
   const canal::Alignment alignment = alignment_of(place, vocabulary_size);
   canal::Control control;
   std::vector<int64_t> detected;
-  run(control,
-      [&] { detected = canal::detected_genes(input.view(), alignment, num_threads, control); });
+  glue::run_or_interrupt(control, R_NilValue, [&] {
+    detected = canal::detected_genes(input.view(), alignment, num_threads, control);
+  });
   return Rcpp::NumericVector(detected.begin(), detected.end());
 }
 
@@ -78,7 +73,7 @@ Rcpp::List cpp_gene_statistics(Rcpp::S4 counts, Rcpp::IntegerVector place, int v
   canal::Control control;
   canal::GeneStatistics result;
   const canal::Flavour how = glue::guarded([&] { return flavour_named(flavour); });
-  run(control, [&] {
+  glue::run_or_interrupt(control, R_NilValue, [&] {
     result = canal::gene_statistics(input.view(), alignment, cells, target_sum, num_threads,
                                     control, how);
   });
@@ -110,7 +105,7 @@ Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocab
   Rcpp::RawMatrix result(chosen.size(), kept.size());
   uint8_t* out = RAW(result);  // asked for here: the worker must not touch R
   canal::Control control;
-  run(control, [&] {
+  glue::run_or_interrupt(control, R_NilValue, [&] {
     canal::tokens(input.view(), alignment, cells, genes, {target_sum, n_bins}, out, num_threads,
                   control);
   });

@@ -25,8 +25,7 @@ canal::TeamOptions options_from_r(Rcpp::List o) {
 // Waits for the others; the user's interrupt goes on as R's.
 void together(const std::function<void(const canal::Control&)>& work) {
   canal::Control control;
-  if (!glue::interruptible(control, R_NilValue, [&] { work(control); }))
-    throw Rcpp::internal::InterruptedException();
+  glue::run_or_interrupt(control, R_NilValue, [&] { work(control); });
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/control.h"
 #include "engine/tree.h"
 
 namespace canal {
@@ -26,8 +27,9 @@ struct AnnData {
   Tree obs;  // a group of columns, each an array (categorical ones as text)
 };
 
-// `layer`: "X", "raw/X" or the name of a layer.
-AnnData read_h5ad(const std::string& path, const std::string& layer);
+// `layer`: "X", "raw/X" or the name of a layer. This and what follows throw Cancelled a moment
+// after `control` was told so.
+AnnData read_h5ad(const std::string& path, const std::string& layer, const Control& control = {});
 
 enum class CellFormat { anndata, tenx };
 
@@ -51,24 +53,29 @@ struct CellHeader {
   bool by_cells;  // some cells can be read without the others; not where genes are compressed
 };
 
-CellHeader read_cell_header(const std::string& path, const std::string& layer);
+CellHeader read_cell_header(const std::string& path, const std::string& layer,
+                            const Control& control = {});
 
 // The cells first, first + 1, ..., first + count - 1 of a matrix that is held by cells. Memory is
 // that of these cells alone. Throws Error(input) for cells that are not there.
 CellMatrix read_cells(const std::string& path, const std::string& layer, int64_t first,
-                      int64_t count);
+                      int64_t count, const Control& control = {});
 
 // The same on a thread of its own, so that the cells are there when they are needed. HDF5 is not
 // made for threads: no file may be read or written until take() has returned or this has ended,
-// which waits.
+// which cancels the reading and waits.
 class CellsAhead {
  public:
   CellsAhead(const std::string& path, const std::string& layer, int64_t first, int64_t count);
+  ~CellsAhead() { control_.cancel = true; }
+  CellsAhead(const CellsAhead&) = delete;
+  CellsAhead& operator=(const CellsAhead&) = delete;
   // Once.
   CellMatrix take() { return matrix_.get(); }
 
  private:
-  std::future<CellMatrix> matrix_;
+  Control control_;
+  std::future<CellMatrix> matrix_;  // its end waits, so that it comes first
 };
 
 }  // namespace canal

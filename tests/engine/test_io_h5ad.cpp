@@ -237,6 +237,71 @@ TEST(H5ad, AnyRangeOfCellsIsThatOfTheWholeMatrix) {
   expect_every_range(package_file("inst/extdata/panc8_small.h5ad"), 123);
 }
 
+// Rows without zeros, compressed by rows or by columns: some number of them, each of `minor`
+// values.
+Tree full_matrix(const std::string& kind, int64_t major, int64_t minor) {
+  std::vector<int32_t> starts;
+  std::vector<int32_t> indices;
+  std::vector<float> values;
+  for (int64_t i = 0; i <= major; ++i) starts.push_back(static_cast<int32_t>(i * minor));
+  for (int64_t i = 0; i < major * minor; ++i) {
+    indices.push_back(static_cast<int32_t>(i % minor));
+    values.push_back(static_cast<float>(i % 8191 + 1));
+  }
+  Tree tree = sparse({"encoding-type", "shape", kind, starts, indices, values});
+  const bool rows = kind == "csr_matrix";
+  tree.attributes[1].second = integers(
+      {static_cast<int32_t>(rows ? major : minor), static_cast<int32_t>(rows ? minor : major)});
+  return tree;
+}
+
+std::vector<std::string> numbered(const std::string& start, int64_t count) {
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < count; ++i) names.push_back(start + std::to_string(i));
+  return names;
+}
+
+// 2^21 values are read at a time.
+TEST(H5ad, AMatrixOfManyPiecesIsReadWhole) {
+  const TempFolder folder;
+  const std::string path = folder.file("large.h5ad");
+  constexpr int64_t cells = 1031;
+  constexpr int64_t genes = 4099;
+  for (const char* kind : {"csr_matrix", "csc_matrix"}) {
+    const bool rows = std::string(kind) == "csr_matrix";
+    Tree root;
+    root.children = {{"X", full_matrix(kind, rows ? cells : genes, rows ? genes : cells)},
+                     {"obs", table(numbered("c", cells))},
+                     {"var", table(numbered("g", genes))}};
+    canal::write_tree(path, root);
+    const canal::CellMatrix matrix = canal::read_h5ad(path, "X").counts;
+    ASSERT_EQ(matrix.value.size(), static_cast<size_t>(cells * genes));
+    size_t wrong = 0;
+    for (int64_t at = 0; at < cells * genes; ++at) {
+      const int64_t cell = at / genes;
+      const int64_t gene = at % genes;
+      const int64_t stored = rows ? at : gene * cells + cell;
+      wrong += matrix.gene[static_cast<size_t>(at)] != gene ||
+               matrix.value[static_cast<size_t>(at)] != static_cast<double>(stored % 8191 + 1);
+    }
+    EXPECT_EQ(wrong, 0u);
+    if (rows) expect_same_matrix(canal::read_cells(path, "X", 3, 900), naive_cells(matrix, 3, 900));
+  }
+}
+
+TEST(H5ad, ReadingIsCancelled) {
+  const TempFolder folder;
+  const std::string path = folder.file("made.h5ad");
+  canal::Control control;
+  control.cancel = true;
+  for (const Tree& matrix : {csr(), csc(), floats({3, 4}, dense_values)}) {
+    canal::write_tree(path, file_with(matrix));
+    EXPECT_THROW(canal::read_h5ad(path, "X", control), canal::Cancelled);
+    EXPECT_THROW(canal::read_cell_header(path, "X", control), canal::Cancelled);
+  }
+  EXPECT_THROW(canal::read_cells(path, "X", 0, 3, control), canal::Cancelled);
+}
+
 TEST(H5ad, TheHeaderTellsWhatTheMatrixHolds) {
   const TempFolder folder;
   const auto header_of = [&](const Tree& matrix) {

@@ -15,9 +15,9 @@ bool is_tenx(const Hdf5File& file) { return !is_h5ad(file) && !tenx_matrices(fil
 
 }  // namespace
 
-AnnData read_h5ad(const std::string& path, const std::string& layer) {
+AnnData read_h5ad(const std::string& path, const std::string& layer, const Control& control) {
   const QuietHdf5 quiet;
-  return with_path(path, [&] { return read_anndata(open_tree_file(path), layer); });
+  return with_path(path, [&] { return read_anndata(open_tree_file(path, &control), layer); });
 }
 
 CellFile inspect_cell_file(const std::string& path) {
@@ -30,19 +30,20 @@ CellFile inspect_cell_file(const std::string& path) {
   });
 }
 
-CellHeader read_cell_header(const std::string& path, const std::string& layer) {
+CellHeader read_cell_header(const std::string& path, const std::string& layer,
+                            const Control& control) {
   const QuietHdf5 quiet;
   return with_path(path, [&] {
-    const Hdf5File file = open_tree_file(path);
+    const Hdf5File file = open_tree_file(path, &control);
     return is_tenx(file) ? tenx_header(file, layer) : h5ad_header(file, layer);
   });
 }
 
 CellMatrix read_cells(const std::string& path, const std::string& layer, int64_t first,
-                      int64_t count) {
+                      int64_t count, const Control& control) {
   const QuietHdf5 quiet;
   return with_path(path, [&] {
-    const Hdf5File file = open_tree_file(path);
+    const Hdf5File file = open_tree_file(path, &control);
     return is_tenx(file) ? tenx_cells(file, layer, first, count)
                          : h5ad_cells(file, layer, first, count);
   });
@@ -50,7 +51,7 @@ CellMatrix read_cells(const std::string& path, const std::string& layer, int64_t
 
 CellsAhead::CellsAhead(const std::string& path, const std::string& layer, int64_t first,
                        int64_t count)
-    : matrix_(
-          std::async(std::launch::async, [=] { return read_cells(path, layer, first, count); })) {}
+    : matrix_(std::async(std::launch::async,
+                         [=] { return read_cells(path, layer, first, count, control_); })) {}
 
 }  // namespace canal

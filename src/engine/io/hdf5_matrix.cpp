@@ -71,6 +71,27 @@ Tree read_starts(const Hdf5File& file, hid_t group, const std::string& place, in
   return starts;
 }
 
+// Calls work(first, last) for `count` values, piece by piece, with looks for who cancels.
+template <class Work>
+void in_pieces(const Hdf5File& file, size_t count, const Work& work) {
+  constexpr size_t piece = size_t{1} << 21;
+  for (size_t first = 0; first < count; first += piece) {
+    file.check_cancelled();
+    work(first, std::min(count, first + piece));
+  }
+}
+
+void check_indices(const Hdf5File& file, const Compressed& matrix, const std::string& place) {
+  with_integers(matrix.indices, [&](const auto& indices) {
+    in_pieces(file, indices.size(), [&](size_t first, size_t last) {
+      for (size_t i = first; i < last; ++i) {
+        const int64_t index = indices[i];
+        if (index < 0 || index >= matrix.minor) fail_matrix(place, "has an index beyond its shape");
+      }
+    });
+  });
+}
+
 // Rows (or columns) from `first` on, `count` of them.
 Compressed read_compressed(const Hdf5File& file, hid_t group, const std::string& place,
                            const MatrixLayout& layout, int64_t first, int64_t count) {
@@ -84,27 +105,26 @@ Compressed read_compressed(const Hdf5File& file, hid_t group, const std::string&
   spend_cell_values(file, values);
   matrix.indices = read_slice(file, group, "indices", start, values);
   matrix.values = read_slice(file, group, "data", start, values);
-  with_integers(matrix.indices, [&](const auto& indices) {
-    for (const int64_t index : indices)
-      if (index < 0 || index >= matrix.minor) fail_matrix(place, "has an index beyond its shape");
-  });
+  check_indices(file, matrix, place);
   return matrix;
+}
+
+bool is_tidy(const Hdf5File& file, const CellMatrix& matrix) {
+  for (size_t cell = 0; cell + 1 < matrix.starts.size(); ++cell) {
+    file.check_cancelled();
+    const auto first = static_cast<size_t>(matrix.starts[cell]);
+    const auto last = static_cast<size_t>(matrix.starts[cell + 1]);
+    for (size_t i = first; i < last; ++i) {
+      if (matrix.value[i] == 0 || (i > first && matrix.gene[i] <= matrix.gene[i - 1])) return false;
+    }
+  }
+  return true;
 }
 
 // Sorts each cell's genes, adds up what is given twice and leaves out zeros, so that every form of
 // a matrix gives the same numbers.
-bool is_tidy(const CellMatrix& matrix) {
-  for (size_t cell = 0; cell + 1 < matrix.starts.size(); ++cell) {
-    const auto last = static_cast<size_t>(matrix.starts[cell + 1]);
-    for (auto i = static_cast<size_t>(matrix.starts[cell]) + 1; i < last; ++i) {
-      if (matrix.gene[i] <= matrix.gene[i - 1]) return false;
-    }
-  }
-  return std::find(matrix.value.begin(), matrix.value.end(), 0.0) == matrix.value.end();
-}
-
-CellMatrix tidied(CellMatrix matrix) {
-  if (is_tidy(matrix)) return matrix;
+CellMatrix tidied(const Hdf5File& file, CellMatrix matrix) {
+  if (is_tidy(file, matrix)) return matrix;
   CellMatrix out{matrix.cells, matrix.genes, {0}, {}, {}};
   out.gene.reserve(matrix.gene.size());
   out.value.reserve(matrix.value.size());
@@ -113,6 +133,7 @@ CellMatrix tidied(CellMatrix matrix) {
     const auto first = static_cast<size_t>(matrix.starts[static_cast<size_t>(cell)]);
     const auto last = static_cast<size_t>(matrix.starts[static_cast<size_t>(cell) + 1]);
     row.clear();
+    file.check_cancelled();
     for (size_t i = first; i < last; ++i) row.emplace_back(matrix.gene[i], matrix.value[i]);
     std::stable_sort(row.begin(), row.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -129,33 +150,45 @@ CellMatrix tidied(CellMatrix matrix) {
   return out;
 }
 
-CellMatrix from_rows(const Compressed& matrix) {
+// Appends all of `values` to `out`.
+template <class From, class To>
+void append(const Hdf5File& file, const std::vector<From>& values, std::vector<To>& out) {
+  out.reserve(values.size());
+  in_pieces(file, values.size(), [&](size_t first, size_t last) {
+    const auto start = values.begin();
+    out.insert(out.end(), start + static_cast<ptrdiff_t>(first),
+               start + static_cast<ptrdiff_t>(last));
+  });
+}
+
+CellMatrix from_rows(const Hdf5File& file, const Compressed& matrix) {
   CellMatrix out{matrix.major, matrix.minor, {}, {}, {}};
   const int64_t start = integer_at(matrix.starts, 0);
   with_integers(matrix.starts, [&](const auto& starts) {
     out.starts.reserve(starts.size());
     for (const int64_t at : starts) out.starts.push_back(static_cast<int32_t>(at - start));
   });
-  with_integers(matrix.indices,
-                [&](const auto& genes) { out.gene.assign(genes.begin(), genes.end()); });
-  with_numbers(matrix.values,
-               [&](const auto& values) { out.value.assign(values.begin(), values.end()); });
+  with_integers(matrix.indices, [&](const auto& genes) { append(file, genes, out.gene); });
+  with_numbers(matrix.values, [&](const auto& values) { append(file, values, out.value); });
   return out;
 }
 
 // Counts the values of each cell, then puts each gene's values at their cells' next free places.
-CellMatrix from_columns(const Compressed& matrix) {
+CellMatrix from_columns(const Hdf5File& file, const Compressed& matrix) {
   const size_t count = value_count(matrix.indices);
   CellMatrix out{matrix.minor, matrix.major, {}, {}, {}};
   out.starts.assign(static_cast<size_t>(matrix.minor) + 1, 0);
   out.gene.resize(count);
   out.value.resize(count);
-  for (size_t i = 0; i < count; ++i) {
-    ++out.starts[static_cast<size_t>(integer_at(matrix.indices, i)) + 1];
-  }
+  with_integers(matrix.indices, [&](const auto& cells) {
+    in_pieces(file, count, [&](size_t first, size_t last) {
+      for (size_t i = first; i < last; ++i) ++out.starts[static_cast<size_t>(cells[i]) + 1];
+    });
+  });
   for (size_t cell = 1; cell < out.starts.size(); ++cell) out.starts[cell] += out.starts[cell - 1];
   std::vector<int32_t> next(out.starts.begin(), out.starts.end() - 1);
   for (int64_t gene = 0; gene < matrix.major; ++gene) {
+    file.check_cancelled();
     const int64_t last = integer_at(matrix.starts, static_cast<size_t>(gene) + 1);
     for (int64_t i = integer_at(matrix.starts, static_cast<size_t>(gene)); i < last; ++i) {
       const auto cell = static_cast<size_t>(integer_at(matrix.indices, static_cast<size_t>(i)));
@@ -203,6 +236,7 @@ CellMatrix read_dense(const Hdf5File& file, hid_t dataset, const std::string& pl
   std::vector<double> block(static_cast<size_t>(block_rows * genes));
   const int64_t last = first + count;
   for (int64_t at = first; at < last; at += block_rows) {
+    file.check_cancelled();
     const int64_t rows = std::min(block_rows, last - at);
     if (genes > 0) read_block(dataset, at, rows, genes, block.data(), what);
     const size_t before = out.gene.size();
@@ -252,7 +286,7 @@ CellMatrix read_matrix(const Hdf5File& file, const std::string& place, const Mat
   if (layout.dense) return read_dense(file, object, place, layout, 0, layout.cells);
   const int64_t major = layout.by_cells ? layout.cells : layout.genes;
   const Compressed matrix = read_compressed(file, object, place, layout, 0, major);
-  return tidied(layout.by_cells ? from_rows(matrix) : from_columns(matrix));
+  return tidied(file, layout.by_cells ? from_rows(file, matrix) : from_columns(file, matrix));
 }
 
 CellMatrix read_matrix_cells(const Hdf5File& file, const std::string& place,
@@ -268,7 +302,7 @@ CellMatrix read_matrix_cells(const Hdf5File& file, const std::string& place,
   }
   const Handle object = open_matrix(file, place);
   if (layout.dense) return read_dense(file, object, place, layout, first, count);
-  return tidied(from_rows(read_compressed(file, object, place, layout, first, count)));
+  return tidied(file, from_rows(file, read_compressed(file, object, place, layout, first, count)));
 }
 
 void check_names(const std::string& what, size_t names, int64_t expected) {

@@ -100,6 +100,7 @@ class TreeReader {
 
   // Nothing where the object is of a kind that Tree has not.
   std::optional<Tree> read(hid_t object, const std::string& place) {
+    file_.check_cancelled();
     file_.memory->spend(bytes_of_object, "its objects");
     switch (H5Iget_type(object)) {
       case H5I_GROUP: return read_group(object, place);
@@ -152,6 +153,28 @@ class TreeReader {
   std::vector<Identity> above_;
 };
 
+// The values that are read between looks for who cancels: whole chunks, as HDF5 may undo the
+// compression of one anew for every part of it.
+int64_t values_at_once(hid_t dataset, const std::string& what) {
+  constexpr hsize_t usual = hsize_t{1} << 21;
+  const Handle properties(H5Dget_create_plist(dataset), H5Pclose, what);
+  if (H5Pget_layout(properties) != H5D_CHUNKED) return usual;
+  hsize_t chunk = 0;
+  check_hdf5(H5Pget_chunk(properties, 1, &chunk), what);
+  chunk = std::max<hsize_t>(chunk, 1);
+  return static_cast<int64_t>(std::max<hsize_t>(usual / chunk, 1) * chunk);
+}
+
+herr_t read_piece(hid_t dataset, hid_t memory_type, hid_t properties, int64_t first, int64_t count,
+                  void* out, const std::string& what) {
+  const auto start = static_cast<hsize_t>(first);
+  const auto extent = static_cast<hsize_t>(count);
+  const Handle space(H5Dget_space(dataset), H5Sclose, what);
+  check_hdf5(H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, nullptr, &extent, nullptr), what);
+  const Handle memory(H5Screate_simple(1, &extent, nullptr), H5Sclose, what);
+  return H5Dread(dataset, memory_type, memory, space, properties, out);
+}
+
 std::optional<Tree> read_attribute(const Hdf5File& file, hid_t object, const std::string& name) {
   file.memory->spend(bytes_of_object, "its attributes");
   const std::string what = "has an attribute '" + name + "' that cannot be read";
@@ -178,12 +201,11 @@ std::optional<Tree> read_attribute(const Hdf5File& file, hid_t object, const std
 
 }  // namespace
 
-Hdf5File open_tree_file(const std::string& path) {
+Hdf5File open_tree_file(const std::string& path, const Control* control) {
   Handle handle = open_hdf5(path);
   const uint64_t bytes = std::filesystem::file_size(path);
-  return {
-      std::move(handle), bytes,
-      std::make_unique<Budget>(static_cast<int64_t>(always_allowed + bytes * best_compression))};
+  const auto allowed = static_cast<int64_t>(always_allowed + bytes * best_compression);
+  return {std::move(handle), bytes, std::make_unique<Budget>(allowed), control};
 }
 
 std::vector<int64_t> shape_of(hid_t space) {
@@ -242,15 +264,20 @@ Tree read_slice(const Hdf5File& file, hid_t group, const std::string& name, int6
   Tree tree;
   if (!set_kind(type, tree)) throw FormatError(what + ": it holds neither numbers nor texts");
   check_array(file, dataset, name);
-  const Handle space(H5Dget_space(dataset), H5Sclose, what);
   tree.shape = {count};
   spend_values(file, type, tree);
-  const hsize_t start = static_cast<hsize_t>(first);
-  const hsize_t extent = static_cast<hsize_t>(count);
-  check_hdf5(H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, nullptr, &extent, nullptr), what);
-  const Handle memory(H5Screate_simple(1, &extent, nullptr), H5Sclose, what);
+  const int64_t step = values_at_once(dataset, what);
   const auto transfer = [&](hid_t memory_type, hid_t properties, void* out) {
-    return H5Dread(dataset, memory_type, memory, space, properties, out);
+    const auto width = static_cast<int64_t>(H5Tget_size(memory_type));
+    const int64_t end = first + count;
+    for (int64_t at = first; at < end;) {
+      file.check_cancelled();
+      const int64_t next = std::min(end, (at / step + 1) * step);
+      char* place = static_cast<char*>(out) + (at - first) * width;
+      if (read_piece(dataset, memory_type, properties, at, next - at, place, what) < 0) return -1;
+      at = next;
+    }
+    return 0;
   };
   read_values(tree, type, transfer, file.bytes, what);
   return tree;

@@ -5,20 +5,27 @@
 #include <string>
 #include <vector>
 
+#include "engine/control.h"
 #include "engine/io/budget.h"
 #include "engine/io/hdf5_handle.h"
 #include "engine/tree.h"
 
 namespace canal::io {
 
-// An open file and what bounds the size of what may be read from it.
+// An open file, what bounds the size of what may be read from it, and who may cancel that.
 struct Hdf5File {
   Handle handle;
   uint64_t bytes;                  // on disk
   std::unique_ptr<Budget> memory;  // bytes that may still be read
+  const Control* control;          // nobody where it is null
+
+  void check_cancelled() const {
+    if (control != nullptr) control->check();
+  }
 };
 
-Hdf5File open_tree_file(const std::string& path);
+// control: lives longer than the file.
+Hdf5File open_tree_file(const std::string& path, const Control* control = nullptr);
 
 // Whether the file has something at `place`, a path from the root. What links lead to in other
 // files does not count.
