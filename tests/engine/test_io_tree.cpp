@@ -1,5 +1,6 @@
 // HDF5 trees: what is written is read, whole or not at all, and damage is named.
 #include <hdf5.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <chrono>
@@ -175,6 +176,24 @@ TEST(Tree, WhatKilledWritersLeftIsRemovedWhenItIsOld) {
   EXPECT_TRUE(std::filesystem::exists(others));
   EXPECT_TRUE(std::filesystem::exists(users));
   EXPECT_EQ(folder.entries(), 4u);
+}
+
+// As root /dev/null could be replaced.
+TEST(Tree, WhatIsNoFileIsNotReplaced) {
+  const TempFolder folder;
+  const std::string pipe = folder.file("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::filesystem::create_symlink(pipe, folder.file("to-pipe"));
+  std::filesystem::create_symlink("loop", folder.file("loop"));
+  for (const char* name : {"pipe", "to-pipe"}) {
+    expect_error(ErrorKind::file, "it is a pipe or device",
+                 [&] { canal::write_tree(folder.file(name), sample()); });
+  }
+  expect_error(ErrorKind::file, "it is a link that leads to no end",
+               [&] { canal::write_tree(folder.file("loop"), sample()); });
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder.file("loop")));
+  EXPECT_EQ(folder.entries(), 3u);
 }
 
 TEST(Tree, ALinkStaysALink) {

@@ -44,8 +44,14 @@ std::string folder_of(const std::string& path) {
 
 void check_place(const std::string& path, const std::string& target) {
   std::error_code status;
-  if (std::filesystem::is_directory(target, status)) {
-    fail_file(path, "cannot be written: it is a folder");
+  const std::filesystem::file_status there = std::filesystem::symlink_status(target, status);
+  if (std::filesystem::is_directory(there)) fail_file(path, "cannot be written: it is a folder");
+  if (std::filesystem::is_symlink(there)) {
+    fail_file(path, "cannot be written: it is a link that leads to no end");
+  }
+  // As root one could replace /dev/null.
+  if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there)) {
+    fail_file(path, "cannot be written: it is a pipe or device, not a file");
   }
   const std::string folder = folder_of(target);
   if (!std::filesystem::exists(folder, status)) {
