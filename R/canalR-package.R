@@ -77,9 +77,8 @@
 #'
 #' @section Threads and workers:
 #' * `num_threads = NULL` uses every core this process may run on, or as many threads as the
-#'   environment variable `OMP_NUM_THREADS` says. A number takes so many. No result of CANAL's
-#'   depends on it, bit for bit; those of CELLULAR's classifier do, by rounding (see
-#'   [cellular_classifier()]).
+#'   environment variable `OMP_NUM_THREADS` says. A number takes so many. No result depends on it,
+#'   bit for bit.
 #' * `BPPARAM = BiocParallel::SnowParam(4)`, say, shares the cells of [canal_predict()],
 #'   [canal_embed()] and their like of CELLULAR out among R processes, on this machine or (by
 #'   batchtools) on others. Each computes on `num_threads` of its own; the labels are the same. On

@@ -20,8 +20,9 @@
 #'   as zeros.
 #'
 #' @details
-#' One seed gives one classifier, to the last bit, on one number of threads; on others its weights
-#' differ by rounding.
+#' Cells are embedded on `num_threads` threads. The classifier is trained on one: its layers are
+#' small, and LibTorch's sums over a mini-batch depend on how many threads share them. One seed so
+#' gives one classifier, to the last bit.
 #'
 #' @return `model` with the classifier, the types of these cells as its labels.
 #' @section Errors: as [cellular_train()]; `canalR_error_overlap` where more than `max_missing` of
@@ -140,7 +141,9 @@ check_no_unassigned <- function(types) {
   }
 }
 
+# On one thread, for the same weights whatever the machine has.
 new_classifier <- function(data, settings, number = 0) {
+  settings$num_threads <- 1
   seed <- derive_seed(settings$seed, 20 + number)
   cells <- length(data$train$types)
   start <- cpp_cellular_classifier_start(ncol(data$train$embedding), settings$hidden[1],

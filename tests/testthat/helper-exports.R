@@ -274,7 +274,7 @@ changed_state <- function(before, after) {
 
 # Makes every call in a session whose settings are not the usual ones. Returns the values and, of
 # each call, what it changed.
-observe_exports <- function(threads, only = names(exported_calls())) {
+observe_exports <- function(threads) {
   grDevices::pdf(NULL)
   on.exit(grDevices::dev.off())
   graphics::par(mar = c(1, 2, 3, 4))
@@ -286,7 +286,7 @@ observe_exports <- function(threads, only = names(exported_calls())) {
     list(value = value, changed = changed_state(before, state_after(before)))
   }
   gc()
-  seen <- lapply(exported_calls()[only], observe)
+  seen <- lapply(exported_calls(), observe)
   list(value = lapply(seen, `[[`, "value"), changed = lapply(seen, `[[`, "changed"))
 }
 
