@@ -24,6 +24,8 @@ run_in_chunks <- function(source, kept, model, pass, settings) {
     dir.create(folder)
     on.exit(unlink(folder, recursive = TRUE))
   }
+  # The model and perhaps the counts would stay in memory otherwise.
+  on.exit(close_job(), add = TRUE)
   plan <- chunk_plan(folder, source, kept, model, pass, settings)
   todo <- unfinished_chunks(folder, plan)
   if (length(todo)) {
@@ -183,10 +185,15 @@ write_job <- function(folder, plan, source, kept, model, pass, settings) {
   cells <- lapply(plan$blocks, function(block) kept[kept >= block[1] & kept <= block[2]])
   job <- list(pass = pass, plan = plan, cells = cells, place = place,
               threads = worker_threads(settings))
-  job$id <- cpp_digest(serialize(list(job, model@provenance$id), NULL))
+  job$id <- cpp_digest(serialize(list(job, model@provenance$id, call_mark()), NULL))
   write_kept(job, file.path(folder, "job.rds"))
   job
 }
+
+# What no other call has, whoever makes it: two may be of the same cells, file and model, and their
+# counts differ nevertheless. It moves no random numbers: R draws names of files with others, and
+# the folder of those is the session's own.
+call_mark <- function() list(tempfile(""), Sys.getpid(), as.numeric(Sys.time()))
 
 # Sockets share the cores of this machine, and a job of a cluster has its own. In a fork the engine
 # takes one thread, whatever it is told.
@@ -291,8 +298,10 @@ jobs_of_chunks <- function(folder, todo, workers, cells, progress) {
                                              BPPARAM = workers))
 }
 
-# The last job that this process was given, opened.
+# The last job that this process was given, opened: a worker gets a chunk of it at a time.
 opened_job <- new.env(parent = emptyenv())
+
+close_job <- function() rm(list = ls(opened_job), envir = opened_job)
 
 open_job <- function(folder) {
   job <- read_kept(file.path(folder, "job.rds"))

@@ -59,6 +59,76 @@ test_that("batchtools' workers are given paths alone", {
   expect_identical(values_of(found), values_of(predict_quietly(counts, stage_two())))
 })
 
+test_that("a file whose contents have changed is read anew, by workers that go on running too", {
+  skip_if_not_installed("BiocParallel")
+  started <- BiocParallel::bpstart(BiocParallel::SnowParam(1))
+  on.exit(BiocParallel::bpstop(started))
+  canal <- function(x, ...) values_of(predict_quietly(x, stage_two(), ...))
+  cellular <- function(x, ...) {
+    values_of(cellular_predict(x, cellular_model(), verbose = FALSE, ...))
+  }
+  counts <- stage_two_cells()$counts
+  # The same cells by name.
+  others <- counts[, rev(seq_len(ncol(counts)))]
+  colnames(others) <- colnames(counts)
+  path <- tempfile(fileext = ".h5ad")
+  on.exit(unlink(path), add = TRUE)
+  for (annotate in list(canal, cellular)) {
+    for (workers in list(BiocParallel::SerialParam(), started)) {
+      for (contents in list(counts, others)) {
+        file.rename(write_h5ad(contents), path)
+        expect_identical(annotate(path, BPPARAM = workers), annotate(contents))
+      }
+    }
+  }
+  expect_false(identical(canal(counts), canal(others)))
+  expect_false(identical(cellular(counts), cellular(others)))
+})
+
+test_that("a folder that was emptied and serves another call serves started workers", {
+  skip_if_not_installed("BiocParallel")
+  workers <- BiocParallel::bpstart(BiocParallel::SnowParam(1))
+  on.exit(BiocParallel::bpstop(workers))
+  counts <- stage_two_cells()$counts
+  path <- write_h5ad(counts)
+  folder <- tempfile()
+  on.exit(unlink(c(path, folder), recursive = TRUE), add = TRUE)
+  annotate <- function(x, model) {
+    values_of(with_chunks_of(8, predict_quietly(x, model, BPPARAM = workers,
+                                                checkpoint = folder)))
+  }
+  expected <- annotate(path, stage_two())
+  # Some of its chunks are there: the worker is given the rest of the same job.
+  unlink(list.files(folder, "^output", full.names = TRUE)[1:2])
+  expect_identical(annotate(path, stage_two()), expected)
+  unlink(folder, recursive = TRUE)
+  others <- counts[, rev(seq_len(ncol(counts)))]
+  file.rename(write_h5ad(others), path)
+  expect_identical(annotate(path, stage_two()), values_of(predict_quietly(others, stage_two())))
+})
+
+test_that("two calls never have one mark, and none moves the random numbers", {
+  set.seed(4)
+  before <- .Random.seed
+  marks <- replicate(100, call_mark(), simplify = FALSE)
+  expect_identical(anyDuplicated(marks), 0L)
+  expect_identical(.Random.seed, before)
+})
+
+test_that("this process keeps neither model nor counts once it has done the chunks", {
+  skip_if_not_installed("BiocParallel")
+  path <- write_h5ad(stage_two_cells()$counts)
+  on.exit(unlink(path))
+  annotate <- function() {
+    predict_quietly(path, stage_two(), BPPARAM = BiocParallel::SerialParam())
+  }
+  annotate()
+  expect_length(ls(opened_job), 0)
+  expect_error(with_binding("pass_output", function(...) stop("no"), annotate()),
+               class = "canalR_error_chunk")
+  expect_length(ls(opened_job), 0)
+})
+
 test_that("a call that was stopped goes on with the chunks it has", {
   counts <- stage_two_cells()$counts
   folder <- tempfile()
