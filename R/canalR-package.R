@@ -88,7 +88,9 @@
 #' @section Random numbers:
 #' `seed =` is one whole number: the same seed gives the same result. With `seed = NULL` one is
 #' taken from R's random numbers, so that `set.seed()` before the call fixes it; your random
-#' stream is left as it was.
+#' stream is left as it was. Only the second of two normals that R has ready under
+#' `RNGkind(normal.kind = "Box-Muller")` is lost where other packages set seeds: with `BPPARAM`,
+#' and by SingleR and Seurat in [canal_compare()].
 #'
 #' @section If it is slow: OpenMP's threads spin while they wait. Beside another busy program, or
 #'   a BLAS with a pool of threads of its own (`libopenblas0-pthread`), they take the cores from

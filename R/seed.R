@@ -13,25 +13,42 @@ resolve_seed <- function(seed) {
 
 with_seed <- function(seed, code) {
   keep_random_stream({
-    set.seed(seed, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
+    assign(".Random.seed", seeded_stream(seed), envir = globalenv())
     code
   })
 }
 
+# `.Random.seed` as set.seed() makes it with R's usual kinds (10403: Mersenne-Twister, Inversion,
+# Rejection). set.seed() and RNGkind() would lose the second of two normals that Box-Muller, which
+# may be the user's kind, has ready: it is in no variable, and nobody can put it back.
+seeded_stream <- function(seed) {
+  words <- numeric(675)
+  for (i in seq_along(words)) words[i] <- seed <- (69069 * seed + 1) %% 2^32
+  words <- utils::tail(words, 624)
+  signed <- words - ifelse(words >= 2^31, 2^32, 0)
+  # R's NA has these very bits.
+  signed[signed == -2^31] <- NA
+  c(10403L, 624L, as.integer(signed))
+}
+
 keep_random_stream <- function(code) {
-  had_stream <- exists(".Random.seed", globalenv(), inherits = FALSE)
-  if (had_stream) stream <- get(".Random.seed", globalenv(), inherits = FALSE)
-  kinds <- RNGkind()
-  on.exit({
-    # R warns of the sampler "Rounding" whenever it is chosen; this user chose it long ago.
-    suppressWarnings(RNGkind(kinds[1], kinds[2], kinds[3]))
-    if (had_stream) {
-      assign(".Random.seed", stream, envir = globalenv())
-    } else if (exists(".Random.seed", globalenv(), inherits = FALSE)) {
-      rm(".Random.seed", envir = globalenv())
-    }
-  })
+  stream <- get0(".Random.seed", globalenv(), inherits = FALSE)
+  kinds <- if (is.null(stream)) RNGkind()
+  on.exit(if (is.null(stream)) forget_stream(kinds) else put_back_stream(stream))
   code
+}
+
+put_back_stream <- function(stream) {
+  assign(".Random.seed", stream, envir = globalenv())
+  # Asked for the kinds, R takes them from there.
+  RNGkind()
+}
+
+# For a session that has drawn nothing, which has no normal ready either.
+forget_stream <- function(kinds) {
+  # R warns of the sampler "Rounding" whenever it is chosen; this user chose it long ago.
+  suppressWarnings(RNGkind(kinds[1], kinds[2], kinds[3]))
+  rm(".Random.seed", envir = globalenv())
 }
 
 # Independent seeds for the parts of one call.

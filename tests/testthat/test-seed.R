@@ -50,6 +50,51 @@ test_that("the user's kinds of generators do not matter and are kept", {
   expect_identical(stream(), before)
 })
 
+test_that("a seed's stream is the one that set.seed() makes", {
+  before <- stream()
+  on.exit(assign(".Random.seed", before, envir = globalenv()))
+  # The last one has a word that R takes for NA.
+  for (seed in list(0L, 1L, 2024L, .Machine$integer.max, 14203108L)) {
+    set.seed(seed, "Mersenne-Twister", "Inversion", "Rejection")
+    expect_identical(seeded_stream(seed), stream())
+  }
+  expect_true(anyNA(stream()))
+})
+
+test_that("the second normal of Box and Muller's pair stays ready", {
+  before <- stream()
+  on.exit({
+    RNGkind(normal.kind = "default")
+    assign(".Random.seed", before, envir = globalenv())
+  })
+  RNGkind(normal.kind = "Box-Muller")
+  after <- function(code) {
+    set.seed(1)
+    stats::rnorm(1)
+    force(code)
+    stats::rnorm(2)
+  }
+  expected <- after(NULL)
+  expect_identical(after(resolve_seed(NULL)), expected)
+  expect_identical(after(with_seed(3, stats::rnorm(5))), expected)
+})
+
+test_that("who forgets the stream after a call still has the kinds", {
+  kinds <- RNGkind()
+  before <- stream()
+  on.exit({
+    RNGkind(kinds[1], kinds[2], kinds[3])
+    assign(".Random.seed", before, envir = globalenv())
+  })
+  RNGkind("Wichmann-Hill", "Ahrens-Dieter")
+  chosen <- RNGkind()
+  with_seed(3, stats::runif(1))
+  rm(".Random.seed", envir = globalenv())
+  expect_identical(RNGkind(), chosen)
+  with_seed(3, stats::runif(1))
+  expect_identical(RNGkind(), chosen)
+})
+
 test_that("parts of a call have seeds of their own", {
   seeds <- outer(c(0, 1, 2, 1000, 2^31 - 2), 1:5, Vectorize(derive_seed))
   expect_type(seeds, "integer")
