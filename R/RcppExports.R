@@ -121,6 +121,10 @@ cpp_cell_file <- function(path) {
     .Call(`_canalR_cpp_cell_file`, path)
 }
 
+cpp_check_regular_file <- function(path) {
+    invisible(.Call(`_canalR_cpp_check_regular_file`, path))
+}
+
 cpp_cell_header <- function(path, layer) {
     .Call(`_canalR_cpp_cell_header`, path, layer)
 }

@@ -140,7 +140,7 @@ files_10x <- function(folder, argument) {
     }
     # They could be of different runs or versions.
     if (length(there) > 1) abort(paste(there, collapse = " and "), "Keep the one that is meant.")
-    file.path(folder, there)
+    check_regular_file(file.path(folder, there), argument)
   })
 }
 
@@ -151,12 +151,20 @@ abort_unread <- function(path, problem, argument) {
               "Was it copied or downloaded to its end?", call = NULL)
 }
 
+# R would wait for the end of a pipe, and a device has none.
+check_regular_file <- function(path, argument) {
+  about_argument(argument, "a file that can be read to its end",
+                 cpp_check_regular_file(path.expand(path)))
+  path
+}
+
 reading <- function(path, argument, code) {
   abort <- function(problem) abort_unread(path, conditionMessage(problem), argument)
   tryCatch(code, error = abort, warning = abort)
 }
 
 read_lines <- function(path, argument) {
+  check_regular_file(path, argument)
   reading(path, argument, {
     check_whole_gzip(path)
     connection <- file(path, "rt")

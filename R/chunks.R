@@ -151,6 +151,7 @@ warnings_stop <- function(code) {
 # Damage is told before R makes objects of it, which could end the session.
 read_kept <- function(path) {
   tryCatch({
+    cpp_check_regular_file(path)
     bytes <- readBin(path, "raw", file.size(path))
     size <- length(bytes) - length(kept_end(raw()))
     value <- utils::head(bytes, max(size, 0))

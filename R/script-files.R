@@ -16,6 +16,7 @@ check_there <- function(paths, argument = "x") {
 
 read_rds <- function(path, argument) {
   check_there(path, argument)
+  check_regular_file(path, argument)
   tryCatch(readRDS(path), error = function(error) {
     canal_abort("file", argument, "an object that saveRDS() wrote",
                 sprintf("\"%s\": %s", path, conditionMessage(error)), call = NULL)

@@ -363,6 +363,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_check_regular_file
+void cpp_check_regular_file(std::string path);
+RcppExport SEXP _canalR_cpp_check_regular_file(SEXP pathSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    cpp_check_regular_file(path);
+    return R_NilValue;
+END_RCPP
+}
 // cpp_cell_header
 Rcpp::List cpp_cell_header(std::string path, std::string layer);
 RcppExport SEXP _canalR_cpp_cell_header(SEXP pathSEXP, SEXP layerSEXP) {
@@ -1066,6 +1075,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_attention_shares", (DL_FUNC) &_canalR_cpp_attention_shares, 5},
     {"_canalR_cpp_read_h5ad", (DL_FUNC) &_canalR_cpp_read_h5ad, 2},
     {"_canalR_cpp_cell_file", (DL_FUNC) &_canalR_cpp_cell_file, 1},
+    {"_canalR_cpp_check_regular_file", (DL_FUNC) &_canalR_cpp_check_regular_file, 1},
     {"_canalR_cpp_cell_header", (DL_FUNC) &_canalR_cpp_cell_header, 2},
     {"_canalR_cpp_read_cells", (DL_FUNC) &_canalR_cpp_read_cells, 4},
     {"_canalR_cpp_read_ahead", (DL_FUNC) &_canalR_cpp_read_ahead, 4},

@@ -103,6 +103,12 @@ Rcpp::List cpp_cell_file(std::string path) {
   });
 }
 
+// For files that R reads: it would wait at a pipe for ever. Raises an error of files.
+// [[Rcpp::export(rng = false)]]
+void cpp_check_regular_file(std::string path) {
+  glue::guarded([&] { canal::check_text_file(path); });
+}
+
 // Names and extents; `by_cells` tells whether cpp_read_cells() can be asked. `ids` and `types`: of
 // the features of a 10x file, one per gene; empty where none are told.
 // [[Rcpp::export(rng = false)]]

@@ -244,6 +244,43 @@ test_that("a matrix that is cut off anywhere, or is none, is told", {
   }
 })
 
+test_that("pipes, devices and folders in the place of files are refused, links are followed", {
+  skip_on_os("windows")
+  skip_if(!nzchar(Sys.which("mkfifo")), "no mkfifo")
+  folder <- write_10x(counts_10x())
+  on.exit(unlink(folder, recursive = TRUE))
+  elsewhere <- paste0(folder, "-files")
+  on.exit(unlink(elsewhere, recursive = TRUE), add = TRUE)
+  file.rename(folder, elsewhere)
+  names <- list.files(elsewhere)
+  # A folder with `put` in the place of one of its files.
+  with_odd <- function(odd, put) {
+    dir.create(folder)
+    others <- setdiff(names, odd)
+    file.symlink(file.path(elsewhere, others), file.path(folder, others))
+    path <- file.path(folder, odd)
+    put(path)
+    # A session that waits for a pipe would never say so.
+    found <- in_new_session("
+      problem <- tryCatch(canal_read_10x(value), error = identity)
+      result <- list(class = class(problem), text = conditionMessage(problem))
+    ", folder)
+    unlink(folder, recursive = TRUE)
+    expect_true("canalR_error_file" %in% found$class)
+    expect_match(found$text, odd, fixed = TRUE)
+    found$text
+  }
+  for (odd in names) {
+    text <- with_odd(odd, function(path) system2("mkfifo", shQuote(path)))
+    expect_match(text, "`path`: .* is a pipe or device, not a file")
+  }
+  expect_match(with_odd("genes.tsv", function(path) file.symlink("/dev/zero", path)), "device")
+  expect_match(with_odd("barcodes.tsv", dir.create), "is a folder")
+  dir.create(folder)
+  file.symlink(file.path(elsewhere, names), file.path(folder, names))
+  expect_identical(cells_of(folder)$counts, counts_10x())
+})
+
 test_that("sizes that only the header declares are not believed", {
   for (sizes in c("30 12 2000000000", "30 500000000 1", "1000000000 12 1", "30 12 -1", "30 12",
                   "30 12 x")) {

@@ -360,6 +360,19 @@ test_that("what is kept is what was written, or it is refused", {
   }
 })
 
+test_that("a pipe in the place of what is kept is refused", {
+  skip_on_os("windows")
+  skip_if(!nzchar(Sys.which("mkfifo")), "no mkfifo")
+  path <- tempfile()
+  on.exit(unlink(path))
+  system2("mkfifo", shQuote(path))
+  # A session that waits for a pipe would never say so.
+  text <- in_new_session(
+    "result <- tryCatch(canalR:::read_kept(value), canalR_error_file = conditionMessage)", path
+  )
+  expect_match(text, "`checkpoint`: .* is a pipe or device, not a file")
+})
+
 test_that("what killed processes left half written is removed when it is old", {
   folder <- tempfile()
   dir.create(folder)

@@ -552,6 +552,23 @@ test_that("a list of genes in another encoding is refused", {
   expect_error(read_genes(path, "vocabulary"), "line 2", class = "canalR_error_file")
 })
 
+test_that("pipes are refused where files are read", {
+  skip_on_os("windows")
+  skip_if(!nzchar(Sys.which("mkfifo")), "no mkfifo")
+  path <- tempfile(fileext = ".csv")
+  on.exit(unlink(path))
+  system2("mkfifo", shQuote(path))
+  # A session that waits for a pipe would never say so.
+  found <- in_new_session("
+    refused <- function(read) {
+      tryCatch(read(value, 'labels'), canalR_error_file = conditionMessage)
+    }
+    result <- vapply(list(canalR:::read_genes, canalR:::read_rds,
+                          function(...) canalR:::read_table(..., header = FALSE)), refused, '')
+  ", path)
+  expect_match(found, "`labels`: .* is a pipe or device, not a file")
+})
+
 test_that("labels in any script come through the C locale", {
   skip_on_os("windows")
   cells <- stage_one_cells()
