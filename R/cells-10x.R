@@ -36,12 +36,12 @@
 #'   the file tells of the genes comes as DropletUtils' `read10xCounts()` names it: `ID` (Ensembl's,
 #'   mostly), `Symbol` and, from Cell Ranger 3 on, `Type`, columns of `rowData` or of the Seurat
 #'   assay's table of features (`x[["RNA"]][[]]`).
-#' @section Errors: `canalR_error_file` for a folder without one of the files, or with two of a
-#'   kind, for a matrix that is no Matrix Market file or not whole, and for tables with another
-#'   number of lines than it has rows or columns; the same for a file that is none of Cell Ranger's,
-#'   truncated or damaged, or compressed by what HDF5 has not; `canalR_error_assay` for several
-#'   genomes and none chosen; `canalR_error_empty` where there is no gene expression;
-#'   `canalR_error_package` where the class's package is missing.
+#' @section Errors: `canalR_error_file` for a folder without one of the files, with two of a kind,
+#'   or with a pipe or device for one, for a matrix that is no Matrix Market file, not whole, or not
+#'   of decimal numbers, and for tables with another number of lines than it has rows or columns;
+#'   the same for a file that is none of Cell Ranger's, truncated or damaged, or compressed by what
+#'   HDF5 has not; `canalR_error_assay` for several genomes and none chosen; `canalR_error_empty`
+#'   where there is no gene expression; `canalR_error_package` where the class's package is missing.
 #' @source 10x Genomics, Cell Ranger: feature-barcode matrices, Market Exchange Format.
 #' @examples
 #' folder <- tempfile()
@@ -100,10 +100,10 @@ cells_in_10x <- function(folder, argument) {
   files <- files_10x(folder, argument)
   features <- read_features(files$features, argument)
   barcodes <- first_field(read_lines(files$barcodes, argument))
-  sizes <- matrix_market_sizes(files$matrix, argument)
-  check_lines(nrow(features), files$features, sizes[["rows"]], "rows", argument)
-  check_lines(length(barcodes), files$barcodes, sizes[["columns"]], "columns", argument)
-  counts <- read_matrix_market(files$matrix, sizes, argument)
+  header <- matrix_market_header(files$matrix, argument)
+  check_lines(nrow(features), files$features, header$rows, "rows", argument)
+  check_lines(length(barcodes), files$barcodes, header$columns, "columns", argument)
+  counts <- read_matrix_market(files$matrix, header, argument)
   dimnames(counts) <- list(features$symbol, barcodes)
   rows <- gene_rows(features$type, argument)
   if (!is.null(rows)) {
@@ -192,31 +192,37 @@ read_features <- function(path, argument) {
              stringsAsFactors = FALSE)
 }
 
-# The numbers of rows, columns and values that the header declares.
-matrix_market_sizes <- function(path, argument) {
+# The numbers of rows, columns and values that the header declares, and how often each of the 256
+# bytes comes in its `comments`.
+matrix_market_header <- function(path, argument) {
   reading(path, argument, {
     connection <- file(path, "rt")
     on.exit(close(connection))
     line <- readLines(connection, 1, warn = FALSE)
     if (!length(line) || !startsWith(line, "%%MatrixMarket")) stop("no Matrix Market file")
-    while (length(line) && startsWith(line, "%")) line <- readLines(connection, 1, warn = FALSE)
+    comments <- numeric(256)
+    while (length(line) && startsWith(line, "%")) {
+      comments <- comments + byte_counts(charToRaw(line))
+      line <- readLines(connection, 1, warn = FALSE)
+    }
     sizes <- scan(text = line, quiet = TRUE)
     if (length(sizes) != 3 || !all(is.finite(sizes) & sizes >= 0)) {
       stop("its header has no numbers of rows, columns and values")
     }
-    stats::setNames(sizes, c("rows", "columns", "values"))
+    list(rows = sizes[1], columns = sizes[2], values = sizes[3], comments = comments)
   })
 }
 
 # A dgCMatrix without names. R opens compressed files as they are. What the header declares is made
 # room for by readMM() before it reads on, so that it is looked at first: every value has a line.
-read_matrix_market <- function(path, sizes, argument) {
+read_matrix_market <- function(path, header, argument) {
   reading(path, argument, {
     text <- look_through(path)
     check_whole_gzip(path, text)
-    if (text$lines < sizes[["values"]]) stop("fewer lines than values in its header")
+    if (text$lines < header$values) stop("fewer lines than values in its header")
     # A count may have lost digits.
     if (!text$ends_a_line) stop("its last line is cut off")
+    check_plain_numbers(text, header$comments)
     connection <- file(path, "rt")
     on.exit(close(connection))
     counts <- sparse_counts(Matrix::readMM(connection))
@@ -229,19 +235,30 @@ read_matrix_market <- function(path, sizes, argument) {
   })
 }
 
-# The bytes and lines of a text and whether its last line has an end. gzfile() reads what is not
-# compressed, too.
+# The bytes and lines of a text, how often each of the 256 bytes comes, and whether its last line
+# has an end. gzfile() reads what is not compressed, too.
 look_through <- function(path, chunk = 2^22) {
   connection <- gzfile(path, "rb")
   on.exit(close(connection))
   end <- charToRaw("\n")
-  text <- list(bytes = 0, lines = 0, ends_a_line = FALSE)
+  text <- list(bytes = 0, counts = numeric(256), ends_a_line = FALSE)
   while (length(bytes <- readBin(connection, "raw", chunk))) {
     text$bytes <- text$bytes + length(bytes)
-    text$lines <- text$lines + sum(bytes == end)
+    text$counts <- text$counts + byte_counts(bytes)
     text$ends_a_line <- bytes[length(bytes)] == end
   }
+  text$lines <- text$counts[as.integer(end) + 1]
   text
+}
+
+byte_counts <- function(bytes) tabulate(as.integer(bytes) + 1L, 256)
+
+# scan() takes 0x10 for 16, and has words for numbers; no count is written so. text: what
+# look_through() saw.
+check_plain_numbers <- function(text, comments) {
+  plain <- as.integer(charToRaw("0123456789+-.eE \t\r\n"))
+  others <- (text$counts - comments)[-(plain + 1)]
+  if (any(others > 0)) stop("characters that are none of a number")
 }
 
 # Where a compressed file is cut off or damaged, R reads up to there and says nothing. gzip's last

@@ -244,6 +244,38 @@ test_that("a matrix that is cut off anywhere, or is none, is told", {
   }
 })
 
+test_that("a matrix has decimal numbers, and its comments what they like", {
+  counts <- counts_10x()
+  for (value in c("0x10", "Inf", "nan", "TRUE", "1e5L", "\u00b2")) {
+    folder <- write_10x(counts)
+    change_lines(folder, "matrix.mtx", function(lines) {
+      c(lines[1:2], sub("[^ ]+$", value, lines[3]), lines[-(1:3)])
+    })
+    expect_error(cells_of(folder), "matrix.mtx", class = "canalR_error_file")
+    unlink(folder, recursive = TRUE)
+  }
+  folder <- write_10x(counts)
+  on.exit(unlink(folder, recursive = TRUE))
+  change_lines(folder, "matrix.mtx", function(lines) {
+    values <- sub("[^ ]+$", "+1.5e+01", lines[-(1:2)])
+    c(lines[1], "% 0x10, Inf, \u00b2 and caf\u00e9", lines[2], gsub(" ", "\t", values))
+  })
+  expect_identical(unique(cells_of(folder)$counts@x), 15)
+})
+
+test_that("negative values are refused where counts are needed, as those of an .h5 file are", {
+  counts <- counts_10x()
+  counts@x[5] <- -5
+  folder <- write_10x(counts)
+  file <- write_10x_h5(counts)
+  on.exit(unlink(c(folder, file), recursive = TRUE))
+  for (path in c(folder, file)) {
+    expect_identical(cells_of(path)$counts, counts)
+    expect_error(canal_prepare(path, rownames(counts), verbose = FALSE), "1 negative value",
+                 class = "canalR_error_counts")
+  }
+})
+
 test_that("pipes, devices and folders in the place of files are refused, links are followed", {
   skip_on_os("windows")
   skip_if(!nzchar(Sys.which("mkfifo")), "no mkfifo")
