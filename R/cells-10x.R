@@ -131,6 +131,7 @@ files_10x <- function(folder, argument) {
       "as .gz"
     ), sprintf("\"%s\", which has %s", folder, got), hint, call = NULL)
   }
+  check_text_path(folder, argument)
   lapply(parts_10x, function(names) {
     names <- c(names, paste0(names, ".gz"))
     there <- names[file.exists(file.path(folder, names))]

@@ -72,9 +72,16 @@ warn_alike <- function(new, known = character()) {
 }
 
 check_label_vector <- function(labels, argument) {
-  if (is.atomic(labels) && !is.null(labels) && is.null(dim(labels))) return(invisible())
-  canal_abort("labels", argument, "the name of a column of cells, or one label per cell",
-              if (is.null(labels)) "none" else paste("an object of class", class(labels)[1]))
+  if (!is.atomic(labels) || is.null(labels) || !is.null(dim(labels))) {
+    canal_abort("labels", argument, "the name of a column of cells, or one label per cell",
+                if (is.null(labels)) "none" else paste("an object of class", class(labels)[1]))
+  }
+  texts <- if (is.factor(labels)) levels(labels) else labels
+  foreign <- if (is.character(texts)) which(!validEnc(texts))
+  if (length(foreign)) {
+    canal_abort("labels", argument, "labels that are text in this session's encoding",
+                describe_name(texts[foreign[1]]), "iconv() brings them into another encoding.")
+  }
 }
 
 # Labels named by cell (Seurat's Idents(), say) may be in another order than the cells: then places

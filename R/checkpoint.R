@@ -67,7 +67,7 @@ can_write <- function(folder) {
 # same call goes on with it.
 checkpoint_seed <- function(seed, folder, name) {
   if (!is.null(seed) || is.null(folder)) return(resolve_seed(seed))
-  path <- state_file(check_path(folder, "checkpoint"), name)
+  path <- state_file(check_text_path(folder, "checkpoint"), name)
   kept <- if (file.exists(path)) {
     about_argument("checkpoint", "the state of a training", cpp_read_tree(path, "/format", "raw"))
   }
@@ -85,7 +85,7 @@ write_checkpoint <- function(path, digest, seed, run, state) {
 checkpoint_format <- list(name = "canalR training", version = 1L)
 
 checkpoint_folder <- function(folder) {
-  folder <- check_path(folder, "checkpoint")
+  folder <- check_text_path(folder, "checkpoint")
   if (!dir.exists(folder) && !dir.create(folder, showWarnings = FALSE, recursive = TRUE)) {
     canal_abort("file", "checkpoint", "a folder that is there or can be made",
                 sprintf("\"%s\"", folder))

@@ -64,8 +64,13 @@ problem_text <- function(argument, expected, got, hint) {
 canal_condition <- function(type, kind, text, call) {
   structure(
     class = c(paste0("canalR_", type, "_", kind), paste0("canalR_", type), type, "condition"),
-    list(message = text, call = call)
+    list(message = shown_text(text), call = call)
   )
+}
+
+# Bytes that are no text, of a path or a label, as <ff>: much of R stops at a message that has them.
+shown_text <- function(text) {
+  if (all(validEnc(text))) text else iconv(text, "UTF-8", "UTF-8", sub = "byte")
 }
 
 # Called by glue when the engine has thrown: the engine's text is already complete.

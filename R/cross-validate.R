@@ -93,7 +93,7 @@ training_arguments <- function(...) {
                 if (all(nzchar(wrong))) some_of(wrong) else "one without a name")
   }
   if (!is.null(given$checkpoint)) {
-    given$checkpoint <- check_path(given$checkpoint, "checkpoint")
+    given$checkpoint <- check_text_path(given$checkpoint, "checkpoint")
   }
   given
 }

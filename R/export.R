@@ -45,7 +45,7 @@
 canal_export <- function(model, path, format = NULL, ..., verbose = TRUE) {
   check_no_dots(...)
   check_model(model)
-  path <- check_path(path)
+  path <- check_text_path(path)
   check_flag(verbose, "verbose")
   format <- export_format(path, format)
   about_argument("path", "a file that can be written",

@@ -92,6 +92,17 @@ check_path <- function(path, argument = "path") {
   path.expand(path)
 }
 
+# One that R makes others of, or takes the ending of: it stops at bytes that are no text. Files of
+# such names can be read nevertheless.
+check_text_path <- function(path, argument = "path") {
+  path <- check_path(path, argument)
+  if (!validEnc(path)) {
+    canal_abort("argument", argument, "a path that is text in this session's encoding",
+                describe_value(path), "Where it is the name of a file, give that another one.")
+  }
+  path
+}
+
 # The settings in a file of canal_export(), as far as this version knows their names.
 checkpoint_config <- function(checkpoint) {
   known <- intersect(names(checkpoint$settings), names(config_entries()))

@@ -72,7 +72,7 @@ check_launch <- function(n, worker, args, num_threads) {
 }
 
 check_logs <- function(logs) {
-  logs <- check_path(logs, "logs")
+  logs <- check_text_path(logs, "logs")
   if (!dir.exists(logs) && !dir.create(logs, showWarnings = FALSE, recursive = TRUE)) {
     canal_abort("file", "logs", "a folder that can be made", logs)
   }

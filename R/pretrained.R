@@ -34,7 +34,7 @@
 canal_pretrained <- function(name = "compact", url = NULL, sha256 = NULL,
                              cache = tools::R_user_dir("canalR", "cache"), verbose = TRUE) {
   check_path(name, "name")
-  check_path(cache, "cache")
+  check_text_path(cache, "cache")
   check_flag(verbose, "verbose")
   check_sha256(sha256)
   own <- if (is.null(url)) model_file(name, cache)
@@ -91,7 +91,7 @@ download_model <- function(name, url, sha256, file, verbose) {
                         if (length(kept)) some_of(kept) else "none"),
                 "With `url` it is downloaded once.")
   }
-  check_path(url, "url")
+  check_text_path(url, "url")
   if (is.null(sha256)) {
     canal_abort("argument", "sha256", "the SHA-256 checksum of the file at `url`", "NULL",
                 "Whoever offers the file should say it.")

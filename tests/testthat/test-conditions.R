@@ -36,6 +36,46 @@ test_that("text of the user is never a format", {
   expect_error(canal_abort("file", "path", "a file", "100 %s %d"), "got 100 %s %d.", fixed = TRUE)
 })
 
+test_that("bytes that are no text are shown, as much of R stops at them", {
+  skip_if_not(l10n_info()$`UTF-8`)
+  said <- c(conditionMessage(tryCatch(canal_load("\xff\xfe"), error = identity)),
+            conditionMessage(tryCatch(canal_predict("\xff\xfe", stage_one()), error = identity)))
+  expect_true(all(validUTF8(said)))
+  expect_match(said, "<ff><fe>", fixed = TRUE)
+  # A text is left as it is, whatever its encoding.
+  expect_identical(shown_text("\u03b1 \U1F600"), "\u03b1 \U1F600")
+  latin <- `Encoding<-`("f\xe4", "latin1")
+  expect_identical(charToRaw(shown_text(latin)), as.raw(c(0x66, 0xe4)))
+})
+
+test_that("paths that are no text are refused where R makes others of them, and else read", {
+  skip_if_not(l10n_info()$`UTF-8`)
+  counts <- stage_two_cells()$counts
+  folder <- tempfile()
+  dir.create(folder)
+  before <- setwd(folder)
+  on.exit({
+    setwd(before)
+    unlink(folder, recursive = TRUE)
+  })
+  refused <- function(code, argument) expect_refused(code, "argument", argument)
+  odd <- "\xff\xfe"
+  refused(canal_export(stage_one(), odd), "path")
+  refused(canal_predict(counts, stage_two(), checkpoint = odd), "checkpoint")
+  refused(canal_train(counts, stage_two_cells()$types, stage_one(), checkpoint = odd),
+          "checkpoint")
+  refused(canal_cross_validate(counts, stage_two_cells()$types, untrained(), checkpoint = odd),
+          "checkpoint")
+  refused(canal_pretrained("other", cache = odd), "cache")
+  refused(canal_launch(1, identity, logs = odd), "logs")
+  skip_if_not(dir.create(odd, showWarnings = FALSE), "a file system that takes any name")
+  refused(canal_read_10x(odd), "path")
+  refused(canal_embed(odd, stage_two()), "x")
+  unlink(odd, recursive = TRUE)
+  canal_save(stage_one(), odd)
+  expect_same_model(canal_load(odd), stage_one())
+})
+
 test_that("an engine error comes as a classed one", {
   expect_error(cpp_network(list(), compute_on("cpu", "auto")), class = "canalR_error_sizes")
   expect_error(cpp_trim_bank(1L, 1L, 1L, 1, 0), class = "canalR_error_input")

@@ -399,6 +399,8 @@ test_that("labels that cannot be used are refused", {
   refused(cells$types[-1])
   refused(replace(cells$types, 3, NA))
   refused(replace(cells$types, 3, ""))
+  bytes <- replace(cells$types, 3, "f\xe4")
+  if (l10n_info()$`UTF-8`) for (labels in list(bytes, factor(bytes))) refused(labels)
   refused("celltype")
   refused(NULL)
   refused(rep("alpha", length(cells$types)))
