@@ -47,10 +47,11 @@ cellular_classifier <- function(x, labels, model, hidden = 512, learning_rate = 
   check_cellular_model(model)
   check_flag(verbose, "verbose")
   check_flag(search, "search")
+  if (missing(loss)) loss <- loss[1]
   given <- c(hidden = !missing(hidden), learning_rate = !missing(learning_rate),
              dropout = !missing(dropout), trials = !missing(trials))
   settings <- classifier_settings(list(
-    hidden = hidden, learning_rate = learning_rate, dropout = dropout, loss = loss[1],
+    hidden = hidden, learning_rate = learning_rate, dropout = dropout, loss = loss,
     trials = trials, epochs = epochs, batch_size = batch_size, warm_up = warm_up,
     weight_decay = weight_decay, patience = patience, validation = validation,
     max_missing = max_missing

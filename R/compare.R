@@ -115,7 +115,8 @@ check_predict_arguments <- function(given) {
 
 check_methods <- function(methods) {
   if (is.null(methods)) return(names(baselines))
-  if (!length(methods) || !all(methods %in% names(baselines))) {
+  known <- is.character(methods) && all(methods %in% names(baselines))
+  if (!known || !length(methods) || !is.null(dim(methods))) {
     canal_abort("argument", "methods",
                 paste("some of", paste0("\"", names(baselines), "\"", collapse = ", ")),
                 describe_value(methods))

@@ -145,10 +145,14 @@ check_novel <- function(novel) {
   setdiff(novel, unassigned_label)
 }
 
-predicted_labels <- function(x, column = "canal_label") {
+check_predicted <- function(column) {
   if (!is.character(column) || length(column) != 1 || is.na(column)) {
     canal_abort("argument", "predicted", "the name of a column", describe_value(column))
   }
+}
+
+predicted_labels <- function(x, column = "canal_label") {
+  check_predicted(column)
   columns <- cell_columns(x)
   if (!is.null(columns) && column %in% colnames(columns)) return(as.character(columns[[column]]))
   canal_abort("prediction", "x", paste("cells with a column", column), describe_columns(columns),
@@ -254,6 +258,7 @@ thousands <- function(number) format(number, big.mark = ",", trim = TRUE)
 #' as.data.frame(evaluation, what = "overall")
 #' @export
 canal_evaluation <- function(x, predicted = NULL) {
+  if (!is.null(predicted)) check_predicted(predicted)
   if (inherits(x, "canal_evaluation")) return(x)
   record <- cell_record(x)
   evaluations <- record$evaluation

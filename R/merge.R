@@ -81,9 +81,9 @@ read_sources <- function(x, assay.type, verbose) {
   if (!length(sources)) {
     canal_abort("empty", "x", "a list of at least one source", "an empty one")
   }
-  if (!length(assay.type) %in% c(1, length(sources))) {
+  if (!is.character(assay.type) || !length(assay.type) %in% c(1, length(sources))) {
     canal_abort("argument", "assay.type", sprintf("one name, or %d", length(sources)),
-                sprintf("%d of them", length(assay.type)))
+                describe_value(assay.type))
   }
   cells <- told(Map(cells_of, unname(sources), rep_len(assay.type, length(sources))), verbose)
   for (part in cells) {

@@ -26,10 +26,10 @@ pretraining_cells <- function(x, model, assay.type, min_genes, memory, settings)
 
 # A list of inputs stays one; a Seurat object, a data frame or a path is no list of them.
 as_inputs <- function(x) {
-  if (is.character(x) && is.null(dim(x))) return(as.list(x))
-  if (!is.list(x) || is.object(x)) return(list(x))
-  if (length(x)) return(unname(x))
-  canal_abort("empty", "x", "at least one input", "an empty list")
+  paths <- is.character(x) && is.null(dim(x))
+  if (!paths && (!is.list(x) || is.object(x))) return(list(x))
+  if (length(x)) return(unname(as.list(x)))
+  canal_abort("empty", "x", "at least one input", if (paths) "no path" else "an empty list")
 }
 
 # An input looked through, its cells with enough genes in blocks: each a list of `count` and

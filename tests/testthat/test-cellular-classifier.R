@@ -64,7 +64,8 @@ test_that("what cannot be classified is refused by name", {
   }
   expect_error(classify(labels = rep("a", length(cells$types))), class = "canalR_error_labels")
   for (bad in list(list(hidden = c(1, 2, 3)), list(hidden = 1.5), list(trials = 0),
-                   list(loss = "mine"), list(search = TRUE, hidden = 5), list(trials = 4),
+                   list(loss = "mine"), list(loss = sum), list(loss = data.frame()),
+                   list(loss = globalenv()), list(search = TRUE, hidden = 5), list(trials = 4),
                    list(search = TRUE, validation = 0), list(max_missing = 2))) {
     expect_error(do.call(classify, bad), class = "canalR_error_argument")
   }

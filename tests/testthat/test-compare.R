@@ -103,6 +103,9 @@ test_that("genes are matched by name", {
 test_that("what does not fit is refused", {
   train <- trained_on()
   expect_refused(compared(train$counts, train$types, methods = "svm"), "argument", "methods")
+  for (odd in list(sum, globalenv(), stage_one(), matrix("logistic"), character(), NA)) {
+    expect_refused(compared(train$counts, train$types, methods = odd), "argument", "methods")
+  }
   expect_refused(compared(train$counts, train$types[1]), "labels", "train_labels")
   expect_refused(compared(train$counts[[1]], train$types[[1]][-1]), "labels", "train_labels")
   expect_refused(compared(train$counts, train$types, model = untrained()), "model", "model")

@@ -274,6 +274,17 @@ test_that("the AUROC is that of the score beside the labels, or of the one named
   }
 })
 
+test_that("the column of an evaluation is one name", {
+  x <- evaluated(S4Vectors::DataFrame(canal_label = c("a", "b"), type = c("a", "b")), "type")
+  for (column in list(c("a", "b"), sum, globalenv(), NA_character_, matrix(1, 2, 2))) {
+    for (given in list(x, canal_evaluation(x))) {
+      expect_refused(canal_evaluation(given, column), "argument", "predicted")
+    }
+  }
+  expect_error(canal_evaluation(x, "another"), "one of canal_label",
+               class = "canalR_error_evaluation")
+})
+
 test_that("a column of labels that is not there is named, and how another is", {
   table <- S4Vectors::DataFrame(mine_label = "alpha", truth = "alpha")
   problem <- expect_error(canal_evaluate(table, "truth"), "canal_label",

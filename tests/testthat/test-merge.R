@@ -88,4 +88,7 @@ test_that("what cannot be merged is refused", {
   expect_refused(merge_quietly(list(part)), "duplicates", "x")
   expect_error(merge_quietly(list(1)), class = "canalR_error_class")
   expect_refused(merge_quietly(list(part), genes = "all"), "argument", "genes")
+  for (odd in list(sum, part, NULL, 1, c("a", "b"))) {
+    expect_refused(merge_quietly(list(part), assay.type = odd), "argument", "assay.type")
+  }
 })

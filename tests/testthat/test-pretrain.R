@@ -118,6 +118,7 @@ test_that("wrong arguments are refused by name", {
   }
   expect_error(canal_pretrain(list(), rownames(counts), small_config()),
                class = "canalR_error_empty")
+  expect_refused(canal_pretrain(character(), untrained()), "empty", "x")
   expect_error(canal_pretrain(counts, stage_one()), class = "canalR_error_model")
   expect_error(canal_pretraining(stage_one()), class = "canalR_error_stages")
 })
