@@ -125,6 +125,10 @@ cpp_check_regular_file <- function(path) {
     invisible(.Call(`_canalR_cpp_check_regular_file`, path))
 }
 
+cpp_file_to_replace <- function(path) {
+    .Call(`_canalR_cpp_file_to_replace`, path)
+}
+
 cpp_cell_header <- function(path, layer) {
     .Call(`_canalR_cpp_cell_header`, path, layer)
 }

@@ -194,9 +194,7 @@ check_output <- function(path, name) {
     canal_abort("file", name, "a folder that can be written to", sprintf("\"%s\"", folder),
                 call = NULL)
   }
-  if (dir.exists(path)) {
-    canal_abort("file", name, "a new file", sprintf("\"%s\", a folder", path), call = NULL)
-  }
+  file_to_write(path, name)
 }
 
 # csv, tsv, rds, h5ad or text; by the name where nobody says. Which there can be was looked at when
@@ -208,14 +206,21 @@ table_format <- function(path, format = NULL, otherwise = "csv") {
   if (ending == "txt") "text" else ending
 }
 
+# The file that `path` is, or will be, links followed. Refuses what is no file: a device would be
+# replaced by one.
+file_to_write <- function(path, name) {
+  about_argument(name, "a file that can be written", cpp_file_to_replace(path.expand(path)), NULL)
+}
+
 # write(part) writes the file of that name, which becomes `path` when it is whole.
 write_whole <- function(path, write) {
-  sweep_parts(dirname(path))
-  part <- part_file(path, sub("^.*(\\.[^.]*)$", "\\1", basename(path)))
+  target <- file_to_write(path, "out")
+  sweep_parts(dirname(target))
+  part <- part_file(target, sub("^.*(\\.[^.]*)$", "\\1", basename(path)))
   on.exit(unlink(part))
   tryCatch({
     warnings_stop(write(part))
-    if (!file.rename(part, path)) stop("it could not be renamed")
+    if (!file.rename(part, target)) stop("it could not be renamed")
   }, error = function(error) {
     canal_abort("file", "out", sprintf("room for %s", path), conditionMessage(error), call = NULL)
   })

@@ -372,6 +372,16 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// cpp_file_to_replace
+std::string cpp_file_to_replace(std::string path);
+RcppExport SEXP _canalR_cpp_file_to_replace(SEXP pathSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_file_to_replace(path));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_cell_header
 Rcpp::List cpp_cell_header(std::string path, std::string layer);
 RcppExport SEXP _canalR_cpp_cell_header(SEXP pathSEXP, SEXP layerSEXP) {
@@ -1076,6 +1086,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_read_h5ad", (DL_FUNC) &_canalR_cpp_read_h5ad, 2},
     {"_canalR_cpp_cell_file", (DL_FUNC) &_canalR_cpp_cell_file, 1},
     {"_canalR_cpp_check_regular_file", (DL_FUNC) &_canalR_cpp_check_regular_file, 1},
+    {"_canalR_cpp_file_to_replace", (DL_FUNC) &_canalR_cpp_file_to_replace, 1},
     {"_canalR_cpp_cell_header", (DL_FUNC) &_canalR_cpp_cell_header, 2},
     {"_canalR_cpp_read_cells", (DL_FUNC) &_canalR_cpp_read_cells, 4},
     {"_canalR_cpp_read_ahead", (DL_FUNC) &_canalR_cpp_read_ahead, 4},

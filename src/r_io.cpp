@@ -3,6 +3,7 @@
 
 #include "engine/cell_file.h"
 #include "engine/checkpoint.h"
+#include "engine/files.h"
 #include "engine/runtime.h"
 #include "engine/tree.h"
 #include "r_convert.h"
@@ -106,7 +107,13 @@ Rcpp::List cpp_cell_file(std::string path) {
 // For files that R reads: it would wait at a pipe for ever. Raises an error of files.
 // [[Rcpp::export(rng = false)]]
 void cpp_check_regular_file(std::string path) {
-  glue::guarded([&] { canal::check_text_file(path); });
+  glue::guarded([&] { canal::check_regular_file(path); });
+}
+
+// For files that R writes: which one of this name it replaces. Raises an error of files.
+// [[Rcpp::export(rng = false)]]
+std::string cpp_file_to_replace(std::string path) {
+  return glue::guarded([&] { return canal::file_to_replace(path); });
 }
 
 // Names and extents; `by_cells` tells whether cpp_read_cells() can be asked. `ids` and `types`: of

@@ -1,5 +1,5 @@
 // Cells in HDF5 files: AnnData's (`.h5ad`) and 10x Genomics' (Cell Ranger's `.h5`). Which of them a
-// file is, its content tells, not its name. Cells in texts are read by whoever calls.
+// file is, its content tells, not its name.
 #pragma once
 #include <cstdint>
 #include <future>
@@ -42,10 +42,6 @@ struct CellFile {
 };
 
 CellFile inspect_cell_file(const std::string& path);
-
-// For a text that is read elsewhere: throws Error(file) where there is no file that can be read to
-// its end, but nothing at all, a folder, a pipe or a device.
-void check_text_file(const std::string& path);
 
 // What a file tells of its cells and of one matrix without the matrix's values.
 struct CellHeader {

@@ -552,6 +552,30 @@ test_that("a list of genes in another encoding is refused", {
   expect_error(read_genes(path, "vocabulary"), "line 2", class = "canalR_error_file")
 })
 
+test_that("what is no file is not replaced by one, and a link stays one", {
+  skip_on_os("windows")
+  skip_if(!nzchar(Sys.which("mkfifo")), "no mkfifo")
+  folder <- tempfile()
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  place <- function(name) file.path(folder, name)
+  system2("mkfifo", shQuote(place("pipe.csv")))
+  file.symlink("there.csv", place("link.csv"))
+  dir.create(place("folder.csv"))
+  write <- function(name) {
+    suppressMessages(write_table(data.frame(label = "alpha"), place(name), "csv"))
+  }
+  expect_error(write("pipe.csv"), "`out`: .* a pipe or device", class = "canalR_error_file")
+  expect_error(check_output(place("pipe.csv"), "out"), "pipe", class = "canalR_error_file")
+  expect_error(check_output(place("folder.csv"), "plot"), "`plot`: .* is a folder",
+               class = "canalR_error_file")
+  write("link.csv")
+  expect_identical(unname(Sys.readlink(place("link.csv"))), "there.csv")
+  expect_identical(readLines(place("there.csv")), c("label", "alpha"))
+  expect_identical(sort(list.files(folder, all.files = TRUE, no.. = TRUE)),
+                   c("folder.csv", "link.csv", "pipe.csv", "there.csv"))
+})
+
 test_that("pipes are refused where files are read", {
   skip_on_os("windows")
   skip_if(!nzchar(Sys.which("mkfifo")), "no mkfifo")

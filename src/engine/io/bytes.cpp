@@ -4,16 +4,22 @@
 #include <filesystem>
 #include <fstream>
 
-namespace canal::io {
+#include "engine/files.h"
+
+namespace canal {
 
 void check_regular_file(const std::string& path) {
   std::error_code status;
-  if (!std::filesystem::exists(path, status)) fail_file(path, "cannot be read: no such file");
-  if (std::filesystem::is_directory(path, status)) fail_file(path, "is a folder, not a file");
+  if (!std::filesystem::exists(path, status)) io::fail_file(path, "cannot be read: no such file");
+  if (std::filesystem::is_directory(path, status)) io::fail_file(path, "is a folder, not a file");
   if (!std::filesystem::is_regular_file(path, status)) {
-    fail_file(path, "is a pipe or device, not a file");
+    io::fail_file(path, "is a pipe or device, not a file");
   }
 }
+
+}  // namespace canal
+
+namespace canal::io {
 
 std::string read_whole_file(const std::string& path) {
   check_regular_file(path);

@@ -11,10 +11,6 @@
 
 namespace canal::io {
 
-// Throws Error(file) where there is no file that can be read to its end: none at all, a folder, or
-// a pipe or device, whose end may never come.
-void check_regular_file(const std::string& path);
-
 // Reads a whole file. Throws Error(file) where that cannot be done.
 std::string read_whole_file(const std::string& path);
 

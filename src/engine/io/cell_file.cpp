@@ -1,6 +1,5 @@
 #include "engine/cell_file.h"
 
-#include "engine/io/bytes.h"
 #include "engine/io/h5ad.h"
 #include "engine/io/tenx.h"
 #include "engine/io/tree_read.h"
@@ -30,8 +29,6 @@ CellFile inspect_cell_file(const std::string& path) {
     return {CellFormat::anndata, h5ad_matrices(file)};
   });
 }
-
-void check_text_file(const std::string& path) { check_regular_file(path); }
 
 CellHeader read_cell_header(const std::string& path, const std::string& layer,
                             const Control& control) {

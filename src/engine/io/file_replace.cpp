@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "engine/files.h"
 #include "engine/io/format_error.h"
 
 namespace canal::io {
@@ -99,8 +100,7 @@ int flush_to_disk(const std::string& path) {
 }  // namespace
 
 FileReplacement::FileReplacement(const std::string& path)
-    : path_(path), target_(link_target(path)) {
-  check_place(path_, target_);
+    : path_(path), target_(file_to_replace(path)) {
   sweep(target_);
   std::string name = target_ + part_mark + std::string(part_letters, 'X');
   const int file = mkstemp(name.data());
@@ -132,3 +132,13 @@ void FileReplacement::commit() {
 }
 
 }  // namespace canal::io
+
+namespace canal {
+
+std::string file_to_replace(const std::string& path) {
+  std::string target = io::link_target(path);
+  io::check_place(path, target);
+  return target;
+}
+
+}  // namespace canal

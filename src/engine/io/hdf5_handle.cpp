@@ -2,7 +2,7 @@
 
 #include <fstream>
 
-#include "engine/io/bytes.h"
+#include "engine/files.h"
 #include "engine/io/checksum_block.h"
 
 namespace canal::io {
