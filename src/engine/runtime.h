@@ -42,8 +42,13 @@ struct LibrarySettings {
 
 LibrarySettings library_settings();
 
+// Whether this process was forked off the one that had loaded the engine: OpenMP's threads of that
+// one are gone here, and would be waited for for ever.
+bool in_fork();
+
 // Keeps the number of OpenMP threads that this thread would use, which LibTorch sets to its own
 // default when it is first asked for threads: other packages would compute on fewer from then on.
+// In a fork it is one for as long as this lives.
 class OpenMpThreads {
  public:
   OpenMpThreads();
@@ -71,8 +76,7 @@ void require_threads();
 void return_freed_memory();
 
 // Threads to use when the caller named none (0: OMP_NUM_THREADS, or all cores) or n: never more
-// than the cores, and one in a forked child, where OpenMP's pool of the parent is gone and would be
-// waited for.
+// than the cores, and one in a fork.
 int usable_threads(int requested);
 
 }  // namespace canal

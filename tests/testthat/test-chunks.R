@@ -340,6 +340,21 @@ test_that("forks compute what this process does", {
   for (found in in_fork) expect_identical(found, expected)
 })
 
+# Of OpenMP's threads that another call has left behind: they are not in the fork.
+test_that("nor do forks wait for threads where work is short", {
+  skip_on_os("windows")
+  config <- canal_config("compact", n_genes = 2, dim = 8, features = 64, head_width = 4)
+  drawn <- function() canal_model(config, c("A", "B"), seed = 1)
+  cellular_model()
+  in_fork <- parallel::mcparallel(drawn())
+  found <- parallel::mccollect(in_fork, wait = FALSE, timeout = 60)
+  if (is.null(found)) {
+    tools::pskill(in_fork$pid, tools::SIGKILL)
+    suppressWarnings(parallel::mccollect(in_fork))
+  }
+  expect_same_model(found[[1]], drawn())
+})
+
 test_that("what is kept is what was written, or it is refused", {
   folder <- tempfile()
   dir.create(folder)

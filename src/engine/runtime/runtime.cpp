@@ -79,8 +79,10 @@ void return_freed_memory() {
 #endif
 }
 
+bool in_fork() { return getpid() != loaded_in; }
+
 int usable_threads(int requested) {
-  if (getpid() != loaded_in) return 1;
+  if (in_fork()) return 1;
   if (requested < 1) requested = threads_of_environment();
   return requested < 1 ? core_count() : std::min(requested, core_count());
 }

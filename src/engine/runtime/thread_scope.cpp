@@ -90,7 +90,12 @@ void require_threads() {
 }
 
 #if AT_PARALLEL_OPENMP
-OpenMpThreads::OpenMpThreads() : before_(omp_get_max_threads()) {}
+OpenMpThreads::OpenMpThreads() : before_(omp_get_max_threads()) {
+  if (!in_fork()) return;
+  // LibTorch would set its own default when it is first asked.
+  at::get_num_threads();
+  omp_set_num_threads(1);
+}
 OpenMpThreads::~OpenMpThreads() {
   if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
 }
