@@ -124,6 +124,10 @@ groups <- list(
     stopifnot(identical(unname(space$cpp_read_word2vec(words)[[2]][2, ]), c(1, 2, 3)))
     refused(space$cpp_read_npy(words))
     refused(space$cpp_read_tree(words, "/", "numeric"))
+    space$cpp_check_regular_file(words)
+    stopifnot(identical(space$cpp_file_to_replace(words), words))
+    refused(space$cpp_check_regular_file(tempdir()))
+    refused(space$cpp_file_to_replace(tempdir()))
   },
   cellular = function() {
     folder <- tempfile()
