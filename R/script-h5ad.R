@@ -38,9 +38,7 @@ obs_attribute <- function(obs, name) {
 # columns: a data frame with a row for each cell of the file, in its order.
 write_h5ad_copy <- function(input, columns, path) {
   write_whole(path, function(part) {
-    if (!file.copy(path.expand(input), part)) stop("the input could not be copied")
-    # The copy of a file that is for reading alone.
-    Sys.chmod(part, "644")
+    copy_with_room(path.expand(input), part, h5ad_room(columns))
     file <- hdf5r::H5File$new(part, "r+")
     on.exit(if (file$is_valid) file$close_all())
     obs <- file[["obs"]]
@@ -50,6 +48,34 @@ write_h5ad_copy <- function(input, columns, path) {
     obs$create_attr("column-order", order, dtype = h5_text())
     file$close_all()
   })
+}
+
+# HDF5 must not find the disk full: a file that it could not flush it cannot close either, and ends R
+# when it tries to. So the room that it will need is taken before, as bytes beyond what it knows of
+# the file; when it closes the file it cuts off what is left of them.
+copy_with_room <- function(from, to, bytes) {
+  size <- file.size(from)
+  copied <- file.copy(from, to)
+  # A file that is for reading alone has a copy that is, too.
+  Sys.chmod(to, "644")
+  if (copied) append_zeros(to, bytes)
+  # Neither tells of all that was not written.
+  if (!copied || !identical(file.size(to), size + bytes)) stop("the disk is full")
+}
+
+append_zeros <- function(path, bytes, at_once = 2^24) {
+  connection <- file(path, "ab")
+  on.exit(close(connection))
+  while (bytes > 0) {
+    writeBin(raw(min(bytes, at_once)), connection)
+    bytes <- bytes - at_once
+  }
+}
+
+# More bytes than the columns take in the file: their values, which R holds in no fewer; what HDF5
+# notes of a column, some 3 kB; and the group's own lists of names, which move when they grow.
+h5ad_room <- function(columns) {
+  as.numeric(utils::object.size(columns)) + 2^13 * ncol(columns) + 2^20
 }
 
 add_obs_column <- function(obs, name, values) {

@@ -811,6 +811,27 @@ test_that("Python's anndata reads the labelled copy, missing texts and any names
   expect_identical(read$canal_many, columns$canal_many)
 })
 
+test_that("room for the labelled copy is taken before HDF5 needs it, and what is left given back", {
+  skip_if_not_installed("hdf5r")
+  input <- system.file("extdata", "panc8_small.h5ad", package = "canalR")
+  cells <- ncol(any_cells(input)$counts)
+  many_types <- sprintf("a type with a long name, the %dth of as many as there are cells", 1:cells)
+  for (columns in list(data.frame(one = 1:cells), data.frame(types = many_types, rare = "b"),
+                       as.data.frame(matrix(1:3 / 3, cells, 200)))) {
+    path <- tempfile(fileext = ".h5ad")
+    suppressMessages(write_h5ad_copy(input, columns, path))
+    expect_lt(file.size(path) - file.size(input), h5ad_room(columns) / 2)
+    expect_true(all(names(columns) %in% names(any_cells(path)$obs)))
+    # Where there is no room HDF5 never comes to know of it.
+    lost <- tempfile(fileext = ".h5ad")
+    expect_error(with_binding("append_zeros", function(...) NULL,
+                              suppressMessages(write_h5ad_copy(input, columns, lost))),
+                 "room for .*the disk is full", class = "canalR_error_file")
+    expect_false(file.exists(lost))
+    unlink(path)
+  }
+})
+
 test_that("names that HDF5 has no room for are told before the work", {
   skip_if_not_installed("hdf5r")
   input <- h5ad_with_obs(stage_two_cells())
