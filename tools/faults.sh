@@ -67,6 +67,10 @@ add_part() {
     failed=$((failed + 1))
     return
   fi
+  if ((status != 0)); then
+    echo "FAILED: $1 ended with status $status, when all was done"
+    failed=$((failed + 1))
+  fi
   read -r -a counts < "$results/$1.txt"
   passed=$((passed + counts[0]))
   failed=$((failed + counts[1]))

@@ -1,7 +1,7 @@
 # What the fault tests share: quick or whole, small data, and the record of what happened.
 #
 # Every file beside this one is run by tools/faults.sh in a process of its own:
-#   Rscript tests/faults/<part>.R <folder of the results>
+#   Rscript tests/faults/<part>.R <folder of the results> [name of a writer or function ...]
 # It writes <part>.txt there, "passed failed skipped", and <part>.md, its table.
 
 suppressMessages(library(canalR))
@@ -11,6 +11,12 @@ quick <- nzchar(Sys.getenv("FAULTS_QUICK"))
 
 # How many times something is tried: of the whole run, or of the quick one.
 times <- function(whole, short) if (quick) short else whole
+
+# Those of the names that the command has after the folder; all, where it has none.
+chosen <- function(names) {
+  wanted <- commandArgs(trailingOnly = TRUE)[-1]
+  if (length(wanted)) wanted else names
+}
 
 inside <- function(name) get(name, asNamespace("canalR"))
 

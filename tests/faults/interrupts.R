@@ -299,8 +299,7 @@ functions <- list(
   "canal_save()" = list(check = function(value) check_big_file(),
                         work = function() canal_save(canal_load(big_file), big_file))
 )
-only <- commandArgs(trailingOnly = TRUE)[-1]
-for (name in if (length(only)) only else names(functions)) try_function(name, functions[[name]])
+for (name in chosen(names(functions))) try_function(name, functions[[name]])
 
 write_results("interrupts", "Ctrl-C at random moments", c(
   "function", "seconds without", "interrupts", "seconds to the prompt: median", "longest",

@@ -95,8 +95,7 @@ report <- function(name, tries, killed, after) {
   if (any(lost)) cat(paste0("    ", unique(gsub("\n", " ", there[lost]))), sep = "\n")
 }
 
-only <- commandArgs(trailingOnly = TRUE)[-1]
-for (name in if (length(only)) only else names(writers)) {
+for (name in chosen(names(writers))) {
   try_kills(name, writers[[name]], times(40, 2))
 }
 write_results("kills", "Writes: killed at random moments, and as soon as a file changes", c(

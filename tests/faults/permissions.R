@@ -24,6 +24,6 @@ if (file.access(tempdir(), 2) == 0 && system2("id", "-u", stdout = TRUE) == "0")
   add_row("skipped", c("all", "root may write anywhere"))
 } else {
   source("tests/faults/writers.R")
-  for (name in names(writers)) try_rights(name, writers[[name]])
+  for (name in chosen(names(writers))) try_rights(name, writers[[name]])
 }
 write_results("permissions", "Writes: rights that are gone", c("writer", "came out"))

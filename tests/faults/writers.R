@@ -7,13 +7,17 @@
 #                   "new" for all that was to be written, "between" for some of it. An error where
 #                   it is damaged, less than there was before, or neither,
 #   go_on(folder)   where the same call goes on from there: does so, and fails where it gives
-#                   another result than one that nothing came in between.
+#                   another result than one that nothing came in between;
+# and, where they are so,
+#   spare           how many bytes it takes for a while, beside what it writes,
+#   left_open       that a file which could not be written stays open.
 
 some_cells <- which(seq_along(panc$types) %% 4 == 0)
 first_model <- trained_model(epochs = 1, seed = 1)
 second_model <- trained_model(epochs = 1, seed = 2)
 first_cellular <- cellular_small(seed = 1)
 second_cellular <- cellular_small(seed = 2)
+first_labelled <- cellular_small(seed = 1, classifier = TRUE)
 
 # A model of a size whose writing takes a while.
 wide_model <- function(seed) {
@@ -30,7 +34,7 @@ name_of <- function(value, values) {
 }
 
 # read(path): the value that a user gets of the file.
-of_file <- function(name, first, second, read) {
+of_file <- function(name, first, second, read, spare = 0) {
   read_back <- function(write) {
     folder <- new_folder("value")
     on.exit(unlink(folder, recursive = TRUE))
@@ -42,7 +46,8 @@ of_file <- function(name, first, second, read) {
   list(before = function(folder) first(file.path(folder, name)),
        write = function(folder) second(file.path(folder, name)),
        kept = function(folder) file.path(folder, name),
-       found = function(folder) name_of(read(file.path(folder, name)), values))
+       found = function(folder) name_of(read(file.path(folder, name)), values),
+       spare = spare)
 }
 
 # The whole state in a training's file, whatever the training.
@@ -106,10 +111,6 @@ local({
   assign("most_chunk", 32, space)
 })
 
-predict_in <- function(folder) {
-  canal_predict(panc$counts, first_model, checkpoint = folder, verbose = FALSE)
-}
-
 # Values by file of all that a query keeps, which must all be whole; but not the seed, as it is
 # drawn.
 chunks_in <- function(folder) {
@@ -121,32 +122,33 @@ chunks_in <- function(folder) {
 # Some chunks are there, others are to be made.
 to_be_made <- "^output-.*[2468][.]rds$"
 
-# whole: of chunks_in(), of a query that nothing came in between.
-chunks_found <- function(folder, whole) {
+# whole: of chunks_in(), of a query of this model's that nothing came in between.
+chunks_found <- function(folder, whole, model) {
   values <- chunks_in(folder)
   lost <- setdiff(grep(to_be_made, names(whole), value = TRUE, invert = TRUE), names(values))
   if (length(lost)) stop("gone: ", paste(lost, collapse = ", "))
   if (!identical(values, whole[names(values)])) stop("a chunk is another one")
-  stopifnot(identical(loaded(file.path(folder, "model.h5")), plain_model(first_model)))
+  stopifnot(identical(loaded(file.path(folder, "model.h5")), plain_model(model)))
   made <- sum(grepl(to_be_made, names(values)))
   if (made == 0) "old" else if (length(values) == length(whole)) "new" else "between"
 }
 
-of_chunks <- function() {
+# query(folder): a call whose `checkpoint` is the folder, NULL for none.
+of_chunks <- function(query, model) {
   folder <- new_folder("whole")
   on.exit(unlink(folder, recursive = TRUE))
-  quietly(predict_in(folder))
+  quietly(query(folder))
   whole <- chunks_in(folder)
-  labels <- as.data.frame(quietly(canal_predict(panc$counts, first_model, verbose = FALSE)))
+  results <- as.data.frame(quietly(query(NULL)))
   list(before = function(folder) {
-         quietly(predict_in(folder))
+         quietly(query(folder))
          unlink(list.files(folder, to_be_made, full.names = TRUE))
        },
-       write = predict_in,
+       write = query,
        kept = function(folder) list.files(folder, "^(output|plan)", full.names = TRUE),
-       found = function(folder) chunks_found(folder, whole),
+       found = function(folder) chunks_found(folder, whole, model),
        go_on = function(folder) {
-         stopifnot(identical(as.data.frame(predict_in(folder)), labels))
+         stopifnot(identical(as.data.frame(query(folder)), results))
        })
 }
 
@@ -176,7 +178,9 @@ of_cache <- list(
   },
   go_on = function(folder) {
     stopifnot(identical(plain_model(from_address(folder, "new")), plain_model(second_model)))
-  }
+  },
+  # By R itself, after a download for which there was no room.
+  left_open = TRUE
 )
 
 results_table <- function(seed) {
@@ -184,6 +188,15 @@ results_table <- function(seed) {
              canal_label = rep(panc$types, length.out = 20000),
              canal_confidence = seed / 1:20000)
 }
+# A copy of the cells' file with these results in it.
+h5ad_columns <- function(seed) {
+  cells <- ncol(panc$counts)
+  data.frame(canal_label = panc$types, canal_confidence = seed / seq_len(cells),
+             canal_prob = matrix(seed / seq_len(20 * cells), cells))
+}
+write_h5ad <- function(seed, path) inside("write_h5ad_copy")(panc_file, h5ad_columns(seed), path)
+read_h5ad <- function(path) inside("any_cells")(path)[c("counts", "obs")]
+
 writers <- list(
   "canal_save()" = of_file("model.h5", function(path) canal_save(wide_models[[1]], path),
                            function(path) canal_save(wide_models[[2]], path), loaded),
@@ -212,7 +225,15 @@ writers <- list(
       checkpoint = folder, verbose = FALSE
     ), classes = "canalR_warning_batch")
   }),
-  "chunks of canal_predict()" = of_chunks(),
+  "chunks of canal_predict()" = of_chunks(function(folder) {
+    canal_predict(panc$counts, first_model, checkpoint = folder, verbose = FALSE)
+  }, first_model),
+  "chunks of canal_embed()" = of_chunks(function(folder) {
+    canal_embed(panc$counts, first_model, checkpoint = folder, min_genes = 0, verbose = FALSE)
+  }, first_model),
+  "chunks of cellular_predict()" = of_chunks(function(folder) {
+    cellular_predict(panc$counts, first_labelled, checkpoint = folder, verbose = FALSE)
+  }, first_labelled),
   "results, .csv" = of_file(
     "labels.csv",
     function(path) quietly(inside("write_table")(results_table(1), path, "csv")),
@@ -223,8 +244,16 @@ writers <- list(
     "labels.rds", function(path) quietly(inside("write_rds")(results_table(1), path)),
     function(path) suppressMessages(inside("write_rds")(results_table(2), path)), readRDS
   ),
+  "results, .h5ad" = if (requireNamespace("hdf5r", quietly = TRUE)) {
+    of_file("labels.h5ad", function(path) quietly(write_h5ad(1, path)),
+            function(path) suppressMessages(write_h5ad(2, path)), read_h5ad,
+            spare = inside("h5ad_room")(h5ad_columns(1)))
+  },
   "cache of models" = of_cache
 )
+# Where a package is not there that a writer needs.
+writers <- Filter(Negate(is.null), writers)
+
 present <- function(folder) {
   sort(list.files(folder, all.files = TRUE, no.. = TRUE, recursive = TRUE))
 }
