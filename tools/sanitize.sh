@@ -2,7 +2,7 @@
 # Memory and threads, looked at by tools that see what tests do not:
 #
 #   tools/sanitize.sh           everything: an hour, most of it compiling
-#   tools/sanitize.sh --quick   two minutes, one of them compiling
+#   tools/sanitize.sh --quick   QUICKTIME
 #   tools/sanitize.sh NAME...   some of: address thread valgrind gctorture memory
 #
 # address    the engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer; leaks count
@@ -12,7 +12,9 @@
 # gctorture  the same calls with a garbage collection every few allocations
 # memory     200 stages in one process: it must not grow (sanitizers/memory.R)
 #
-# --quick: ASan and UBSan on the tests of what reads and writes files, gctorture seldom, 40 stages.
+# --quick: ASan and UBSan on the tests of what reads and writes files; ThreadSanitizer on those of
+# the runtime, of teams, of preparing cells and of the cache that threads share, but no training;
+# some groups of the calls under valgrind; gctorture seldom; 40 stages.
 # A table of all is kept in .build/sanitize/results.md, the logs beside it.
 source "$(dirname "$0")/common.sh"
 
@@ -25,10 +27,7 @@ for argument; do
       exit 2 ;;
   esac
 done
-if ((${#checks[@]} == 0)); then
-  checks=(address gctorture memory)
-  [ $quick = yes ] || checks=(address thread valgrind gctorture memory)
-fi
+if ((${#checks[@]} == 0)); then checks=(address thread valgrind gctorture memory); fi
 
 out=$PWD/.build/sanitize
 results=$out/results.md
@@ -36,7 +35,8 @@ mkdir -p "$out"
 passed=0 failed=0 skipped=0
 # Finite differences: thousands of the calls that other tests make once, an hour of them for TSan.
 repeating_tests='Trainer.gradients_of_*:Pretrainer.gradients_agree_with*:*SmallTraining.gradients_*'
-# One test asks for more memory than there can be.
+# One test asks for more memory than there can be, at which a sanitizer else ends the program.
+asan_options='fast_unwind_on_malloc=0 allocator_may_return_null=1'
 tsan_options='ignore_noninstrumented_modules=1 allocator_may_return_null=1'
 # In a megabyte of memory ThreadSanitizer itself has no room.
 starved_tests='Threads.ThatCannotBeStarted*'
@@ -69,16 +69,17 @@ build_engine() {
 # What the sanitizers' reports begin with.
 report_pattern='runtime error:|ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer'
 
+# $1: name, $2: what CMake calls the sanitizers, $3: the program of tests when quick.
 engine_under() {
   local name=$1 sanitizers=$2 log=$out/$1-tests.log status=0 reports tests start=$SECONDS filter='*'
   local program=engine_tests
-  [ $quick = no ] || program=reader_tests
+  [ $quick = no ] || program=$3
   if [ -z "$(clang)" ]; then record "$name" "no clang" 0 "not run" skipped; return; fi
   build_engine "$name" "$sanitizers" $program ||
     { record "$name" "does not build" $((SECONDS - start)) "see $name-build.log" failed; return; }
   [ "$name" != thread ] || filter="*:-$repeating_tests:$starved_tests"
   start=$SECONDS
-  ASAN_OPTIONS=fast_unwind_on_malloc=0 UBSAN_OPTIONS=print_stacktrace=1 \
+  ASAN_OPTIONS="$asan_options" UBSAN_OPTIONS=print_stacktrace=1 \
     LSAN_OPTIONS="suppressions=$PWD/tools/sanitizers/leak.supp print_suppressions=0" \
     TSAN_OPTIONS="$tsan_options suppressions=$PWD/tools/sanitizers/thread.supp" \
     OMP_TOOL_LIBRARIES=$(archer) \
@@ -96,7 +97,7 @@ engine_under() {
 
 run_thread() {
   if [ -z "$(archer)" ]; then record thread "no libarcher" 0 "not run" skipped; return; fi
-  engine_under thread thread
+  engine_under thread thread thread_tests
 }
 
 # ---- The glue, from R ----------------------------------------------------------------------------
@@ -106,19 +107,23 @@ script_sum() { grep -E '^[0-9]+ passed, [0-9]+ failed$' "$1" | tail -1; }
 
 # Of invalid accesses, and of definite losses, of whatever library. Valgrind knows no AVX-512.
 run_valgrind() {
-  local start=$SECONDS status=0 errors
+  local start=$SECONDS status=0 errors what="the glue from R" groups=()
+  if [ $quick = yes ]; then
+    groups=(prepare files tables cellular machine)
+    what="$what: ${groups[*]}"
+  fi
   if ! has valgrind; then record valgrind "no valgrind" 0 "not run" skipped; return; fi
   OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 R --vanilla --no-echo \
     -d "valgrind --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
         --num-callers=40 --suppressions=tools/sanitizers/valgrind.supp \
         --log-file=$out/valgrind.txt" \
-    -f tools/sanitizers/glue.R > "$out/valgrind.log" 2>&1 || status=$?
+    -f tools/sanitizers/glue.R --args 0 "${groups[@]}" > "$out/valgrind.log" 2>&1 || status=$?
   errors=$(sed -n 's/.*ERROR SUMMARY: \([0-9]*\) errors.*/\1/p' "$out/valgrind.txt" | tail -1)
   if ((status == 0 && ${errors:-1} == 0)) && [ -n "$(script_sum "$out/valgrind.log")" ]; then
-    record valgrind "the glue from R" $((SECONDS - start)) "none" passed
+    record valgrind "$what" $((SECONDS - start)) "none" passed
   else
     tail -5 "$out/valgrind.log"
-    record valgrind "the glue from R" $((SECONDS - start)) "${errors:-no} reports, status $status" failed
+    record valgrind "$what" $((SECONDS - start)) "${errors:-no} reports, status $status" failed
   fi
 }
 
@@ -153,7 +158,7 @@ failing=
 } > "$results"
 for check in "${checks[@]}"; do
   case $check in
-    address) engine_under address address,undefined ;;
+    address) engine_under address address,undefined reader_tests ;;
     *) "run_$check" ;;
   esac
 done
