@@ -72,10 +72,11 @@ append_zeros <- function(path, bytes, at_once = 2^24) {
   }
 }
 
-# More bytes than the columns take in the file: their values, which R holds in no fewer; what HDF5
-# notes of a column, some 3 kB; and the group's own lists of names, which move when they grow.
+# More bytes than the columns take in the file: their values, of which R holds whole numbers in half
+# of what they are written as; what HDF5 notes of a column, some 3 kB; and the group's own lists of
+# names, which move when they grow.
 h5ad_room <- function(columns) {
-  as.numeric(utils::object.size(columns)) + 2^13 * ncol(columns) + 2^20
+  2 * as.numeric(utils::object.size(columns)) + 2^13 * ncol(columns) + 2^20
 }
 
 add_obs_column <- function(obs, name, values) {

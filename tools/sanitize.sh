@@ -2,7 +2,7 @@
 # Memory and threads, looked at by tools that see what tests do not:
 #
 #   tools/sanitize.sh           everything: an hour, most of it compiling
-#   tools/sanitize.sh --quick   QUICKTIME
+#   tools/sanitize.sh --quick   five minutes, half of them compiling
 #   tools/sanitize.sh NAME...   some of: address thread valgrind gctorture memory
 #
 # address    the engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer; leaks count
