@@ -22,6 +22,12 @@ inside <- function(name) get(name, asNamespace("canalR"))
 
 source("tests/testthat/helper-binding.R")
 
+# Those that use what is inside canalR.
+helpers <- new.env(parent = asNamespace("canalR"))
+for (name in c("10x", "counts", "exports", "h5ad")) {
+  sys.source(sprintf("tests/testthat/helper-%s.R", name), helpers)
+}
+
 # What is tried, and what came out of it -----------------------------------------------------------
 
 record <- new.env()
@@ -45,6 +51,19 @@ write_results <- function(part, title, columns, notes = character()) {
   writeLines(text, file.path(results_folder, paste0(part, ".md")))
   counts <- table(factor(record$outcomes, c("passed", "failed", "skipped")))
   writeLines(paste(counts, collapse = " "), file.path(results_folder, paste0(part, ".txt")))
+}
+
+# That every exported function is among the cases, whose names begin with theirs, or among those
+# without one. A row of the table: what it says is for a table of so many columns.
+check_all_exported <- function(cases, without, columns) {
+  if (length(commandArgs(trailingOnly = TRUE)) > 1) return(invisible())
+  exported <- grep("^plot[.]", helpers$names_to_call(), invert = TRUE, value = TRUE)
+  named <- c(sub("[(].*", "", cases), without)
+  odd <- c(sprintf("%s has no case", setdiff(exported, named)),
+           sprintf("%s is not exported", setdiff(named, exported)),
+           sprintf("%s has a case", intersect(sub("[(].*", "", cases), without)))
+  add_row(if (length(odd)) "failed" else "passed",
+          c("all that are exported", rep("", columns - 2), paste(odd, collapse = "; ")))
 }
 
 # Data and models ----------------------------------------------------------------------------------
@@ -98,6 +117,13 @@ imported <- function(path) {
   model <- plain_model(canal_import(path, verbose = FALSE))
   model$provenance <- NULL  # when it was read
   model
+}
+
+# The whole state in a training's file, whatever the training.
+state_in <- function(path) {
+  if (length(path) != 1) stop(sprintf("%d states, not one", length(path)))
+  identity <- inside("cpp_read_tree")(path, "/format", "raw")$identity
+  inside("read_checkpoint")(path, identity)
 }
 
 file_bytes <- function(path) readBin(path, "raw", file.size(path))

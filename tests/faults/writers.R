@@ -50,13 +50,6 @@ of_file <- function(name, first, second, read, spare = 0) {
        spare = spare)
 }
 
-# The whole state in a training's file, whatever the training.
-state_in <- function(path) {
-  if (length(path) != 1) stop(sprintf("%d states, not one", length(path)))
-  identity <- inside("cpp_read_tree")(path, "/format", "raw")$identity
-  inside("read_checkpoint")(path, identity)
-}
-
 # A training that nothing comes in between: the `states` after each of its epochs, and its
 # `weights`.
 whole_training <- function(train) {
