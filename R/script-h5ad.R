@@ -50,9 +50,9 @@ write_h5ad_copy <- function(input, columns, path) {
   })
 }
 
-# HDF5 must not find the disk full: a file that it could not flush it cannot close either, and ends R
-# when it tries to. So the room that it will need is taken before, as bytes beyond what it knows of
-# the file; when it closes the file it cuts off what is left of them.
+# HDF5 must not find the disk full: a file that it could not flush it cannot close either, and ends
+# R when it tries to. So the room that it will need is taken before, as bytes beyond what it knows
+# of the file; when it closes the file it cuts off what is left of them.
 copy_with_room <- function(from, to, bytes) {
   size <- file.size(from)
   copied <- file.copy(from, to)

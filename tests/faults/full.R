@@ -29,7 +29,8 @@ outcome_now <- function(outcome, there) {
 }
 
 # What a write that failed leaves for R's end, which it may turn into a crash: files of the disk, be
-# they removed already, or what could not be closed when it was collected, which is said and no error.
+# they removed already, or what could not be closed when it was collected, which is said and no
+# error.
 tidy_outcome <- function(writer, folder) {
   said <- utils::capture.output(type = "message", {
     outcome <- written_or_refused(writer, folder)

@@ -137,8 +137,9 @@ write_results("interrupts", "Ctrl-C at random moments", c(
   "function", "seconds without", "interrupts", "seconds to the prompt: median", "longest",
   "above 1 s", "MB lost by a tenth of them", "MB more after all", "else"
 ), c(
-  sprintf("Every answer must come within %g s (of SNOW workers: 5 s), and no more than %g MB be lost by a tenth of the",
+  sprintf("Every answer must come within %g s (of SNOW workers: 5 s), and no more than %g MB be",
           slowest, most_lost),
-  "interrupts, again and again in their second half (by all of them, where they are fewer than",
-  "20). What comes back must be whole, what was given as it was, and no thread may stay."
+  "lost by a tenth of the interrupts, again and again in their second half (by all of them, where",
+  "they are fewer than 20). What comes back must be whole, what was given as it was, and no thread",
+  "may stay."
 ))
