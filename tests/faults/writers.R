@@ -105,10 +105,11 @@ local({
 })
 
 # Values by file of all that a query keeps, which must all be whole; but not the seed, as it is
-# drawn.
+# drawn, nor the mark of each call.
 chunks_in <- function(folder) {
   paths <- list.files(folder, "[.]rds$", full.names = TRUE)
   values <- stats::setNames(lapply(paths, inside("read_kept")), basename(paths))
+  values$job.rds$id <- NULL
   values[grepl("^(output|plan|job)", names(values))]
 }
 
