@@ -128,6 +128,22 @@ state_in <- function(path) {
 
 file_bytes <- function(path) readBin(path, "raw", file.size(path))
 
+# NumPy's format, version 1.
+write_npy <- function(table, path) {
+  text <- sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", nrow(table),
+                  ncol(table))
+  text <- paste0(formatC(text, width = -117), "\n")
+  connection <- base::file(path, "wb")
+  writeBin(c(as.raw(0x93), charToRaw("NUMPY"), as.raw(c(1, 0))), connection)
+  writeBin(nchar(text), connection, size = 2, endian = "little")
+  writeBin(charToRaw(text), connection)
+  writeBin(as.vector(t(table)), connection, size = 4, endian = "little")
+  close(connection)
+}
+
+# word2vec's text, but for its first line.
+word2vec_lines <- function(genes, table) paste(genes, apply(table, 1, paste, collapse = " "))
+
 new_folder <- function(name) {
   folder <- tempfile(paste0(name, "-"))
   dir.create(folder)

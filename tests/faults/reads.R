@@ -127,22 +127,10 @@ invisible(quietly(train_kept(2)))
 state <- list.files(file("training"), full.names = TRUE)
 state_identity <- inside("cpp_read_tree")(state, "/", "raw")$format$identity
 
-# NumPy's format, version 1.
-write_npy <- function(table, path) {
-  text <- sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", nrow(table),
-                  ncol(table))
-  text <- paste0(formatC(text, width = -117), "\n")
-  connection <- base::file(path, "wb")
-  writeBin(c(as.raw(0x93), charToRaw("NUMPY"), as.raw(c(1, 0))), connection)
-  writeBin(nchar(text), connection, size = 2, endian = "little")
-  writeBin(charToRaw(text), connection)
-  writeBin(as.vector(t(table)), connection, size = 4, endian = "little")
-  close(connection)
-}
 genes <- paste0("GENE", 1:50)
 table <- matrix(round(stats::rnorm(50 * 6), 3), 50)
 write_npy(table, file("table.npy"))
-vectors <- paste(genes, apply(table, 1, paste, collapse = " "))
+vectors <- word2vec_lines(genes, table)
 writeLines(c("50 6", vectors), file("table.txt"))
 writeLines(vectors, file("bare.txt"))
 
