@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "engine/errors.h"
+#include "r_glue.h"
 
 namespace glue {
 
@@ -51,7 +52,7 @@ void set_dim(Vector& x, const std::vector<int64_t>& shape) {
 // Row-major values as an R vector with `dim`.
 template <class Vector, class Value>
 Vector array_of(const std::vector<Value>& values, const std::vector<int64_t>& shape) {
-  Vector x(static_cast<R_xlen_t>(values.size()));
+  auto x = new_vector<Vector>(static_cast<R_xlen_t>(values.size()));
   R_xlen_t i = 0;
   in_column_major(shape, [&](int64_t at) {
     x[i++] = static_cast<typename Vector::stored_type>(values[static_cast<size_t>(at)]);
@@ -62,11 +63,16 @@ Vector array_of(const std::vector<Value>& values, const std::vector<int64_t>& sh
 
 Rcpp::CharacterVector text_array(const std::vector<std::string>& text,
                                  const std::vector<int64_t>& shape) {
-  Rcpp::CharacterVector x(static_cast<R_xlen_t>(text.size()));
-  R_xlen_t i = 0;
-  in_column_major(shape, [&](int64_t at) {
-    const std::string& one = text[static_cast<size_t>(at)];
-    x[i++] = Rf_mkCharLenCE(one.data(), static_cast<int>(one.size()), CE_UTF8);
+  auto x = new_vector<Rcpp::CharacterVector>(static_cast<R_xlen_t>(text.size()));
+  // R has to have memory for every text, too.
+  Rcpp::unwindProtect([&] {
+    R_xlen_t i = 0;
+    in_column_major(shape, [&](int64_t at) {
+      const std::string& one = text[static_cast<size_t>(at)];
+      SEXP copy = Rf_mkCharLenCE(one.data(), static_cast<int>(one.size()), CE_UTF8);
+      SET_STRING_ELT(x, i++, copy);
+    });
+    return R_NilValue;
   });
   set_dim(x, shape);
   return x;
@@ -260,7 +266,7 @@ canal::FloatArray float32_from_bytes(SEXP x) {
 
 Rcpp::RawVector float32_to_r(const canal::FloatArray& array) {
   const size_t bytes = array.values.size() * sizeof(float);
-  Rcpp::RawVector x(static_cast<R_xlen_t>(bytes));
+  auto x = new_vector<Rcpp::RawVector>(static_cast<R_xlen_t>(bytes));
   if (bytes > 0) std::memcpy(RAW(x), array.values.data(), bytes);
   order_bytes(RAW(x), array.values.size());
   Rcpp::IntegerVector shape(array.shape.size());

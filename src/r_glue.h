@@ -33,6 +33,14 @@ auto guarded(Work&& work) -> decltype(work()) {
   raise(report);
 }
 
+// A new vector of R's whose values are to be set, or texts "". Where R has no memory for it, what
+// the engine holds is given back before R's error goes on: by itself that error runs no destructor.
+template <class Vector>
+Vector new_vector(R_xlen_t length) {
+  return Vector(
+      Rcpp::unwindProtect([length] { return Rf_allocVector(Vector::r_type::value, length); }));
+}
+
 // Runs long work on a thread of its own while this one, the only one that may touch R, looks for
 // Ctrl-C and reports progress: `progress(done, total)`, an R function or NULL. Returns false when
 // the user interrupted; errors of the work are raised as R conditions.

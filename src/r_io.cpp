@@ -15,7 +15,7 @@ namespace {
 template <int Type, class Value>
 Rcpp::Vector<Type> copied(const std::vector<Value>& values) {
   constexpr size_t piece = size_t{1} << 22;
-  Rcpp::Vector<Type> copy(Rcpp::no_init(static_cast<R_xlen_t>(values.size())));
+  auto copy = glue::new_vector<Rcpp::Vector<Type>>(static_cast<R_xlen_t>(values.size()));
   for (size_t first = 0; first < values.size(); first += piece) {
     Rcpp::checkUserInterrupt();
     const size_t count = std::min(piece, values.size() - first);

@@ -71,6 +71,10 @@ int64_t free_memory();
 // would end the process. For short work, whose tensors may be large enough to be shared out.
 void require_threads();
 
+// Throws std::bad_alloc where so much could not be had at once: for libraries that end the process,
+// or call it something else, where they cannot have it.
+void require_memory(size_t bytes);
+
 // Gives memory that was freed back to the system, where the C library holds on to it (glibc): to be
 // called after a large passing need, such as a model read from a file. Changes no setting.
 void return_freed_memory();

@@ -1,7 +1,12 @@
 // HDF5 files made to do harm: links without end, sizes that are only declared, values elsewhere.
 #include <hdf5.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <thread>
 
 #include "engine/cell_file.h"
+#include "engine/errors.h"
 #include "engine/tree.h"
 #include "io_support.h"
 
@@ -280,5 +285,34 @@ TEST(HostileHdf5, RowsOfNothingAreCountedBeforeTheyAreRead) {
   expect_error(ErrorKind::file, "names 0 cells and its matrix has 2000000000",
                [&] { canal::read_h5ad(path, "X"); });
 }
+
+#ifdef __linux__
+// Ends the process with 7 where want of memory is told as that. A thread's first call of HDF5 is
+// the one that the library itself would not live through.
+void read_without_memory(const std::string& path) {
+  std::thread([&] {
+    rlimit none;
+    none.rlim_cur = none.rlim_max = 1 << 20;
+    setrlimit(RLIMIT_AS, &none);
+    try {
+      canal::read_tree(path, "/");
+    } catch (...) {
+      _exit(canal::describe_current_exception().kind == ErrorKind::memory ? 7 : 2);
+    }
+    _exit(1);
+  }).join();
+}
+
+TEST(HostileHdf5, NoMemoryIsNoFaultOfTheFile) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  const TempFolder folder;
+  const std::string path = folder.file("sound.h5");
+  {
+    const MadeFile file(path);
+    names_of(file, "obs", 10);
+  }
+  EXPECT_EXIT(read_without_memory(path), testing::ExitedWithCode(7), "");
+}
+#endif
 
 }  // namespace

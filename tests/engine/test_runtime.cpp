@@ -144,6 +144,11 @@ TEST(Errors, WantOfMemoryHasAKindOfItsOwn) {
   EXPECT_EQ(kind([] { at::ones({2}).reshape({3}); }), canal::ErrorKind::internal);
 }
 
+TEST(Memory, ThatIsNotToBeHadIsToldBeforeItIsNeeded) {
+  canal::require_memory(1 << 20);
+  EXPECT_THROW(canal::require_memory(size_t{1} << 60), std::bad_alloc);
+}
+
 #ifdef __linux__
 // Ends the process with 7 where threads are refused.
 void ask_for_threads_without_memory() {

@@ -180,6 +180,10 @@ entries <- list(
   },
   "canal_model()" = function() network,
   "canal_read_h5ad()" = function() function() inside("cells_of")(panc_file, "counts"),
+  "canal_read_10x(), .h5" = function() {
+    path <- helpers$write_10x_h5(many)
+    function() inside("cells_of")(path, "counts")
+  },
   "canal_read_10x(), a folder" = function() {
     path <- helpers$write_10x(many, version = 3)
     function() inside("cells_of")(path, "counts")

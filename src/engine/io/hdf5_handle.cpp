@@ -31,6 +31,8 @@ void check_readable(const std::string& path) {
 }  // namespace
 
 std::string hdf5_reason() {
+  // Chunks that HDF5 makes room for are seldom larger.
+  require_memory(size_t{64} << 20);
   std::string reason;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_innermost, &reason);
   return reason;
@@ -39,6 +41,11 @@ std::string hdf5_reason() {
 void fail_hdf5(const std::string& what) {
   const std::string reason = hdf5_reason();
   throw FormatError(reason.empty() ? what : what + ": " + reason);
+}
+
+bool is_yes(htri_t answer) {
+  if (answer < 0) hdf5_reason();
+  return answer > 0;
 }
 
 Handle links_within() {
@@ -54,8 +61,7 @@ Handle open_within(hid_t group, const std::string& name, const std::string& what
 Handle open_hdf5(const std::string& path) {
   check_readable(path);
   check_checksum_block(path);
-  const htri_t is_hdf5 = H5Fis_hdf5(path.c_str());
-  if (is_hdf5 <= 0) fail_file(path, "is no HDF5 file");
+  if (!is_yes(H5Fis_hdf5(path.c_str()))) fail_file(path, "is no HDF5 file");
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   if (id >= 0) return Handle(id, H5Fclose, "");
   const std::string reason = hdf5_reason();

@@ -10,14 +10,18 @@
 #include <utility>
 
 #include "engine/io/format_error.h"
+#include "engine/runtime.h"
 
 namespace canal::io {
 
 // Keeps HDF5 from printing its errors while this lives; other users of the library in the same
-// process get their setting back.
+// process get their setting back. Stands before the first call of HDF5. Throws std::bad_alloc.
 class QuietHdf5 {
  public:
   QuietHdf5() {
+    // What HDF5 keeps of a thread and of an open file, half a MB or so: it does not look whether it
+    // got that (1.10), and the process would end.
+    require_memory(size_t{4} << 20);
     H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   }
@@ -30,15 +34,20 @@ class QuietHdf5 {
   void* data_ = nullptr;
 };
 
-// The innermost reason of HDF5's last error, "" where there is none.
+// The innermost reason of HDF5's last error, "" where there is none. Throws std::bad_alloc where
+// there is no memory: HDF5 may then fail at anything, whatever it calls the reason.
 std::string hdf5_reason();
 
-// Throws FormatError: "`what`: HDF5's reason".
+// Throws FormatError: "`what`: HDF5's reason", or std::bad_alloc as above.
 [[noreturn]] void fail_hdf5(const std::string& what);
 
 inline void check_hdf5(herr_t status, const std::string& what) {
   if (status < 0) fail_hdf5(what);
 }
+
+// HDF5's answer to a question: one that it could not ask is a no, unless for want of memory
+// (std::bad_alloc).
+bool is_yes(htri_t answer);
 
 class Handle {
  public:

@@ -80,7 +80,7 @@ bool is_within(hid_t group, const std::string& path) {
   const Handle links = links_within();
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const std::string step = path.substr(0, end);
-    if (H5Lexists(group, step.c_str(), links) <= 0 || is_external(group, step)) return false;
+    if (!is_yes(H5Lexists(group, step.c_str(), links)) || is_external(group, step)) return false;
     if (end == std::string::npos) return true;
   }
 }

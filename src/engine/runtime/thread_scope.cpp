@@ -5,13 +5,10 @@
 #include <omp.h>
 #endif
 
-#include <sys/mman.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <future>
 #include <mutex>
-#include <new>
 #include <vector>
 
 #include "engine/runtime/blas.h"
@@ -70,10 +67,7 @@ void require_blas_memory(int threads) {
   static std::atomic<int> had{0};
   const int before = had.load();
   if (threads <= before || blas_functions().kind.rfind("openblas", 0) != 0) return;
-  const size_t bytes = bytes_each * static_cast<size_t>(threads - before);
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  munmap(memory, bytes);
+  require_memory(bytes_each * static_cast<size_t>(threads - before));
   had = threads;
 }
 
