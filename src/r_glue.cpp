@@ -55,7 +55,10 @@ bool interruptible(canal::Control& control, SEXP progress, const std::function<v
   constexpr auto poll = std::chrono::milliseconds(50);
   // Work that is shorter than this would never hear of an interrupt: one that waits is heard here.
   if (interrupt_pending()) return false;
-  std::future<void> result = guarded([&] { return std::async(std::launch::async, work); });
+  std::future<void> result = guarded([&] {
+    canal::require_thread_memory(1);
+    return std::async(std::launch::async, work);
+  });
   Reporter reporter(progress);
   bool interrupted = false;
   try {

@@ -16,10 +16,9 @@ namespace glue {
 // Runs short work here, on R's thread.
 template <class Work>
 auto guarded(Work&& work) -> decltype(work()) {
-  const canal::OpenMpThreads threads_of_r;
+  const canal::OneThread r_thread;
   canal::ErrorReport report;
   try {
-    canal::require_threads();
     return work();
   } catch (const Rcpp::exception&) {
     throw;

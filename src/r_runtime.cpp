@@ -47,8 +47,8 @@ Rcpp::CharacterVector cpp_kernels(Rcpp::List compute) {
 // For the tests: see LibrarySettings.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_library_settings() {
-  return glue::guarded([] {
-    const canal::LibrarySettings s = canal::library_settings();
+  const canal::LibrarySettings s = canal::library_settings();  // as they are, which a guard changes
+  return glue::guarded([&] {
     return Rcpp::List::create(
         Rcpp::_["openmp_threads"] = s.openmp_threads, Rcpp::_["blas_threads"] = s.blas_threads,
         Rcpp::_["number_type"] = s.number_type, Rcpp::_["gradients"] = s.gradients,

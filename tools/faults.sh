@@ -33,10 +33,13 @@ set_threads() {
 }
 
 # What is freed goes back to the system at once (glibc). Else what interrupts lose would be taken
-# from what was freed before, and not be seen.
+# from what was freed before, and not be seen; and what making an entry freed would be enough for it,
+# whatever the limit.
 set_allocator() {
-  unset MALLOC_MMAP_THRESHOLD_
-  if [ "$1" = interrupts ]; then export MALLOC_MMAP_THRESHOLD_=131072; fi
+  case $1 in
+    memory | interrupts) export MALLOC_MMAP_THRESHOLD_=131072 ;;
+    *) unset MALLOC_MMAP_THRESHOLD_ ;;
+  esac
 }
 
 # Root's rights cannot be lost, so that part is another user's, with a folder of its own.

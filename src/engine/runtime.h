@@ -46,15 +46,16 @@ LibrarySettings library_settings();
 // one are gone here, and would be waited for for ever.
 bool in_fork();
 
-// Keeps the number of OpenMP threads that this thread would use, which LibTorch sets to its own
-// default when it is first asked for threads: other packages would compute on fewer from then on.
-// In a fork it is one for as long as this lives.
-class OpenMpThreads {
+// For as long as this lives, LibTorch and BLAS compute on this thread alone, where they use OpenMP;
+// then it is as before. OpenMP's threads would be R's own from then on: processes that R forks wait
+// for them for ever, and the process ends where they cannot be started. Asked for threads, LibTorch
+// would also set its own default, and other packages would compute on fewer.
+class OneThread {
  public:
-  OpenMpThreads();
-  ~OpenMpThreads();
-  OpenMpThreads(const OpenMpThreads&) = delete;
-  OpenMpThreads& operator=(const OpenMpThreads&) = delete;
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
 
  private:
   int before_;
@@ -67,13 +68,13 @@ std::vector<std::string> loaded_libtorch();
 // Bytes of memory that are free, or can be freed at once, on this machine.
 int64_t free_memory();
 
-// Throws std::system_error where the threads that OpenMP may want cannot be started, of which it
-// would end the process. For short work, whose tensors may be large enough to be shared out.
-void require_threads();
-
 // Throws std::bad_alloc where so much could not be had at once: for libraries that end the process,
 // or call it something else, where they cannot have it.
 void require_memory(size_t bytes);
+
+// The same for so many threads that are about to be started: their stacks, and what the libraries
+// keep of each, which the C library ends the process for where a thread cannot have it.
+void require_thread_memory(int count);
 
 // Gives memory that was freed back to the system, where the C library holds on to it (glibc): to be
 // called after a large passing need, such as a model read from a file. Changes no setting.

@@ -56,8 +56,9 @@ TEST(Threads, OpenMpsNumberStaysAsItWas) {
   std::thread([] {
     omp_set_num_threads(5);
     {
-      const canal::OpenMpThreads kept;
-      at::get_num_threads();
+      const canal::OneThread here;
+      EXPECT_EQ(omp_get_max_threads(), 1);
+      EXPECT_EQ(at::get_num_threads(), 1);
     }
     EXPECT_EQ(omp_get_max_threads(), 5);
     omp_set_num_threads(3);

@@ -55,6 +55,7 @@ under_limit <- function(work, extra) {
 # before without one, as memory that was had and given back would be there.
 run_entry <- function(work, log) {
   tell <- function(text) cat(gsub("[\r\n]+", " ", text), "\n", sep = "", file = log, append = TRUE)
+  force(work)  # what the entry makes is made before the first limit
   deepen()
   for (extra in extras) tell(under_limit(work, extra))
   tell(if (is.null(tryCatch(quietly(work()), error = function(e) NULL))) "broken" else "works")
@@ -82,19 +83,25 @@ try_entry <- function(name) {
 
 some <- which(seq_along(panc$types) %% 4 == 0)
 config <- small_config(n_genes = 150, dim = 128, depth = 3, head_width = 32)
-network <- function() canal_model(config, rownames(panc$counts), seed = 1)
+network <- function(of = config) canal_model(of, rownames(panc$counts), seed = 1)
+# 75 MB of weights.
+large <- function() network(small_config(n_genes = 150, dim = 512, depth = 6, head_width = 64))
 labelled <- function() {
   quietly(canal_train(panc$counts[, some], panc$types[some], network(), epochs = 1, seed = 1,
                       verbose = FALSE))
 }
 cellular <- function() cellular_small(classifier = TRUE)
-many <- panc$counts[, rep(seq_len(ncol(panc$counts)), 10)]
-colnames(many) <- paste0("cell-", seq_len(ncol(many)))
+cells_repeated <- function(times) {
+  counts <- panc$counts[, rep(seq_len(ncol(panc$counts)), times)]
+  colnames(counts) <- paste0("cell-", seq_len(ncol(counts)))
+  counts
+}
+many <- cells_repeated(10)
 file <- tempfile(fileext = ".h5")
 exported <- tempfile(fileext = ".pth")
+position_genes <- paste0("GENE", 1:10000)
 # A table of positions by gene.
-positions <- matrix(seq_len(2e6) / 2e6, 10000)
-position_genes <- paste0("GENE", seq_len(nrow(positions)))
+positions <- function(width) matrix(seq_len(10000 * width) / 1e6, 10000)
 # An engine's error ends a training with a warning; here it counts as the error.
 strictly <- function(code) {
   withCallingHandlers(code, canalR_warning_stopped = function(warned) stop(warned$message))
@@ -117,7 +124,7 @@ entries <- list(
     function() canal_predict(panc$counts, model, verbose = FALSE)
   },
   "canal_load()" = function() {
-    canal_save(network(), file)
+    canal_save(large(), file)
     function() canal_load(file)
   },
   "canal_pretrain()" = function() {
@@ -147,15 +154,15 @@ entries <- list(
     function() cellular_predict(many, model, verbose = FALSE)
   },
   "canal_save()" = function() {
-    model <- network()
+    model <- large()
     function() canal_save(model, file)
   },
   "canal_export()" = function() {
-    model <- network()
+    model <- large()
     function() canal_export(model, exported, verbose = FALSE)
   },
   "canal_import()" = function() {
-    canal_export(network(), exported, verbose = FALSE)
+    canal_export(large(), exported, verbose = FALSE)
     function() canal_import(exported, verbose = FALSE)
   },
   "cellular_embed()" = function() {
@@ -178,24 +185,24 @@ entries <- list(
                                     epochs = 1, seed = 1, verbose = FALSE))
     }
   },
-  "canal_model()" = function() network,
+  "canal_model()" = function() large,
   "canal_read_h5ad()" = function() function() inside("cells_of")(panc_file, "counts"),
   "canal_read_10x(), .h5" = function() {
-    path <- helpers$write_10x_h5(many)
+    path <- helpers$write_10x_h5(cells_repeated(60))
     function() inside("cells_of")(path, "counts")
   },
   "canal_read_10x(), a folder" = function() {
-    path <- helpers$write_10x(many, version = 3)
+    path <- helpers$write_10x(cells_repeated(60), version = 3)
     function() inside("cells_of")(path, "counts")
   },
   "canal_vocabulary(), .npy" = function() {
     path <- tempfile(fileext = ".npy")
-    write_npy(positions, path)
+    write_npy(positions(2000), path)
     function() canal_vocabulary(position_genes, path)
   },
   "canal_vocabulary(), word2vec" = function() {
     path <- tempfile(fileext = ".txt")
-    writeLines(c("10000 200", word2vec_lines(position_genes, positions)), path)
+    writeLines(c("10000 200", word2vec_lines(position_genes, positions(200))), path)
     function() canal_vocabulary(position_genes, path)
   }
 )

@@ -3,6 +3,7 @@
 #include "engine/io/h5ad.h"
 #include "engine/io/tenx.h"
 #include "engine/io/tree_read.h"
+#include "engine/runtime.h"
 
 namespace canal {
 
@@ -51,7 +52,10 @@ CellMatrix read_cells(const std::string& path, const std::string& layer, int64_t
 
 CellsAhead::CellsAhead(const std::string& path, const std::string& layer, int64_t first,
                        int64_t count)
-    : matrix_(std::async(std::launch::async,
-                         [=] { return read_cells(path, layer, first, count, control_); })) {}
+    : matrix_([=] {
+        require_thread_memory(1);
+        return std::async(std::launch::async,
+                          [=] { return read_cells(path, layer, first, count, control_); });
+      }()) {}
 
 }  // namespace canal

@@ -5,6 +5,7 @@
 #include "engine/io/checksum_block.h"
 #include "engine/io/file_replace.h"
 #include "engine/io/hdf5_values.h"
+#include "engine/runtime.h"
 #include "engine/tree.h"
 
 namespace canal {
@@ -179,6 +180,35 @@ void write_group(hid_t group, const Tree& tree, const std::string& place) {
 
 // Makes the file in memory: where HDF5 itself meets a full disk, closing the file fails, and what
 // it keeps of it then ends the process when that exits.
+size_t value_width(const Tree& tree) {
+  switch (tree.kind) {
+    case Tree::Kind::float32:
+    case Tree::Kind::int32: return 4;
+    case Tree::Kind::float64:
+    case Tree::Kind::int64: return 8;
+    case Tree::Kind::uint8: return 1;
+    case Tree::Kind::text: return text_width(tree);
+    case Tree::Kind::group: break;
+  }
+  return 0;
+}
+
+// What a tree takes in a file where nothing of it can be deflated.
+size_t most_bytes(const Tree& tree) {
+  constexpr size_t description = 1024;
+  size_t bytes = description + held_values(tree) * value_width(tree);
+  for (const auto& entry : tree.attributes) bytes += most_bytes(entry.second);
+  for (const auto& entry : tree.children) bytes += most_bytes(entry.second);
+  return bytes;
+}
+
+// HDF5 cannot close a file that it gets no memory to finish, and ends the process when that ends. A
+// file that grows in memory may be moved: it is there twice then.
+void check_room_for(const Tree& root) {
+  constexpr size_t buffers = size_t{16} << 20;
+  require_memory(2 * most_bytes(root) + buffers);
+}
+
 Handle file_in_memory() {
   const std::string what = "cannot be written";
   constexpr size_t growth = size_t{1} << 20;
@@ -192,6 +222,7 @@ Handle file_in_memory() {
 // The file's bytes behind its user block.
 std::string bytes_of(const Tree& root) {
   const std::string what = "cannot be written";
+  check_room_for(root);
   const Handle file = file_in_memory();
   write_group(file, root, "/");
   check_hdf5(H5Fflush(file, H5F_SCOPE_GLOBAL), what);

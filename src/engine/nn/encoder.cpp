@@ -1,10 +1,12 @@
 #include "engine/nn/encoder.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 
 #include "engine/nn/operators.h"
+#include "engine/runtime.h"
 
 namespace canal {
 
@@ -16,9 +18,18 @@ at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor&
   return at::layer_norm(x, {x.size(-1)}, weight, bias, norm_eps);
 }
 
-// W2 gelu(W1 x), exact (erf) gelu. x: B x N x D.
+// gelu with erf. x: B x N x F. LibTorch hands it to oneDNN, forwards and backwards, which writes
+// code for it and ends the process where it gets no memory for that. What does not lie in one
+// piece, as here for gradients, LibTorch computes by itself, in more time.
+at::Tensor exact_gelu(const at::Tensor& x) {
+  if (at::GradMode::is_enabled()) return at::gelu(x.transpose(1, 2)).transpose(1, 2);
+  require_memory(size_t{64} << 20);
+  return at::gelu(x);
+}
+
+// W2 gelu(W1 x). x: B x N x D.
 at::Tensor feed_forward(const LayerParameters& layer, const at::Tensor& x, const Pass& pass) {
-  const at::Tensor hidden = at::gelu(pass_linear(x, layer.w1, layer.b1, pass));  // B x N x F
+  const at::Tensor hidden = exact_gelu(pass_linear(x, layer.w1, layer.b1, pass));  // B x N x F
   return pass_linear(hidden, layer.w2, layer.b2, pass);
 }
 

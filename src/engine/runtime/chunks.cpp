@@ -62,6 +62,7 @@ void for_each_chunk(int64_t chunks, int num_threads, const std::function<void(in
     // Futures of std::async wait when they go, also where starting one more thread fails.
     std::vector<std::future<void>> helpers;
     const int64_t threads = std::min<int64_t>(usable_threads(num_threads), chunks);
+    require_thread_memory(static_cast<int>(threads) - 1);
     for (int64_t i = 1; i < threads; ++i) {
       helpers.push_back(std::async(std::launch::async, [&] { queue.run(); }));
     }

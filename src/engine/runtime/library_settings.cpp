@@ -40,11 +40,11 @@ uint64_t generator_digest() {
 }  // namespace
 
 LibrarySettings library_settings() {
-  const OpenMpThreads kept;
   LibrarySettings settings;
 #if AT_PARALLEL_OPENMP
   settings.openmp_threads = omp_get_max_threads();
 #endif
+  const OneThread here;
   const BlasFunctions& blas = blas_functions();
   if (blas.get_threads != nullptr) settings.blas_threads = blas.get_threads();
   settings.number_type = c10::toString(c10::get_default_dtype_as_scalartype());

@@ -7,8 +7,10 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <future>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "engine/runtime/blas.h"
@@ -26,6 +28,7 @@ bool has_own_pool(const BlasFunctions& blas) {
 // that fails, for want of memory or of a right to more, std::system_error is thrown. The C library
 // keeps their stacks for those that come next.
 void try_threads(int count) {
+  require_thread_memory(count - 1);
   std::mutex mutex;
   std::condition_variable ended;
   bool may_end = false;
@@ -47,6 +50,21 @@ void try_threads(int count) {
     throw;
   }
   end_all();
+}
+
+// Has OpenMP's threads run, `count` with this one, before anything takes the memory that they need
+// to begin: each touches the variables that LibTorch keeps of it, and a part of the heap of its
+// own.
+void start_threads(int count) {
+  require_thread_memory(count - 1);
+  std::atomic<bool> had_room{true};
+  at::parallel_for(0, count, 1, [&](int64_t, int64_t) {
+    constexpr size_t room = size_t{100} << 10;
+    void* volatile got = std::malloc(room);
+    if (got == nullptr) had_room = false;
+    std::free(got);
+  });
+  if (!had_room) throw std::bad_alloc();
 }
 
 // With OpenMP the number is the calling thread's own. LibTorch's function would also make another
@@ -73,29 +91,18 @@ void require_blas_memory(int threads) {
 
 }  // namespace
 
-void require_threads() {
 #if AT_PARALLEL_OPENMP
-  static std::atomic<int> had{1};  // their stacks are kept
-  const int count = omp_get_max_threads();
-  if (count <= had.load()) return;
-  try_threads(count);
-  had = count;
-#endif
-}
-
-#if AT_PARALLEL_OPENMP
-OpenMpThreads::OpenMpThreads() : before_(omp_get_max_threads()) {
-  if (!in_fork()) return;
+OneThread::OneThread() : before_(omp_get_max_threads()) {
   // LibTorch would set its own default when it is first asked.
   at::get_num_threads();
   omp_set_num_threads(1);
 }
-OpenMpThreads::~OpenMpThreads() {
+OneThread::~OneThread() {
   if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
 }
 #else
-OpenMpThreads::OpenMpThreads() : before_(0) {}
-OpenMpThreads::~OpenMpThreads() = default;
+OneThread::OneThread() : before_(0) {}
+OneThread::~OneThread() = default;
 #endif
 
 // Asking LibTorch first lets it set the thread up, which it does once.
@@ -105,6 +112,7 @@ ThreadScope::ThreadScope(int requested) : torch_before_(at::get_num_threads()), 
   require_blas_memory(count);
   try_threads(count);
   set_torch_threads(count);
+  start_threads(count);
   if (!has_own_pool(blas)) return;
   blas_before_ = blas.get_threads();
   blas.set_threads(1);

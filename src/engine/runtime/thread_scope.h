@@ -15,7 +15,7 @@ class ThreadScope {
   ThreadScope& operator=(const ThreadScope&) = delete;
 
  private:
-  const OpenMpThreads openmp_;  // first, as asking LibTorch for its threads changes OpenMP's
+  const OneThread openmp_;  // first, as asking LibTorch for its threads changes OpenMP's
   int torch_before_;
   int blas_before_;
 };
