@@ -817,7 +817,7 @@ test_that("room for the labelled copy is taken before HDF5 needs it, and what is
   cells <- ncol(any_cells(input)$counts)
   many_types <- sprintf("a type with a long name, the %dth of as many as there are cells", 1:cells)
   for (columns in list(data.frame(one = 1:cells), data.frame(types = many_types, rare = "b"),
-                       as.data.frame(matrix(1:3 / 3, cells, 200)))) {
+                       as.data.frame(matrix(rep_len(1:3 / 3, cells * 200), cells)))) {
     path <- tempfile(fileext = ".h5ad")
     suppressMessages(write_h5ad_copy(input, columns, path))
     expect_lt(file.size(path) - file.size(input), h5ad_room(columns) / 2)
