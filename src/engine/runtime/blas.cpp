@@ -45,7 +45,9 @@ std::string openblas_kind(int parallel) {
 // does not.
 BlasFunctions find_blas() {
   const std::string library = file_of(product_of_torch());
-  BlasFunctions found{"unknown", library, nullptr, nullptr};
+  BlasFunctions found;
+  found.kind = "unknown";
+  found.library = library;
   if (at::hasMKL()) {
     found.kind = "mkl";
     return found;
@@ -56,6 +58,8 @@ BlasFunctions find_blas() {
   found.set_threads =
       reinterpret_cast<void (*)(int)>(symbol_in(library, "openblas_set_num_threads"));
   found.get_threads = reinterpret_cast<int (*)()>(symbol_in(library, "openblas_get_num_threads"));
+  found.take_buffer = reinterpret_cast<void* (*)(int)>(symbol_in(library, "blas_memory_alloc"));
+  found.give_buffer = reinterpret_cast<void (*)(void*)>(symbol_in(library, "blas_memory_free"));
   return found;
 }
 

@@ -77,15 +77,21 @@ void set_torch_threads(int count) {
 #endif
 }
 
-// Throws std::bad_alloc where OpenBLAS could not have the memory that it works in: it would go on
-// asking for ever. 128 MB of addresses for each thread that multiplies, once; it is asked for as
-// many threads as there have not been before.
-void require_blas_memory(int threads) {
+// Has OpenBLAS take the memory that it multiplies in while it is there: where it is not, OpenBLAS
+// goes on asking for ever. 128 MB of addresses for each thread that multiplies, once: it is asked
+// for as many threads as there have not been before. Throws std::bad_alloc.
+void take_blas_memory(int threads) {
   constexpr size_t bytes_each = (size_t{128} << 20) + 8192;
   static std::atomic<int> had{0};
+  const BlasFunctions& blas = blas_functions();
   const int before = had.load();
-  if (threads <= before || blas_functions().kind.rfind("openblas", 0) != 0) return;
+  if (threads <= before || blas.kind.rfind("openblas", 0) != 0) return;
   require_memory(bytes_each * static_cast<size_t>(threads - before));
+  if (blas.take_buffer != nullptr && blas.give_buffer != nullptr) {
+    std::vector<void*> taken(static_cast<size_t>(threads));
+    for (void*& buffer : taken) buffer = blas.take_buffer(0);
+    for (void* buffer : taken) blas.give_buffer(buffer);
+  }
   had = threads;
 }
 
@@ -109,7 +115,7 @@ OneThread::~OneThread() = default;
 ThreadScope::ThreadScope(int requested) : torch_before_(at::get_num_threads()), blas_before_(0) {
   const int count = usable_threads(requested);
   const BlasFunctions& blas = blas_functions();
-  require_blas_memory(count);
+  take_blas_memory(count);
   try_threads(count);
   set_torch_threads(count);
   start_threads(count);
