@@ -5,6 +5,7 @@
 #include <sanitizer/common_interface_defs.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,9 +28,9 @@ namespace canal_fuzz {
 namespace {
 
 constexpr size_t most_input = size_t{1} << 20;
-constexpr int most_inputs = 5000;    // of one process: what the library loses stays small
-constexpr unsigned longest_run = 5;  // seconds
-constexpr int most_frames = 5;       // of a stack, that tell one place from another
+constexpr int most_inputs = 5000;  // of one process: what the library loses stays small
+constexpr time_t longest_run = 5;  // seconds that it computes: other work takes none of them
+constexpr int most_frames = 5;     // of a stack, that tell one place from another
 constexpr int failed = 99;
 
 size_t counters() { return static_cast<size_t>(__stop___sancov_cntrs - __start___sancov_cntrs); }
@@ -65,8 +66,14 @@ class Shared {
   char* input_;
 };
 
+// SIGPROF after so many seconds; 0: none.
+void set_clock(time_t seconds) {
+  const itimerval clock{{0, 0}, {seconds, 0}};
+  setitimer(ITIMER_PROF, &clock, nullptr);
+}
+
 [[noreturn]] void tell_and_leave(int signal) {
-  std::fprintf(stderr, "%s\n", signal == SIGALRM ? "libFuzzer: timeout" : "a signal");
+  std::fprintf(stderr, "%s\n", signal == SIGPROF ? "libFuzzer: timeout" : "a signal");
   __sanitizer_print_stack_trace();
   _exit(failed);
 }
@@ -76,7 +83,7 @@ void become_worker(int said) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   dup2(said, STDERR_FILENO);
   __sanitizer_set_death_callback(nullptr);
-  for (const int signal : {SIGALRM, SIGABRT}) std::signal(signal, tell_and_leave);
+  for (const int signal : {SIGPROF, SIGABRT}) std::signal(signal, tell_and_leave);
 }
 
 // Read or write one byte. libFuzzer's clock interrupts both.
@@ -94,9 +101,9 @@ bool one_byte(Transfer transfer, int end, char& byte) {
   for (int i = 0; i < most_inputs && one_byte(read, requests, byte); ++i) {
     const std::string input = shared.input();
     std::memset(__start___sancov_cntrs, 0, counters());
-    alarm(longest_run);
+    set_clock(longest_run);
     work(input);
-    alarm(0);
+    set_clock(0);
     shared.store_counters();
     byte = i + 1 == most_inputs ? 'l' : 'd';  // the last one, or done
     if (!one_byte(write, answers, byte)) break;
