@@ -69,6 +69,15 @@ culprit() {
     }' "$1"
 }
 
+# Seconds that one input may take. Those that run apart have a clock of their own, of what they
+# compute: on a busy machine the fuzzer waits longer.
+patience() {
+  case $1 in
+    h5ad | tenx | tree) echo 300 ;;
+    *) echo 20 ;;
+  esac
+}
+
 # One start of the fuzzer, up to its end or the first failure of canalR's own. Stacks are without names,
 # which take a second for each; what is kept is tried again with them.
 start() {
@@ -81,7 +90,7 @@ start() {
   esac
   ASAN_OPTIONS=$ASAN_OPTIONS:symbolize=0 UBSAN_OPTIONS=$UBSAN_OPTIONS:symbolize=0 \
     FUZZ_FOLDER=$memory FUZZ_KEPT=$here/kept/$name $here/programs/fuzz_"$name" -runs="$runs" \
-    -max_total_time="$seconds" -seed="$seed" -timeout=20 -rss_limit_mb=3000 -malloc_limit_mb=0 \
+    -max_total_time="$seconds" -seed="$seed" -timeout="$(patience "$name")" -rss_limit_mb=3000 -malloc_limit_mb=0 \
     -max_len=$longest -print_final_stats=1 -artifact_prefix="$here/found/$name/" \
     "$([ -f "$dictionary" ] && echo "-dict=$dictionary" || echo -verbosity=1)" \
     "$here/corpus/$name" "$here/seeds/$name" > "$log" 2>&1
@@ -89,7 +98,7 @@ start() {
 
 # An input once more, alone: it may fail or not.
 again() {
-  FUZZ_FOLDER=$memory "$here/programs/fuzz_$1" -timeout=20 -artifact_prefix="$memory/" "$2" || true
+  FUZZ_FOLDER=$memory "$here/programs/fuzz_$1" -timeout="$(patience "$1")" -artifact_prefix="$memory/" "$2" || true
 }
 
 # A report with the names that its places have.

@@ -9,7 +9,7 @@ namespace canal {
 void check_regular_file(const std::string& path);
 
 // The file that one of this name replaces, which may be there or not: links are followed. Refuses
-// folders, pipes, devices, links that lead nowhere, and a folder that is not there.
+// folders, pipes, devices, links that lead in a circle, and a folder that is not there.
 std::string file_to_replace(const std::string& path);
 
 }  // namespace canal

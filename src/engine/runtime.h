@@ -42,10 +42,6 @@ struct LibrarySettings {
 
 LibrarySettings library_settings();
 
-// Whether this process was forked off the one that had loaded the engine: OpenMP's threads of that
-// one are gone here, and would be waited for for ever.
-bool in_fork();
-
 // For as long as this lives, LibTorch and BLAS compute on this thread alone, where they use OpenMP;
 // then it is as before. OpenMP's threads would be R's own from then on: processes that R forks wait
 // for them for ever, and the process ends where they cannot be started. Asked for threads, LibTorch

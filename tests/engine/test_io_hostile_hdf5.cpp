@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/cell_file.h"
+#include "engine/io/hdf5_handle.h"
 #include "engine/tree.h"
 #include "io_support.h"
 
@@ -313,6 +314,27 @@ TEST(HostileHdf5, NoMemoryIsNoFaultOfTheFile) {
     names_of(file, "obs", 10);
   }
   EXPECT_EXIT(read_without_memory(path), testing::ExitedWithCode(7), "");
+}
+
+// Ends the process with 7 where a name that cannot be kept stops HDF5 first and is an error then.
+void hand_over_without_memory() {
+  const std::string name(size_t{64} << 20, 'x');
+  rlimit none;
+  none.rlim_cur = none.rlim_max = 1 << 20;
+  setrlimit(RLIMIT_AS, &none);
+  canal::io::HandedTexts handed;
+  if (handed.add(name.c_str()) >= 0) _exit(1);
+  try {
+    handed.take();
+  } catch (const std::bad_alloc&) {
+    _exit(7);
+  }
+  _exit(2);
+}
+
+TEST(HostileHdf5, NothingIsThrownThroughTheLibrary) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(hand_over_without_memory(), testing::ExitedWithCode(7), "");
 }
 #endif
 

@@ -1,6 +1,7 @@
 #include "engine/io/hdf5_handle.h"
 
 #include <fstream>
+#include <new>
 
 #include "engine/files.h"
 #include "engine/io/checksum_block.h"
@@ -9,11 +10,9 @@ namespace canal::io {
 
 namespace {
 
-herr_t keep_innermost(unsigned, const H5E_error2_t* error, void* reason) {
-  if (error->desc != nullptr && error->desc[0] != '\0') {
-    *static_cast<std::string*>(reason) = error->desc;
-  }
-  return 0;
+herr_t collect_reason(unsigned, const H5E_error2_t* error, void* reasons) {
+  if (error->desc == nullptr || error->desc[0] == '\0') return 0;
+  return static_cast<HandedTexts*>(reasons)->add(error->desc);
 }
 
 // HDF5 asks before it opens the other file.
@@ -30,12 +29,28 @@ void check_readable(const std::string& path) {
 
 }  // namespace
 
+herr_t HandedTexts::add(const char* text) noexcept {
+  try {
+    texts_.emplace_back(text);
+    return 0;
+  } catch (const std::bad_alloc&) {
+    starved_ = true;
+    return -1;
+  }
+}
+
+std::vector<std::string> HandedTexts::take() {
+  if (starved_) throw std::bad_alloc();
+  return std::move(texts_);
+}
+
 std::string hdf5_reason() {
   // Chunks that HDF5 makes room for are seldom larger.
   require_memory(size_t{64} << 20);
-  std::string reason;
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_innermost, &reason);
-  return reason;
+  HandedTexts handed;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, collect_reason, &handed);
+  const std::vector<std::string> reasons = handed.take();
+  return reasons.empty() ? "" : reasons.back();
 }
 
 void fail_hdf5(const std::string& what) {

@@ -8,6 +8,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "engine/io/format_error.h"
 #include "engine/runtime.h"
@@ -32,6 +33,20 @@ class QuietHdf5 {
  private:
   H5E_auto2_t function_ = nullptr;
   void* data_ = nullptr;
+};
+
+// Texts that HDF5 hands over one by one to a function of ours. It is written in C, so that nothing
+// may be thrown through it: want of memory waits here until it has returned.
+class HandedTexts {
+ public:
+  // What such a function returns: 0, or -1, at which HDF5 asks for no more.
+  herr_t add(const char* text) noexcept;
+  // Those that came, in their order. Throws std::bad_alloc where one could not be kept.
+  std::vector<std::string> take();
+
+ private:
+  std::vector<std::string> texts_;
+  bool starved_ = false;
 };
 
 // The innermost reason of HDF5's last error, "" where there is none. Throws std::bad_alloc where

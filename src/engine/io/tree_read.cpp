@@ -41,9 +41,12 @@ Identity identity_of(hid_t object) {
   return {info.fileno, info.addr};
 }
 
-herr_t collect_name(hid_t, const char* name, const H5L_info_t*, void* names) {
-  static_cast<std::vector<std::string>*>(names)->emplace_back(name);
-  return 0;
+herr_t collect_link(hid_t, const char* name, const H5L_info_t*, void* names) {
+  return static_cast<HandedTexts*>(names)->add(name);
+}
+
+herr_t collect_attribute(hid_t, const char* name, const H5A_info_t*, void* names) {
+  return static_cast<HandedTexts*>(names)->add(name);
 }
 
 // By creation where the file tells, else by name.
@@ -56,15 +59,12 @@ H5_index_t order_of(hid_t group) {
 }
 
 std::vector<std::string> link_names(hid_t group) {
-  std::vector<std::string> names;
-  check_hdf5(H5Literate(group, order_of(group), H5_ITER_INC, nullptr, collect_name, &names),
-             "a group's names cannot be read");
+  HandedTexts handed;
+  const herr_t status =
+      H5Literate(group, order_of(group), H5_ITER_INC, nullptr, collect_link, &handed);
+  std::vector<std::string> names = handed.take();
+  check_hdf5(status, "a group's names cannot be read");
   return names;
-}
-
-herr_t collect_attribute(hid_t, const char* name, const H5A_info_t*, void* names) {
-  static_cast<std::vector<std::string>*>(names)->emplace_back(name);
-  return 0;
 }
 
 bool is_external(hid_t group, const std::string& name) {
@@ -284,9 +284,11 @@ Tree read_slice(const Hdf5File& file, hid_t group, const std::string& name, int6
 }
 
 std::vector<std::pair<std::string, Tree>> read_attributes(const Hdf5File& file, hid_t object) {
-  std::vector<std::string> names;
-  check_hdf5(H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, nullptr, collect_attribute, &names),
-             "has attributes that cannot be read");
+  HandedTexts handed;
+  const herr_t status =
+      H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, nullptr, collect_attribute, &handed);
+  const std::vector<std::string> names = handed.take();
+  check_hdf5(status, "has attributes that cannot be read");
   std::vector<std::pair<std::string, Tree>> attributes;
   for (const std::string& name : names) {
     std::optional<Tree> value = read_attribute(file, object, name);

@@ -178,8 +178,6 @@ void write_group(hid_t group, const Tree& tree, const std::string& place) {
   }
 }
 
-// Makes the file in memory: where HDF5 itself meets a full disk, closing the file fails, and what
-// it keeps of it then ends the process when that exits.
 size_t value_width(const Tree& tree) {
   switch (tree.kind) {
     case Tree::Kind::float32:
@@ -209,6 +207,8 @@ void check_room_for(const Tree& root) {
   require_memory(2 * most_bytes(root) + buffers);
 }
 
+// Where HDF5 itself meets a full disk, closing the file fails, and what it keeps of it then ends
+// the process when that exits.
 Handle file_in_memory() {
   const std::string what = "cannot be written";
   constexpr size_t growth = size_t{1} << 20;

@@ -66,6 +66,10 @@ int64_t left_by_machine() {
   return sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 4;
 }
 
+// Whether this process was forked off the one that had loaded the engine: OpenMP's threads of that
+// one are gone here, and would be waited for for ever.
+bool in_fork() { return getpid() != loaded_in; }
+
 }  // namespace
 
 int64_t free_memory() {
@@ -78,8 +82,6 @@ void return_freed_memory() {
   malloc_trim(0);
 #endif
 }
-
-bool in_fork() { return getpid() != loaded_in; }
 
 int usable_threads(int requested) {
   if (in_fork()) return 1;
