@@ -150,6 +150,7 @@ foreign_block <- function(x) {
   tryCatch(
     methods::as(x, "dgCMatrix"),
     error = function(e) {
+      pass_on_memory(e)
       canal_abort("class", "x", "counts that can become a sparse matrix (dgCMatrix)",
                   paste("an object of class", class(x)[1]), conditionMessage(e))
     }

@@ -160,7 +160,10 @@ check_regular_file <- function(path, argument) {
 }
 
 reading <- function(path, argument, code) {
-  abort <- function(problem) abort_unread(path, conditionMessage(problem), argument)
+  abort <- function(problem) {
+    pass_on_memory(problem)
+    abort_unread(path, conditionMessage(problem), argument)
+  }
   tryCatch(code, error = abort, warning = abort)
 }
 

@@ -131,6 +131,7 @@ write_kept <- function(value, path) {
     if (!identical(file.size(part), as.numeric(length(bytes)))) stop("not all of it was written")
     if (!file.rename(part, path)) stop("it could not be renamed")
   }, error = function(error) {
+    pass_on_memory(error)
     canal_abort("file", "checkpoint", sprintf("room for %s", path), conditionMessage(error),
                 call = NULL)
   })
@@ -158,6 +159,7 @@ read_kept <- function(path) {
     if (!identical(bytes, c(value, kept_end(value)))) stop("it does not hold what was written")
     unserialize(value)
   }, error = function(error) {
+    pass_on_memory(error)
     canal_abort("file", "checkpoint", sprintf("a whole %s", path), conditionMessage(error),
                 "Where it is damaged, remove it: the same call makes it again.", call = NULL)
   })

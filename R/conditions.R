@@ -78,10 +78,38 @@ engine_error <- function(kind, text) {
   stop(canal_condition("error", kind, text, NULL))
 }
 
+# What R says where it has no memory; it has no class for that.
+memory_texts <- c(
+  "cannot allocate vector of size %0.1f Gb", "cannot allocate vector of size %0.1f Mb",
+  "cannot allocate vector of size %0.f Kb", "cannot allocate vector of length %lld",
+  "memory exhausted (limit reached?)", "cons memory exhausted (limit reached?)",
+  "vector memory exhausted (limit reached?)",
+  "vector memory limit of %0.1f Gb reached, see mem.maxVSize()",
+  "could not allocate memory (%u Mb) in C function 'R_AllocStringBuffer'",
+  "'R_Calloc' could not allocate memory (%.0f of %u bytes)",
+  "'R_Realloc' could not re-allocate memory (%.0f bytes)"
+)
+
+# In the session's language.
+tells_of_memory <- function(text) {
+  forms <- gsub("%[0-9.]*(f|lld|u)", "\\\\E.*\\\\Q", gettext(memory_texts, domain = "R"))
+  any(vapply(paste0("\\Q", forms, "\\E"), grepl, NA, text, perl = TRUE))
+}
+
+# For handlers that say what a failure means: want of memory means only itself, whatever was tried.
+pass_on_memory <- function(error) {
+  if (inherits(error, "canalR_error_memory")) stop(error)
+  text <- conditionMessage(error)
+  if (tells_of_memory(text)) {
+    stop(canal_condition("error", "memory", sprintf("Not enough memory: %s.", text), NULL))
+  }
+}
+
 # Errors of the engine know the file, not the argument that named it; here the one is put to the
 # other. expected: "a model that canal_save() wrote".
 about_argument <- function(argument, expected, code, call = public_call()) {
   tryCatch(code, canalR_error = function(error) {
+    pass_on_memory(error)
     if (startsWith(conditionMessage(error), "`")) stop(error)
     error$message <- sprintf("`%s`: expected %s. %s", argument, expected, conditionMessage(error))
     error$call <- call

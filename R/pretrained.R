@@ -58,6 +58,7 @@ model_file <- function(name, cache) {
 # Errors of loading are about what the user called it, which was a name.
 load_named <- function(file, argument = "name") {
   tryCatch(canal_load(file), canalR_error = function(error) {
+    pass_on_memory(error)
     canal_abort("file", argument, "a model that canal_save() wrote",
                 sprintf("%s, which is none or damaged: %s", file,
                         sub("[.]$", "", conditionMessage(error))))

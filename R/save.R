@@ -40,7 +40,10 @@ canal_load <- function(path) {
   check_parts(tree)
   about_argument("path", "a whole model", check_weights(tree))
   from_tree <- if (is_cellular_tree(tree)) cellular_from_tree else model_from_tree
-  tryCatch(from_tree(tree), error = function(error) abort_damaged(conditionMessage(error)))
+  tryCatch(from_tree(tree), error = function(error) {
+    pass_on_memory(error)
+    abort_damaged(conditionMessage(error))
+  })
 }
 
 # Raised by one whenever an older canalR could not read what this one writes.

@@ -18,6 +18,7 @@ read_rds <- function(path, argument) {
   check_there(path, argument)
   check_regular_file(path, argument)
   tryCatch(readRDS(path), error = function(error) {
+    pass_on_memory(error)
     canal_abort("file", argument, "an object that saveRDS() wrote",
                 sprintf("\"%s\": %s", path, conditionMessage(error)), call = NULL)
   })
@@ -61,6 +62,7 @@ read_table <- function(path, argument, header) {
   check_there(path, argument)
   separator <- if (has_ending(path, c("csv", "csv.gz"))) "," else "\t"
   abort <- function(problem) {
+    pass_on_memory(problem)
     canal_abort("file", argument, "a table (.csv or .tsv)",
                 sprintf("\"%s\": %s", path, conditionMessage(problem)), call = NULL)
   }
@@ -222,6 +224,7 @@ write_whole <- function(path, write) {
     warnings_stop(write(part))
     if (!file.rename(part, target)) stop("it could not be renamed")
   }, error = function(error) {
+    pass_on_memory(error)
     canal_abort("file", "out", sprintf("room for %s", path), conditionMessage(error), call = NULL)
   })
   script_tell("Wrote %s.", path)

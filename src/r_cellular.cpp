@@ -72,7 +72,9 @@ SEXP cpp_principal_axes(Rcpp::S4 values, int count, int num_threads) {
   std::vector<double> axes;
   glue::run_or_interrupt(control, R_NilValue,
                          [&] { axes = canal::principal_axes(cells, count, num_threads, control); });
-  return Rcpp::NumericMatrix(static_cast<int>(cells.genes), count, axes.begin());
+  auto matrix = glue::new_matrix<Rcpp::NumericMatrix>(static_cast<int>(cells.genes), count);
+  std::copy(axes.begin(), axes.end(), matrix.begin());
+  return matrix;
 }
 
 // Untrained weights.

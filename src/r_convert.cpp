@@ -64,14 +64,17 @@ Vector array_of(const std::vector<Value>& values, const std::vector<int64_t>& sh
 Rcpp::CharacterVector text_array(const std::vector<std::string>& text,
                                  const std::vector<int64_t>& shape) {
   auto x = new_vector<Rcpp::CharacterVector>(static_cast<R_xlen_t>(text.size()));
-  // R has to have memory for every text, too.
+  std::vector<const std::string*> ordered;
+  ordered.reserve(text.size());
+  in_column_major(shape, [&](int64_t at) { ordered.push_back(&text[static_cast<size_t>(at)]); });
+  // R has to have memory for every text, too. Nothing here may throw through R, nor be left undone
+  // by R's jump.
   Rcpp::unwindProtect([&] {
     R_xlen_t i = 0;
-    in_column_major(shape, [&](int64_t at) {
-      const std::string& one = text[static_cast<size_t>(at)];
-      SEXP copy = Rf_mkCharLenCE(one.data(), static_cast<int>(one.size()), CE_UTF8);
+    for (const std::string* one : ordered) {
+      SEXP copy = Rf_mkCharLenCE(one->data(), static_cast<int>(one->size()), CE_UTF8);
       SET_STRING_ELT(x, i++, copy);
-    });
+    }
     return R_NilValue;
   });
   set_dim(x, shape);

@@ -2,6 +2,7 @@
 
 #include "r_compute.h"
 #include "r_convert.h"
+#include "r_glue.h"
 #include "r_team.h"
 
 namespace glue {
@@ -34,7 +35,7 @@ Rcpp::List state_to_r(const canal::TrainingState& state) {
       Rcpp::_["largest_moments"] = weights_to_r(state.largest_moments),
       Rcpp::_["steps"] = static_cast<double>(state.steps),
       Rcpp::_["passes_since_redraw"] = static_cast<double>(state.passes_since_redraw),
-      Rcpp::_["generator"] = Rcpp::RawVector(state.generator.begin(), state.generator.end()));
+      Rcpp::_["generator"] = vector_of<Rcpp::RawVector>(state.generator));
 }
 
 canal::TrainingState state_from_r(Rcpp::List list) {

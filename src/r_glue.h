@@ -2,8 +2,10 @@
 #pragma once
 #include <Rcpp.h>
 
+#include <algorithm>
 #include <functional>
 #include <type_traits>
+#include <vector>
 
 #include "engine/control.h"
 #include "engine/runtime.h"
@@ -38,6 +40,21 @@ template <class Vector>
 Vector new_vector(R_xlen_t length) {
   return Vector(
       Rcpp::unwindProtect([length] { return Rf_allocVector(Vector::r_type::value, length); }));
+}
+
+// The same for a matrix.
+template <class Matrix>
+Matrix new_matrix(int rows, int columns) {
+  return Matrix(Rcpp::unwindProtect(
+      [rows, columns] { return Rf_allocMatrix(Matrix::r_type::value, rows, columns); }));
+}
+
+// A copy of the engine's numbers as a vector of R's.
+template <class Vector, class Number>
+Vector vector_of(const std::vector<Number>& numbers) {
+  auto copy = new_vector<Vector>(static_cast<R_xlen_t>(numbers.size()));
+  std::copy(numbers.begin(), numbers.end(), copy.begin());
+  return copy;
 }
 
 // Runs long work on a thread of its own while this one, the only one that may touch R, looks for

@@ -59,7 +59,7 @@ Rcpp::NumericVector cpp_detected_genes(Rcpp::S4 counts, Rcpp::IntegerVector plac
   glue::run_or_interrupt(control, R_NilValue, [&] {
     detected = canal::detected_genes(input.view(), alignment, num_threads, control);
   });
-  return Rcpp::NumericVector(detected.begin(), detected.end());
+  return glue::vector_of<Rcpp::NumericVector>(detected);
 }
 
 // flavour: "seurat" or "cell_ranger".
@@ -89,7 +89,7 @@ Rcpp::IntegerVector cpp_variable_genes(Rcpp::List statistics, double n_genes) {
   input.dispersion_norm = Rcpp::as<std::vector<double>>(statistics["dispersion_norm"]);
   const auto chosen =
       glue::guarded([&] { return canal::variable_genes(input, static_cast<int64_t>(n_genes)); });
-  return Rcpp::IntegerVector(chosen.begin(), chosen.end()) + 1;
+  return glue::vector_of<Rcpp::IntegerVector>(chosen) + 1;
 }
 
 // scaling_genes: of the vocabulary, the first so many, make a cell's total.
@@ -102,7 +102,8 @@ Rcpp::RawMatrix cpp_tokens(Rcpp::S4 counts, Rcpp::IntegerVector place, int vocab
   const canal::Alignment alignment = alignment_of(place, vocabulary_size, scaling_genes);
   const std::vector<int64_t> cells = from_zero(kept);
   const std::vector<int64_t> genes = from_zero(chosen);
-  Rcpp::RawMatrix result(chosen.size(), kept.size());
+  auto result = glue::new_matrix<Rcpp::RawMatrix>(static_cast<int>(chosen.size()),
+                                                  static_cast<int>(kept.size()));
   uint8_t* out = RAW(result);  // asked for here: the worker must not touch R
   canal::Control control;
   glue::run_or_interrupt(control, R_NilValue, [&] {
@@ -121,5 +122,8 @@ Rcpp::NumericMatrix cpp_normalised(Rcpp::S4 counts, Rcpp::IntegerVector place, i
     return canal::normalised(input.view(), alignment_of(place, vocabulary_size), from_zero(kept),
                              target_sum);
   });
-  return Rcpp::NumericMatrix(vocabulary_size, kept.size(), values.begin());
+  auto matrix =
+      glue::new_matrix<Rcpp::NumericMatrix>(vocabulary_size, static_cast<int>(kept.size()));
+  std::copy(values.begin(), values.end(), matrix.begin());
+  return matrix;
 }

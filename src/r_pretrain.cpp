@@ -21,16 +21,13 @@ canal::PretrainerOptions options_from_r(Rcpp::List o) {
   return options;
 }
 
-Rcpp::NumericVector counts_to_r(const std::vector<int64_t>& counts) {
-  return Rcpp::NumericVector(counts.begin(), counts.end());
-}
-
 Rcpp::List sums_to_r(const canal::MaskedSums& sums) {
-  return Rcpp::List::create(Rcpp::_["loss"] = sums.loss, Rcpp::_["weight"] = sums.weight,
-                            Rcpp::_["right"] = static_cast<double>(sums.right),
-                            Rcpp::_["chosen"] = static_cast<double>(sums.chosen),
-                            Rcpp::_["chosen_by_token"] = counts_to_r(sums.chosen_by_token),
-                            Rcpp::_["right_by_token"] = counts_to_r(sums.right_by_token));
+  return Rcpp::List::create(
+      Rcpp::_["loss"] = sums.loss, Rcpp::_["weight"] = sums.weight,
+      Rcpp::_["right"] = static_cast<double>(sums.right),
+      Rcpp::_["chosen"] = static_cast<double>(sums.chosen),
+      Rcpp::_["chosen_by_token"] = glue::vector_of<Rcpp::NumericVector>(sums.chosen_by_token),
+      Rcpp::_["right_by_token"] = glue::vector_of<Rcpp::NumericVector>(sums.right_by_token));
 }
 
 }  // namespace

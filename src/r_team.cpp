@@ -61,8 +61,8 @@ Rcpp::NumericVector cpp_team_sum(SEXP team, Rcpp::NumericVector values, bool as_
       native->sum(wide, control);
     }
   });
-  if (as_float32) return Rcpp::NumericVector(narrow.begin(), narrow.end());
-  return Rcpp::NumericVector(wide.begin(), wide.end());
+  if (as_float32) return glue::vector_of<Rcpp::NumericVector>(narrow);
+  return glue::vector_of<Rcpp::NumericVector>(wide);
 }
 
 // Seconds of each of `rounds` sums of as many float32 zeros, without R in between.

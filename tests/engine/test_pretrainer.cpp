@@ -218,6 +218,23 @@ TEST(Pretrainer, threads_change_nothing_and_seeds_do) {
   EXPECT_FALSE(same(trained(cells, o, 1), two));
 }
 
+// The length of a gradient is a sum of so many numbers that LibTorch would share it out.
+TEST(Pretrainer, nor_do_threads_where_gradients_are_clipped) {
+  canal::PretrainerOptions o = options();
+  o.clip_norm = 1e-3;
+  const canal::Weights wide =
+      canal::initial_weights({7, 13, 256, 1, 2, 4, 9, 512, 0, 0, 0, true}, {1, 1, 1});
+  const canal_test::SmallCells cells(8);
+  canal::Control control;
+  const auto trained_on = [&](int threads) {
+    o.num_threads = threads;
+    canal::Pretrainer trainer(wide, o);
+    for (int epoch = 0; epoch < 20; ++epoch) trainer.train(cells.view(), 1e-3, control);
+    return trainer.weights();
+  };
+  EXPECT_TRUE(same(trained_on(1), trained_on(2)));
+}
+
 TEST(Pretrainer, a_step_of_several_mini_batches_is_the_mean_of_theirs) {
   // Equal numbers of chosen tokens in all cells: then the mean of means is the mean of all.
   Cells cells;

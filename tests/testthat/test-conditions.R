@@ -83,6 +83,27 @@ test_that("an engine error comes as a classed one", {
   expect_s3_class(error, c("canalR_error_file", "canalR_error", "error", "condition"), exact = TRUE)
 })
 
+# R's own words, in the language of the session.
+test_that("want of memory is told as that, whatever was tried", {
+  none <- function(...) numeric(2^50)
+  expect_error(reading("matrix.mtx", "x", none()), class = "canalR_error_memory")
+  expect_error(about_argument("path", "a model", engine_error("memory", "No memory.")), "^No memory",
+               class = "canalR_error_memory")
+  path <- tempfile(fileext = ".rds")
+  on.exit(unlink(path))
+  with_binding("kept_end", none, {
+    expect_error(write_kept(1, path), class = "canalR_error_memory")
+    file.create(path)
+    expect_error(read_kept(path), class = "canalR_error_memory")
+  })
+  with_binding("canal_load", function(...) engine_error("memory", "No memory."), {
+    expect_error(canal_pretrained("compact"), class = "canalR_error_memory")
+  })
+  # Others are as they were.
+  expect_error(reading("matrix.mtx", "x", stop("no number")), "no number",
+               class = "canalR_error_file")
+})
+
 test_that("a message shows some values and how many there are", {
   expect_identical(some_of(c("a", "b", "c")), "a, b, c")
   expect_identical(some_of(letters), "a, b, c, ... (26 in all)")

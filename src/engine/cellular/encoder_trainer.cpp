@@ -11,6 +11,7 @@
 #include "engine/nn/batch.h"
 #include "engine/nn/operators.h"
 #include "engine/nn/random.h"
+#include "engine/runtime/for_each_cell.h"
 #include "engine/runtime/thread_scope.h"
 #include "engine/train/descent.h"
 
@@ -214,7 +215,8 @@ CellularSums CellularTrainer::validate(const SparseCells& values, const CellGrou
     control.check();
     const Pairs pairs = self.pairs_of(groups, cells);
     if (pairs.of_types.any) {
-      add(self.loss_of(self.encoder.embed(values, cells), pairs), sums);
+      const at::Tensor z = self.encoder.embed(values, cells);  // B x L
+      on_one_thread([&] { add(self.loss_of(z, pairs), sums); });
     } else {
       ++sums.skipped;
     }

@@ -46,9 +46,12 @@ at::Tensor enter_sparse(const EncoderParameters& p, const SparseBatch& batch, co
   const c10::NoGradGuard no_grad;
   const int64_t cells = batch.by_cell.rows();
   const at::Tensor sums = times(with_gain(p, batch), p.linear1.detach().t(), tier);  // B + 2 x H1
-  return sums.narrow(0, 0, cells)
-      .addr_(shifts(batch), sums.select(0, cells), 1, -1)
-      .add_(sums.select(0, cells + 1) + p.linear1_bias);
+  const at::Tensor entered = sums.narrow(0, 0, cells);
+  on_one_thread([&] {
+    entered.addr_(shifts(batch), sums.select(0, cells), 1, -1)
+        .add_(sums.select(0, cells + 1) + p.linear1_bias);
+  });
+  return entered;
 }
 
 GradientList enter_sparse_backward(const EncoderParameters& p, const SparseBatch& batch,
@@ -56,10 +59,13 @@ GradientList enter_sparse_backward(const EncoderParameters& p, const SparseBatch
                                    const at::Tensor& room) {
   const c10::NoGradGuard no_grad;
   const OwnedRows rows = transposed(batch.by_cell, batch.genes);
-  const at::Tensor dy = gradient.contiguous();               // B x H1
-  const at::Tensor sum = dy.sum(0);                          // H1
-  const at::Tensor shifted = at::matmul(shifts(batch), dy);  // H1
-  const at::Tensor weights = p.linear1.detach().t();         // G x H1
+  const at::Tensor dy = gradient.contiguous();        // B x H1
+  const at::Tensor weights = p.linear1.detach().t();  // G x H1
+  at::Tensor sum, shifted;                            // H1
+  on_one_thread([&] {
+    sum = dy.sum(0);
+    shifted = at::matmul(shifts(batch), dy);
+  });
   const int64_t width = dy.size(1), strips = strips_of(width);
   Buffer<float> packed(strips * dy.size(0) * sparse_strip_width);
   const auto packed_at = [&](int64_t i) {

@@ -38,6 +38,14 @@ std::vector<Part> parts_of(int64_t cells) {
   return parts;
 }
 
+// All cells' embeddings, B x L.
+at::Tensor joined(const std::vector<Part>& parts) {
+  std::vector<at::Tensor> embeddings;
+  embeddings.reserve(parts.size());
+  for (const Part& part : parts) embeddings.push_back(part.z.detach());
+  return at::cat(embeddings);
+}
+
 }  // namespace
 
 TrainedEncoder::TrainedEncoder(const Weights& weights, const CellularOptions& options)
@@ -60,18 +68,33 @@ TrainedEncoder::TrainedEncoder(const Weights& weights, const CellularOptions& op
 at::Tensor TrainedEncoder::embed(const SparseCells& values,
                                  const std::vector<int64_t>& cells) const {
   const c10::NoGradGuard no_grad;
-  const at::Tensor first = tier_ == nullptr
-                               ? enter_encoder(parameters_, dense_batch(values, cells))
-                               : enter_sparse(parameters_, sparse_batch(values, cells), *tier_);
-  return leave_encoder(parameters_, first, {});
+  at::Tensor z;  // B x L
+  if (tier_ == nullptr) {
+    on_one_thread([&] {
+      z = leave_encoder(parameters_, enter_encoder(parameters_, dense_batch(values, cells)), {});
+    });
+    return z;
+  }
+  const at::Tensor entered = enter_sparse(parameters_, sparse_batch(values, cells), *tier_);
+  std::vector<Part> parts = parts_of(entered.size(0));
+  for_each_cell(static_cast<int64_t>(parts.size()), Gradients::off, [&](int64_t i) {
+    Part& part = parts[i];
+    part.z = leave_encoder(parameters_, entered.narrow(0, part.first, part.count), {});
+  });
+  return joined(parts);
 }
 
 GradientList TrainedEncoder::gradients_by_operators(const at::Tensor& x, const at::Tensor& kept,
                                                     const LossOf& loss) const {
-  const c10::AutoGradMode with_gradients(true);
-  GradientList all;
+  GradientList all, gradients;
   for (const auto& named : trainable_) all.push_back(named.second);
-  return gradients_of(loss(leave_encoder(parameters_, enter_encoder(parameters_, x), kept)), all);
+  on_one_thread(
+      [&] {
+        const at::Tensor z = leave_encoder(parameters_, enter_encoder(parameters_, x), kept);
+        gradients = gradients_of(loss(z), all);
+      },
+      Gradients::on);
+  return gradients;
 }
 
 GradientList TrainedEncoder::gradients(const SparseCells& values, const std::vector<int64_t>& cells,
@@ -89,14 +112,9 @@ GradientList TrainedEncoder::gradients(const SparseCells& values, const std::vec
     part.z = leave_encoder(parameters_, part.entered, kept.defined() ? own(kept) : kept, linear);
   });
 
-  std::vector<at::Tensor> embeddings;
-  embeddings.reserve(parts.size());
-  for (const Part& part : parts) embeddings.push_back(part.z.detach());
-  const at::Tensor z = at::cat(embeddings).requires_grad_(true);  // B x L
-  GradientList of_loss;                                           // of z and the temperature
-  for_each_cell(1, Gradients::on, [&](int64_t) {
-    of_loss = gradients_of(loss(z), {z, temperature_});
-  });
+  const at::Tensor z = joined(parts).requires_grad_(true);  // B x L
+  GradientList of_loss;                                     // of z and the temperature
+  on_one_thread([&] { of_loss = gradients_of(loss(z), {z, temperature_}); }, Gradients::on);
 
   for_each_cell(count, Gradients::on, [&](int64_t i) {
     Part& part = parts[i];

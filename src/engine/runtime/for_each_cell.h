@@ -26,10 +26,11 @@ void for_each_cell(int64_t cells, Gradients gradients, const Work& work) {
   });
 }
 
-// LibTorch's operators in `work` run on one thread, without gradients.
+// LibTorch's operators in `work` run on one thread: it cuts long ones anywhere, also those that go
+// number by number, and at a cut numbers that are multiplied and added round differently.
 template <class Work>
-void on_one_thread(const Work& work) {
-  for_each_cell(1, Gradients::off, [&](int64_t) { work(); });
+void on_one_thread(const Work& work, Gradients gradients = Gradients::off) {
+  for_each_cell(1, gradients, [&](int64_t) { work(); });
 }
 
 }  // namespace canal

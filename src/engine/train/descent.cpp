@@ -140,7 +140,7 @@ GradientList Descent::summed_over_team(GradientList own, const Control& control)
 void Descent::step(GradientList gradients, double learning_rate) {
   const c10::NoGradGuard no_grad;
   learner_.mask_gradients(gradients);
-  if (options_.clip_norm > 0) clip(gradients, options_.clip_norm);
+  if (options_.clip_norm > 0) on_one_thread([&] { clip(gradients, options_.clip_norm); });
   optimiser_.step(gradients, learning_rate);
   learner_.after_step();
 }

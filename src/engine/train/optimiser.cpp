@@ -123,7 +123,7 @@ void Optimiser::step(const std::vector<at::Tensor>& gradients, double learning_r
     const Piece whole{parameters_[i], gradients.at(i), moments_.first[i], moments_.second[i],
                       amsgrad_ ? moments_.largest[i] : at::Tensor()};
     if (!can_be_cut(whole)) {
-      step_piece(whole, by);
+      on_one_thread([&] { step_piece(whole, by); });
       continue;
     }
     const int64_t numbers = whole.parameter.numel();

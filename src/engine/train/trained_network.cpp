@@ -9,6 +9,7 @@
 #include "engine/kernels/choose.h"
 #include "engine/nn/encoder.h"
 #include "engine/nn/random.h"
+#include "engine/runtime/for_each_cell.h"
 
 namespace canal {
 
@@ -214,8 +215,11 @@ void TrainedNetwork::after_step() {
 }
 
 void TrainedNetwork::redraw(at::Generator& generator) {
-  for (LayerParameters& layer : parameters_.layers)
-    layer.projection = draw_projection(sizes_.features, sizes_.head_width, generator).to(device());
+  on_one_thread([&] {
+    for (LayerParameters& layer : parameters_.layers)
+      layer.projection =
+          draw_projection(sizes_.features, sizes_.head_width, generator).to(device());
+  });
   make_kernels(compute_);
 }
 
