@@ -87,7 +87,8 @@ test_that("an engine error comes as a classed one", {
 test_that("want of memory is told as that, whatever was tried", {
   none <- function(...) numeric(2^50)
   expect_error(reading("matrix.mtx", "x", none()), class = "canalR_error_memory")
-  expect_error(about_argument("path", "a model", engine_error("memory", "No memory.")), "^No memory",
+  starved <- function(...) engine_error("memory", "No memory.")
+  expect_error(about_argument("path", "a model", starved()), "^No memory",
                class = "canalR_error_memory")
   path <- tempfile(fileext = ".rds")
   on.exit(unlink(path))
@@ -96,7 +97,7 @@ test_that("want of memory is told as that, whatever was tried", {
     file.create(path)
     expect_error(read_kept(path), class = "canalR_error_memory")
   })
-  with_binding("canal_load", function(...) engine_error("memory", "No memory."), {
+  with_binding("canal_load", starved, {
     expect_error(canal_pretrained("compact"), class = "canalR_error_memory")
   })
   # Others are as they were.
