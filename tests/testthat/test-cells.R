@@ -498,7 +498,7 @@ test_that("no columns, scores or assays of anybody else's are replaced", {
   SingleCellExperiment::altExp(sce, "adt_scores") <-
     SummarizedExperiment::SummarizedExperiment(list(counts = counts))
   seurat <- some_seurat()
-  seurat[["adt_scores"]] <- SeuratObject::CreateAssayObject(counts)
+  suppressWarnings(seurat[["adt_scores"]] <- SeuratObject::CreateAssayObject(counts))  # of its key
   for (x in list(sce, seurat)) {
     x$canal_label <- NULL
     expect_refused(check_free_names(x, "adt", "prediction"), "argument", "prefix")
