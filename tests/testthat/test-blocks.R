@@ -90,7 +90,8 @@ test_that("where no cell has enough genes, all get the reason", {
   path <- write_h5ad(counts)
   annotate <- function(x) {
     expect_warning(
-      result <- predict_quietly(x, stage_two(), min_genes = 1e4, seed = 1, probabilities = "columns"),
+      result <- predict_quietly(x, stage_two(), min_genes = 1e4, seed = 1,
+                                probabilities = "columns"),
       class = "canalR_warning_dropped"
     )
     result
