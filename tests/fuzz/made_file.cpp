@@ -195,8 +195,10 @@ Handle layout_of(Steps& steps, const Space& space, hid_t type, bool& raw_chunk) 
   }
   if (chunk.empty()) return layout;
   H5Pset_chunk(layout, static_cast<int>(chunk.size()), chunk.data());
-  const bool small = std::all_of(space.shape.begin(), space.shape.end(),
-                                 [](hsize_t extent) { return extent > 0 && extent <= 64; });
+  // All that is there from the start is written, chunk by chunk.
+  hsize_t values = 1;
+  for (const hsize_t extent : space.shape) values *= std::min<hsize_t>(extent, 1 << 13);
+  const bool small = values > 0 && values <= 4096;
   const std::array<unsigned, 3> lzf{{4, 261, 1 + steps.byte()}};
   // HDF5 itself fails on a chunk that is written before anything else is, and fills it with values,
   // which may be texts of a gigabyte each.
@@ -306,7 +308,7 @@ void step(hid_t file, Steps& steps) {
 
 Handle open_copy(const std::string& bytes) {
   const Handle access = own(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_fapl_core(access, 1 << 16, 0);
+  H5Pset_fapl_core(access, 1 << 18, 0);
   std::string copy = bytes;
   H5Pset_file_image(access, copy.data(), copy.size());
   return own(H5Fopen("made", H5F_ACC_RDWR, access), H5Fclose);
