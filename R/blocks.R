@@ -87,7 +87,7 @@ open_tokens <- function(x, model, min_genes) {
 # Raw genes x cells.
 #' @exportS3Method
 pass_input.canal_token_pass <- function(pass, counts, cells, threads) {
-  counts[, cells, drop = FALSE]
+  to_its_end(counts[, cells, drop = FALSE])
 }
 
 #' @exportS3Method

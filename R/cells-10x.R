@@ -107,7 +107,7 @@ cells_in_10x <- function(folder, argument) {
   dimnames(counts) <- list(features$symbol, barcodes)
   rows <- gene_rows(features$type, argument)
   if (!is.null(rows)) {
-    counts <- counts[rows, , drop = FALSE]
+    counts <- to_its_end(counts[rows, , drop = FALSE])
     features <- features[rows, ]
   }
   cells_result(counts, NULL, features_table(features$id, features$symbol, features$type))

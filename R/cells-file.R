@@ -82,7 +82,7 @@ cell_header <- function(file, assay.type) {
 header_counts <- function(slots, header, cells = header$cells) {
   genes <- header$genes
   if (is.null(header$rows)) return(slot_counts(slots, genes, cells))
-  counts <- slot_counts(slots, NULL, cells)[header$rows, , drop = FALSE]
+  counts <- to_its_end(slot_counts(slots, NULL, cells)[header$rows, , drop = FALSE])
   rownames(counts) <- genes
   counts
 }

@@ -30,19 +30,25 @@ with_cell_results.Matrix <- function(x, findings) table_of_results(colnames(x), 
 # Matrix takes longer to load than canalR, which does so only when counts come.
 load_matrix <- function() invisible(loadNamespace("Matrix"))
 
+# Runs what Matrix does in C to its end. Ctrl-C at a garbage collection would leave it by a jump, and
+# what it holds beside R's own memory, as much as its result, would be lost. It is heard afterwards.
+to_its_end <- function(code) suspendInterrupts(code)
+
 # Any matrix of numbers as a dgCMatrix; sparse ones on a way without a dense copy.
 sparse_counts <- function(x) {
   load_matrix()
   if (methods::is(x, "dgCMatrix")) return(x)
   if (methods::is(x, "Matrix")) {
     # Through "generalMatrix": a symmetric or triangular matrix stores only a part of its values.
-    return(methods::as(methods::as(methods::as(x, "dMatrix"), "generalMatrix"), "CsparseMatrix"))
+    return(to_its_end(
+      methods::as(methods::as(methods::as(x, "dMatrix"), "generalMatrix"), "CsparseMatrix")
+    ))
   }
   if (!is.matrix(x)) return(sparse_foreign(x))
   if (!is.numeric(x) && !is.logical(x)) {
     canal_abort("class", "x", "a matrix of numbers", sprintf("one of type %s", typeof(x)))
   }
-  sparse_counts(methods::as(x, "CsparseMatrix"))
+  sparse_counts(to_its_end(methods::as(x, "CsparseMatrix")))
 }
 
 # What comes back where `x` has no place for results: a DataFrame with a row per cell.

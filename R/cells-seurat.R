@@ -106,7 +106,8 @@ join_layers <- function(parts, genes, cells) {
                 },
                 "Choose another default assay, or subset() the object to the cells it covers.")
   }
-  if (identical(colnames(joined), cells)) joined else joined[, cells, drop = FALSE]
+  if (identical(colnames(joined), cells)) return(joined)
+  to_its_end(joined[, cells, drop = FALSE])
 }
 
 warn_corrected <- function(name) {

@@ -4,10 +4,11 @@
 # that all genes of `counts` add up to `target`, then log(1 + x). Genes that `counts` lacks are
 # zeros; of rows with one name the first is used.
 cellular_values <- function(counts, genes, target, cells = seq_len(ncol(counts))) {
-  counts <- counts[, cells, drop = FALSE]
+  counts <- to_its_end(counts[, cells, drop = FALSE])
   totals <- Matrix::colSums(counts)
   there <- match(genes, rownames(counts))
-  values <- log_normalise(counts[there[!is.na(there)], , drop = FALSE], target, totals)
+  chosen <- to_its_end(counts[there[!is.na(there)], , drop = FALSE])
+  values <- log_normalise(chosen, target, totals)
   if (!anyNA(there)) return(values)
   # Rows of zeros where a gene is missing.
   place <- which(!is.na(there))

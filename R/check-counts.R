@@ -149,7 +149,9 @@ sampled_numbers <- function(n, most_cells = 200) {
   unique(round(seq(1, n, length.out = min(most_cells, n))))
 }
 
-sampled_cells <- function(counts) counts[, sampled_numbers(ncol(counts)), drop = FALSE]
+sampled_cells <- function(counts) {
+  to_its_end(counts[, sampled_numbers(ncol(counts)), drop = FALSE])
+}
 
 # Describes the logarithm that the values seem to have gone through, or NULL.
 #

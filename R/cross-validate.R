@@ -190,8 +190,9 @@ train_fold <- function(fold, data, model, training, verbose) {
     training$checkpoint <- file.path(training$checkpoint, paste0("fold-", fold))
   }
   others <- which(!data$fold %in% fold)
-  own <- list(x = data$counts[, others, drop = FALSE], labels = data$types[others], model = model,
-              seed = fold_seed(data, fold), verbose = verbose)
+  own <- list(x = to_its_end(data$counts[, others, drop = FALSE]),
+              labels = data$types[others], model = model, seed = fold_seed(data, fold),
+              verbose = verbose)
   quietly_but_progress(call_by_names("canal_train", c(own, training)))
 }
 
@@ -200,8 +201,8 @@ fold_labels <- function(tested, data, trained, training, seed) {
   both <- setdiff(intersect(names(training), names(formals(canal_predict))), "checkpoint")
   both <- training[both]
   # Every cell's type is known, whatever the recipe would do with others.
-  own <- list(x = data$counts[, tested, drop = FALSE], model = trained, seed = seed,
-              novelty = "none", verbose = FALSE)
+  own <- list(x = to_its_end(data$counts[, tested, drop = FALSE]), model = trained,
+              seed = seed, novelty = "none", verbose = FALSE)
   predicted_labels(quietly_but_progress(call_by_names("canal_predict", c(own, both))))
 }
 

@@ -3,7 +3,7 @@
 # parts: dgCMatrices (genes x cells). genes: the rows of the result; a gene that a part lacks is
 # zero there. Of rows with one name the first counts.
 bind_cells <- function(parts, genes) {
-  do.call(cbind, lapply(unname(parts), rows_of_genes, genes = genes))
+  to_its_end(do.call(cbind, lapply(unname(parts), rows_of_genes, genes = genes)))
 }
 
 rows_of_genes <- function(counts, genes) {

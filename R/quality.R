@@ -214,7 +214,7 @@ even_words <- function(what, batches) {
 
 # A row per gene: in how many of the kept cells it is detected.
 judge_genes <- function(counts, kept, min_cells) {
-  cells <- Matrix::rowSums(counts[, kept, drop = FALSE] > 0)
+  cells <- to_its_end(Matrix::rowSums(counts[, kept, drop = FALSE] > 0))
   data.frame(gene = rownames(counts), cells = as.integer(cells),
              kept = as.vector(cells >= min_cells), stringsAsFactors = FALSE)
 }
@@ -264,7 +264,7 @@ with_chosen.matrix <- function(x, genes, cells, report) chosen_part(x, genes, ce
 with_chosen.Matrix <- function(x, genes, cells, report) chosen_part(x, genes, cells, report)
 
 chosen_part <- function(x, genes, cells, report) {
-  chosen <- x[genes, cells, drop = FALSE]
+  chosen <- to_its_end(x[genes, cells, drop = FALSE])
   attr(chosen, "canal_symbols") <- attr(x, "canal_symbols")
   attr(chosen, "canal_quality") <- report
   chosen
@@ -272,7 +272,7 @@ chosen_part <- function(x, genes, cells, report) {
 
 #' @exportS3Method
 with_chosen.SummarizedExperiment <- function(x, genes, cells, report) {
-  x <- x[genes, cells]
+  x <- to_its_end(x[genes, cells])
   with_cell_record(x, list(quality = report))
 }
 

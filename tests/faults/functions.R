@@ -91,6 +91,7 @@ random_counts <- function(genes, cells) {
 many <- grown_counts(12)
 many_types <- types_of(12)
 large <- random_counts(12000, times(8500, 2500))
+halves <- list(a = large[1:8000, c(TRUE, FALSE)], b = large[4001:12000, c(FALSE, TRUE)])
 wide <- random_counts(2500, 4000)
 wide_types <- rep(c("a", "b", "c", "d"), 1000)
 big_file <- tempfile(fileext = ".h5")
@@ -273,7 +274,6 @@ functions <- list(
   "canal_read_10x()" = read_case(function() canal_read_10x(cell_ranger)),
   "canal_read_10x(), a folder" = read_case(function() canal_read_10x(cell_ranger_folder)),
   "canal_merge()" = all_or_nothing(function() {
-    halves <- list(a = large[1:8000, c(TRUE, FALSE)], b = large[4001:12000, c(FALSE, TRUE)])
     canal_merge(halves, as = "list", verbose = FALSE)$counts
   }),
   "canal_quality_filter()" = judged(function() canal_quality_filter(large, verbose = FALSE)),

@@ -124,3 +124,23 @@ test_that("an interrupt that waits is heard by work that takes no time", {
   })
   expect_null(ended)
 })
+
+test_that("what Matrix does in C comes to its end before Ctrl-C is heard", {
+  skip_on_os("windows")
+  work_for <- function(seconds) {
+    until <- proc.time()[[3]] + seconds
+    while (proc.time()[[3]] < until) NULL
+  }
+  ended <- FALSE
+  heard <- tryCatch({
+    to_its_end({
+      tools::pskill(Sys.getpid(), tools::SIGINT)
+      work_for(0.1)
+      ended <- TRUE
+    })
+    work_for(5)
+    FALSE
+  }, interrupt = function(interrupt) TRUE)
+  expect_true(ended)
+  expect_true(heard)
+})
