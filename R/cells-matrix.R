@@ -30,8 +30,9 @@ with_cell_results.Matrix <- function(x, findings) table_of_results(colnames(x), 
 # Matrix takes longer to load than canalR, which does so only when counts come.
 load_matrix <- function() invisible(loadNamespace("Matrix"))
 
-# Runs what Matrix does in C to its end. Ctrl-C at a garbage collection would leave it by a jump, and
-# what it holds beside R's own memory, as much as its result, would be lost. It is heard afterwards.
+# Runs what Matrix does in C to its end. Ctrl-C at a garbage collection would leave it by a jump,
+# and what it holds beside R's own memory, as much as its result, would be lost. It is heard
+# afterwards.
 to_its_end <- function(code) suspendInterrupts(code)
 
 # Any matrix of numbers as a dgCMatrix; sparse ones on a way without a dense copy.
