@@ -192,8 +192,12 @@ own_processes <- function() {
 predict_shared <- function(workers) {
   canal_predict(grown_counts(3), labelled, BPPARAM = workers, verbose = FALSE)
 }
-# To workers. Connections to files that R itself lost in an interrupt are closed when it collects.
-sockets <- function() sum(showConnections()[, "class"] == "sockconn")
+# To workers, where somebody still has them: those that BiocParallel was about to start when the
+# interrupt came are closed, and the workers end, when R collects garbage.
+sockets <- function() {
+  invisible(gc())
+  sum(showConnections()[, "class"] == "sockconn")
+}
 
 tokens <- matrix(rep_len(0:4, times(2000, 500) * 150), ncol = 150)
 few_tokens <- tokens[1:5, ]
