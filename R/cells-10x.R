@@ -299,7 +299,7 @@ check_lines <- function(lines, path, expected, of_what, argument) {
 gene_rows <- function(type, argument) {
   other <- !is.na(type) & type != "Gene Expression"
   if (!any(other)) return(NULL)
-  types <- table(type[other])
+  types <- label_counts(type[other])
   words <- paste(thousands(as.integer(types)), names(types), collapse = ", ")
   if (all(other)) {
     canal_abort("empty", argument, "features of the type Gene Expression", paste("only", words),

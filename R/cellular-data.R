@@ -55,7 +55,7 @@ cells_with_counts <- function(cells, totals, verbose) {
 
 # The loss compares cells of one type with those of another.
 check_cellular_types <- function(types) {
-  counts <- table(types)
+  counts <- label_counts(types)
   check_no_unassigned(types)
   if (length(counts) >= 2 && any(counts >= 2)) return(invisible())
   got <- if (length(counts) < 2) paste("only", some_of(names(counts))) else "one cell of each type"
@@ -68,7 +68,7 @@ cellular_batches <- function(batches, types, verbose) {
     canal_inform("batch", "All cells are of one batch: the batch loss is left out.", verbose)
     return(NULL)
   }
-  cells <- table(types, batches)
+  cells <- label_counts(types, batches)
   alone <- rownames(cells)[rowSums(cells > 0) == 1]
   if (length(alone)) {
     canal_warn("batch", "batch", "cells of every type in two batches or more",

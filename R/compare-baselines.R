@@ -6,7 +6,7 @@
 ridge_lambda <- function(cells, C = 0.1) 1 / (C * cells)
 
 logistic_labels <- function(data) {
-  cells <- table(data$types)
+  cells <- label_counts(data$types)
   alone <- names(cells)[cells < 2]
   kept <- !data$types %in% alone
   lambda <- ridge_lambda(sum(kept))

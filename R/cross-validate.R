@@ -99,7 +99,7 @@ training_arguments <- function(...) {
 }
 
 check_folds <- function(k, types) {
-  counts <- table(types)
+  counts <- label_counts(types)
   tested <- sum(counts[counts > 1])
   if (tested < 2) {
     canal_abort("labels", "labels", "a type with at least two cells", "none",

@@ -72,7 +72,7 @@ cluster_votes <- function(label, confidence, clusters) {
   )
   votes <- votes[order(-votes$cells, -votes$confidence, votes$label), ]
   winner <- votes[match(clusters, votes$cluster), ]
-  voters <- table(clusters[voting])
+  voters <- label_counts(clusters[voting])
   data.frame(cluster = winner$label,
              cluster_share = winner$cells / as.vector(voters[match(clusters, names(voters))]))
 }

@@ -26,6 +26,11 @@ type_scores <- function(truth, predicted, types = sort(unique(truth))) {
 
 counts_in <- function(values, types) tabulate(match(values, types), length(types))
 
+# How often each value of a vector occurs, or each combination of several. table() of what is no
+# factor makes R's option `warn` 2 for a moment: Ctrl-C then would leave a session in which every
+# warning is an error.
+label_counts <- function(...) do.call(table, unname(lapply(list(...), as.factor)))
+
 # Mean F1 over the types present in the truth; NA of no cells.
 macro_f1_of <- function(truth, predicted) {
   if (!length(truth)) return(NA_real_)
@@ -39,9 +44,9 @@ adjusted_rand_of <- function(truth, predicted) {
   if (length(truth) < 2) return(NA_real_)
   pairs <- function(n) sum(n * (n - 1) / 2)
   called <- !is.na(predicted)
-  both <- pairs(as.numeric(table(truth[called], predicted[called])))
-  in_truth <- pairs(as.numeric(table(truth)))
-  in_predicted <- pairs(as.numeric(table(predicted[called])))
+  both <- pairs(as.numeric(label_counts(truth[called], predicted[called])))
+  in_truth <- pairs(as.numeric(label_counts(truth)))
+  in_predicted <- pairs(as.numeric(label_counts(predicted[called])))
   by_chance <- in_truth * in_predicted / pairs(length(truth))
   most <- (in_truth + in_predicted) / 2
   if (most == by_chance) 1 else (both - by_chance) / (most - by_chance)

@@ -63,7 +63,7 @@ placed_texts <- function(cells, types, texts, panel, size, far = 60, least = 32)
                        cloud_y = clouds[, "y"] / scale[2], edge_x = edge[, 1] / scale[1],
                        edge_y = edge[, 2] / scale[2], moved = moved)
   # Where a picture is too small for all, the first are drawn: those of most cells.
-  labels[order(table(cells$colour)[types], decreasing = TRUE), ]
+  labels[order(label_counts(cells$colour)[types], decreasing = TRUE), ]
 }
 
 # The middle of a type's cells, which is one of them: in a type of several clouds the medians may

@@ -99,7 +99,7 @@ draw_cell_scores <- function(scores, labels, caption, most, seed) {
   chosen <- with_seed(seed, lapply(shown, function(label) {
     ordered_sample(which(labels == label), scores, label, width)
   }))
-  counts <- table(labels)
+  counts <- label_counts(labels)
   sampled <- any(counts > width)
   order <- unlist(lapply(chosen, function(cells) {
     cells[ceiling(seq_len(width) * length(cells) / width)]
@@ -139,7 +139,7 @@ draw_group_scores <- function(scores, groups, caption) {
   if (all(missing)) canal_abort("empty", "by", "at least one group", "none")
   if (any(missing)) caption <- c(caption, paste(cells_text(sum(missing)),
                                                 "of no group left out."))
-  sizes <- table(groups[!missing])
+  sizes <- label_counts(groups[!missing])
   means <- rowsum(scores[!missing, , drop = FALSE], groups[!missing]) / as.vector(sizes)
   best <- max.col(means, ties.method = "first")
   means <- means[order(best, -means[cbind(seq_along(best), best)]), , drop = FALSE]

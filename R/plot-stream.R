@@ -8,7 +8,7 @@ plot.canal_stream <- function(x, ...) {
   lines <- stream_lines(x)
   looks <- line_looks(levels(lines$cells_of))
   # A stage's only point draws no line; it is no fault, so it is given to the points alone.
-  several <- lines[lines$cells_of %in% names(which(table(lines$cells_of) > 1)), ]
+  several <- lines[lines$cells_of %in% names(which(label_counts(lines$cells_of) > 1)), ]
   limits <- levels(lines$cells_of)
   picture <- ggplot2::ggplot(lines, ggplot2::aes(x = .data$stage, y = .data$value,
                                                  colour = .data$cells_of, shape = .data$cells_of,

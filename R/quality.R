@@ -236,7 +236,7 @@ check_left <- function(report, min_cells) {
 
 # "12 few counts, 3 many genes": a cell may have several.
 reason_counts <- function(reasons) {
-  counts <- table(unlist(strsplit(reasons, ", ", fixed = TRUE)))
+  counts <- label_counts(unlist(strsplit(reasons, ", ", fixed = TRUE)))
   paste(thousands(as.integer(counts)), names(counts), collapse = ", ")
 }
 

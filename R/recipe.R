@@ -152,7 +152,7 @@ recipe_entry <- function(model, name, otherwise) {
 # Places of cells with those of rarer types repeated until each type has as many as the largest:
 # every cell as often as the others of its type, but for one. Held-out cells are not among them.
 oversampled <- function(types, seed) {
-  most <- max(table(types))
+  most <- max(label_counts(types))
   with_seed(seed, {
     unlist(lapply(split(seq_along(types), factor(types, sort(unique(types), method = "radix"))),
                   function(cells) {

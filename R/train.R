@@ -322,7 +322,7 @@ check_quota <- function(bank_size, labels) {
 }
 
 tell_single_cells <- function(types, verbose) {
-  counts <- table(types)
+  counts <- label_counts(types)
   single <- names(counts)[counts == 1L]
   if (length(single)) {
     canal_inform("single_cell", sprintf(

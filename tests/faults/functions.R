@@ -192,6 +192,16 @@ own_processes <- function() {
 predict_shared <- function(workers) {
   canal_predict(grown_counts(3), labelled, BPPARAM = workers, verbose = FALSE)
 }
+# Numbers of the processes of socket workers that this one, or R that it started, has left. They have
+# nothing of this session in their commands, but are of its process group.
+left_workers <- function() {
+  lines <- system2("ps", c("-e", "-o", "pid=,pgid=,args="), stdout = TRUE)
+  fields <- utils::strcapture("^ *([0-9]+) +([0-9]+) (.*)$", lines,
+                              list(pid = 0L, group = 0L, command = ""))
+  group <- fields$group[fields$pid == Sys.getpid()]
+  fields$pid[fields$group == group & grepl("RSOCKnode.R", fields$command, fixed = TRUE)]
+}
+
 # To workers, where somebody still has them: those that BiocParallel was about to start when the
 # interrupt came are closed, and the workers end, when R collects garbage.
 sockets <- function() {

@@ -1,5 +1,6 @@
 # Ctrl-C at random moments of every long function: the prompt is there again within a second, what
-# comes back is whole, what was given is as it was, and no thread or memory is left behind.
+# comes back is whole, what was given is as it was, no thread or memory is left behind, and options,
+# random numbers and the rest of the session's state are as before.
 #
 #   MALLOC_MMAP_THRESHOLD_=131072 Rscript tests/faults/interrupts.R FOLDER [FUNCTION ...]
 #
@@ -66,7 +67,9 @@ megabytes_now <- function() {
 # what is `odd`.
 try_interrupt <- function(case, whole, threads) {
   note <- interrupt_after(stats::runif(1) * whole * 0.95)
+  before <- helpers$session_state()
   came <- run_until(case$work, note)
+  changed <- changed_session(before)
   late <- came$ended - sent_at(note)
   unlink(note)
   problem <- tryCatch({
@@ -75,7 +78,14 @@ try_interrupt <- function(case, whole, threads) {
     NULL
   }, error = conditionMessage)
   left <- if (threads_settled(threads) > threads) "threads are left"
-  list(seconds = if (isTRUE(late >= 0)) late else NA_real_, odd = c(problem, left))
+  list(seconds = if (isTRUE(late >= 0)) late else NA_real_, odd = c(problem, left, changed))
+}
+
+# What an interrupt has left otherwise in the session. What a call loads is loaded by then, and
+# connections go when R collects garbage.
+changed_session <- function(before) {
+  changed <- setdiff(helpers$changed_state(before, helpers$session_state()), "connections")
+  if (length(changed)) paste("changed:", paste(changed, collapse = ", "))
 }
 
 try_function <- function(name, case) {
@@ -133,6 +143,10 @@ source("tests/faults/functions.R")
 check_all_exported(names(functions), names(without_case), 9)
 for (name in chosen(names(functions))) try_function(name, functions[[name]])
 
+# A worker that BiocParallel was starting waits for somebody who calls it, for good.
+waiting <- left_workers()
+tools::pskill(waiting)
+
 write_results("interrupts", "Ctrl-C at random moments", c(
   "function", "seconds without", "interrupts", "seconds to the prompt: median", "longest",
   "above 1 s", "MB lost by a tenth of them", "MB more after all", "else"
@@ -140,6 +154,8 @@ write_results("interrupts", "Ctrl-C at random moments", c(
   sprintf("Every answer must come within %g s (of SNOW workers: 5 s), and no more than %g MB be",
           slowest, most_lost),
   "lost by a tenth of the interrupts, again and again in their second half (by all of them, where",
-  "they are fewer than 20). What comes back must be whole, what was given as it was, and no thread",
-  "may stay."
+  "they are fewer than 20). What comes back must be whole, what was given and the session's state",
+  "(options, random numbers and so on) as they were, and no thread may stay.",
+  sprintf("%d processes of BiocParallel's were left waiting, by Ctrl-C while it started SNOW workers.",
+          length(waiting))
 ))

@@ -218,3 +218,27 @@ test_that("measures of no cells and of one class are those of the naive loops", 
     }
   }
 })
+
+test_that("labels are counted without a change of options, which an interrupt would leave", {
+  warn <- NULL
+  registerS3method("as.character", "canalR_probe", function(x, ...) {
+    warn <<- getOption("warn")
+    unclass(x)
+  }, envir = baseenv())
+  probe <- structure(c(3, 8, 3), class = "canalR_probe")
+  old <- options(warn = 0)
+  on.exit(options(old))
+  table(probe)
+  expect_identical(warn, 2L)
+  expect_identical(c(label_counts(probe)), c(`3` = 2L, `8` = 1L))
+  expect_identical(warn, 0L)
+})
+
+test_that("labels are counted as table() does", {
+  set.seed(5)
+  one <- sample(c("b", "a", NA), 40, replace = TRUE)
+  other <- factor(sample(3:1, 40, replace = TRUE), 1:4)
+  expect_identical(c(label_counts(one)), c(table(one)))
+  expect_identical(unname(label_counts(one, other)), unname(table(one, other)))
+  expect_length(label_counts(NULL), 0)
+})
