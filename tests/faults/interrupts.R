@@ -156,6 +156,6 @@ write_results("interrupts", "Ctrl-C at random moments", c(
   "lost by a tenth of the interrupts, again and again in their second half (by all of them, where",
   "they are fewer than 20). What comes back must be whole, what was given and the session's state",
   "(options, random numbers and so on) as they were, and no thread may stay.",
-  sprintf("%d processes of BiocParallel's were left waiting, by Ctrl-C while it started SNOW workers.",
+  sprintf("%d processes of BiocParallel's were left waiting, by Ctrl-C while it started workers.",
           length(waiting))
 ))
