@@ -192,8 +192,8 @@ own_processes <- function() {
 predict_shared <- function(workers) {
   canal_predict(grown_counts(3), labelled, BPPARAM = workers, verbose = FALSE)
 }
-# Numbers of the processes of socket workers that this one, or R that it started, has left. They have
-# nothing of this session in their commands, but are of its process group.
+# Numbers of the socket workers' processes that this one has left. They have nothing of this session
+# in their commands, but are of its process group.
 left_workers <- function() {
   lines <- system2("ps", c("-e", "-o", "pid=,pgid=,args="), stdout = TRUE)
   fields <- utils::strcapture("^ *([0-9]+) +([0-9]+) (.*)$", lines,
