@@ -192,6 +192,31 @@ own_processes <- function() {
 predict_shared <- function(workers) {
   canal_predict(grown_counts(3), labelled, BPPARAM = workers, verbose = FALSE)
 }
+# Two that are started once, and anew after each interrupt.
+started <- new.env()
+started_workers <- function(anew = FALSE) {
+  if (anew && !is.null(started$workers)) BiocParallel::bpstop(started$workers)
+  if (anew || is.null(started$workers)) {
+    started$workers <- BiocParallel::bpstart(BiocParallel::SnowParam(2))
+  }
+  started$workers
+}
+
+# What they were doing when the interrupt came is not taken for what they are asked next, which they
+# do or not; started anew they do it.
+check_started <- function(value) {
+  turned <- function() {
+    cells <- rev(seq_len(ncol(panc$counts)))
+    canal_predict(panc$counts[, cells], labelled, BPPARAM = started$workers,
+                  verbose = FALSE)$canal_label
+  }
+  if (is.null(started$right)) started$right <- turned()
+  next_labels <- tryCatch(turned(), canalR_error = function(error) NULL)
+  stopifnot(is.null(next_labels) || identical(next_labels, started$right))
+  started_workers(anew = TRUE)
+  stopifnot(identical(turned(), started$right))
+}
+
 # Numbers of the socket workers' processes that this one has left. They have nothing of this session
 # in their commands, but are of its process group.
 left_workers <- function() {
@@ -334,6 +359,10 @@ functions <- list(
       check_labelled(value)
       stopifnot(sockets() == 0)
     }, work = function() predict_shared(BiocParallel::SnowParam(2))
+  ),
+  "canal_predict(), started workers" = if (!quick) list(
+    needs = "BiocParallel", ready = started_workers, check = check_started,
+    work = function() predict_shared(started$workers)
   )
 )
 functions <- Filter(Negate(is.null), functions)

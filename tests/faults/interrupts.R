@@ -93,6 +93,7 @@ try_function <- function(name, case) {
   if (length(lacking)) {
     return(add_row("skipped", c(name, rep("", 7), paste("needs", lacking, collapse = ", "))))
   }
+  if (!is.null(case$ready)) case$ready()
   whole <- system.time(value <- quietly(case$work()))[["elapsed"]]
   quietly(case$check(value))
   rm(value)
@@ -144,6 +145,7 @@ check_all_exported(names(functions), names(without_case), 9)
 for (name in chosen(names(functions))) try_function(name, functions[[name]])
 
 # A worker that BiocParallel was starting waits for somebody who calls it, for good.
+if (!is.null(started$workers)) BiocParallel::bpstop(started$workers)
 waiting <- left_workers()
 tools::pskill(waiting)
 
