@@ -144,9 +144,14 @@ source("tests/faults/functions.R")
 check_all_exported(names(functions), names(without_case), 9)
 for (name in chosen(names(functions))) try_function(name, functions[[name]])
 
-# A worker that BiocParallel was starting waits for somebody who calls it, for good.
+# A worker that BiocParallel was starting waits for somebody who calls it, for good. Others end, if
+# not at once.
 if (!is.null(started$workers)) BiocParallel::bpstop(started$workers)
-waiting <- left_workers()
+for (i in 1:50) {
+  waiting <- left_workers()
+  if (!length(waiting)) break
+  Sys.sleep(0.2)
+}
 tools::pskill(waiting)
 
 write_results("interrupts", "Ctrl-C at random moments", c(
