@@ -50,7 +50,7 @@ culprit() {
   awk '
     BEGIN { part = 0 }
     /^ +#[0-9]+ 0x/ {
-      if (found[part] != "" || / in (__asan|__sanitizer|__interceptor|__ubsan|fuzzer::)|::tell_and_leave/) next
+      if (found[part] != "" || / in (__asan|__sanitizer|__interceptor|[A-Za-z]+InterceptorCommon|__ubsan|fuzzer::)|::tell_and_leave/) next
       if (/fuzz_main\.cpp|libc\.so|libstdc\+\+|libpthread|multiarch|nptl\/|sysdeps\/|stdlib\//) next
       if (/ in (operator new|operator delete|malloc|calloc|realloc|free|abort|raise|mem[a-z]+|str[a-z]+) ?\(/) next
       if (/\/bits\/|ext\/new_allocator/) next
