@@ -152,25 +152,11 @@ with_weights <- function(model, weights) {
   model
 }
 
-# A short name for these very weights, so that a result can be traced to the model that gave it.
+# A short name for these very weights, so that a result can be traced to the model that gave it: of
+# the MD5 of all their bytes in their order. No file is made for it, as tempdir() may be full, and an
+# id of half of the weights would make a sound model a damaged one.
 weights_id <- function(weights) {
-  file <- tempfile()
-  on.exit(unlink(file))
-  write_weights(weights, file)
-  substr(unname(tools::md5sum(file)), 1, 12)
-}
-
-write_weights <- function(weights, path) {
-  connection <- file(path, "wb")
-  on.exit(close(connection))
-  for (w in weights) write_bytes(w, connection)
-}
-
-# The bytes of a weight without its attributes, piece by piece: a copy of the whole may be large.
-write_bytes <- function(weight, connection, piece = 2^20) {
-  for (from in seq(1, length(weight), by = piece)) {
-    writeBin(.subset(weight, from:min(from + piece - 1, length(weight))), connection)
-  }
+  substr(cli::hash_raw_md5(as.raw(unlist(weights, use.names = FALSE))), 1, 12)
 }
 
 # The native network of a model, rebuilt where the cache is empty or came out of another process.

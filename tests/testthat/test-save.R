@@ -136,6 +136,16 @@ test_that("only models are saved, only paths are taken", {
   expect_refused(canal_load(c("a", "b")), "argument", "path")
 })
 
+test_that("an id is the MD5 of all weights", {
+  weights <- untrained()@weights
+  path <- tempfile()
+  on.exit(unlink(path))
+  writeBin(do.call(c, lapply(weights, as.vector)), path)
+  id <- weights_id(weights)
+  expect_identical(id, substr(unname(tools::md5sum(path)), 1, 12))
+  expect_identical(weights_id(list()), substr("d41d8cd98f00b204e9800998ecf8427e", 1, 12))
+})
+
 test_that("a model of the first format opens and annotates as it did", {
   recorded <- readRDS(test_path("fixtures", "model-v1.rds"))
   model <- canal_load(test_path("fixtures", "model-v1.h5"))
