@@ -281,6 +281,10 @@ cpp_runtime_info <- function() {
     .Call(`_canalR_cpp_runtime_info`)
 }
 
+cpp_interrupt_pending <- function() {
+    .Call(`_canalR_cpp_interrupt_pending`)
+}
+
 cpp_blas_report <- function() {
     .Call(`_canalR_cpp_blas_report`)
 }

@@ -61,16 +61,17 @@ cellular_classifier <- function(x, labels, model, hidden = 512, learning_rate = 
   started <- proc.time()[["elapsed"]]
   cells <- labelled_cells(x, labels, NULL, assay.type, num_threads, verbose)
   data <- classifier_data(cells, model, settings)
-  model <- suspendInterrupts({
+  suspendInterrupts({
     found <- if (search) {
       search_classifier(data, settings)
     } else {
       list(settings = settings, run = run_classifier(data, settings))
     }
-    end_classifier(model, data, found, proc.time()[["elapsed"]] - started)
+    model <- end_classifier(model, data, found, proc.time()[["elapsed"]] - started)
+    tell_classifier(model, verbose)
+    take_late_interrupt()
+    model
   })
-  tell_classifier(model, verbose)
-  model
 }
 
 # Checks them all. given: names of those that the user gave.

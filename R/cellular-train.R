@@ -112,13 +112,14 @@ cellular_train <- function(x, labels, batch = NULL, latent_dim = 100, n_genes = 
   started <- proc.time()[["elapsed"]]
   cells <- labelled_cells(x, labels, batch, assay.type, num_threads, verbose)
   data <- cellular_data(cells, settings)
-  model <- suspendInterrupts({
+  suspendInterrupts({
     run <- run_encoder(data, settings)
-    end_encoder(data, run, settings, proc.time()[["elapsed"]] - started)
+    model <- end_encoder(data, run, settings, proc.time()[["elapsed"]] - started)
+    tell_encoder(model, verbose)
+    if (classifier) model <- add_classifier(cells, model, search, settings, ...)
+    take_late_interrupt()
+    model
   })
-  tell_encoder(model, verbose)
-  if (!classifier) return(model)
-  add_classifier(cells, model, search, settings, ...)
 }
 
 # The encoder that is there must not be lost by what comes after it.
@@ -129,14 +130,16 @@ add_classifier <- function(cells, model, search, settings, ...) {
                call = NULL)
     model
   }
-  if (model@history$encoder$stopped == "interrupt") return(without("interrupted"))
+  if (interrupt_came() || model@history$encoder$stopped == "interrupt") {
+    return(without("interrupted"))
+  }
   tryCatch(
     # Of genes with one name it was told before.
-    suppressWarnings(
+    allowInterrupts(suppressWarnings(
       cellular_classifier(cells, cells$types, model, search = search, seed = settings$seed,
                           num_threads = settings$num_threads, verbose = settings$verbose, ...),
       classes = "canalR_warning_duplicates"
-    ),
+    )),
     interrupt = function(interrupt) without("interrupted"),
     error = function(error) without(conditionMessage(error))
   )

@@ -137,23 +137,26 @@ tell_untested <- function(types, fold, verbose) {
 # Ctrl-C is held back and let in while a fold is at work, so that it cannot take along those done.
 run_folds <- function(data, model, training, verbose) {
   cv <- new_cv(data)
-  suspendInterrupts(for (fold in seq_len(data$k)) {
-    outcome <- tryCatch(until_interrupt(run_fold(fold, data, model, training, verbose)),
-                        error = function(error) error)
-    if (inherits(outcome, "error")) {
-      if (fold == 1) stop(outcome)
-      warn_folds(fold, data$k, conditionMessage(outcome))
-      break
+  suspendInterrupts({
+    for (fold in seq_len(data$k)) {
+      outcome <- tryCatch(until_interrupt(run_fold(fold, data, model, training, verbose)),
+                          error = function(error) error)
+      if (inherits(outcome, "error")) {
+        if (fold == 1) stop(outcome)
+        warn_folds(fold, data$k, conditionMessage(outcome))
+        break
+      }
+      if (is.null(outcome)) {
+        warn_folds(fold, data$k, "it was interrupted")
+        break
+      }
+      cv$folds <- rbind(cv$folds, outcome$row)
+      cv$labels$predicted[which(data$fold == fold)] <- outcome$labels
+      canal_inform("fold", fold_text(outcome, data$k), verbose)
     }
-    if (is.null(outcome)) {
-      warn_folds(fold, data$k, "it was interrupted")
-      break
-    }
-    cv$folds <- rbind(cv$folds, outcome$row)
-    cv$labels$predicted[which(data$fold == fold)] <- outcome$labels
-    canal_inform("fold", fold_text(outcome, data$k), verbose)
+    take_late_interrupt()
+    cv
   })
-  cv
 }
 
 new_cv <- function(data) {
@@ -170,10 +173,12 @@ new_cv <- function(data) {
 # list(row, labels, evaluation) of a fold; NULL where the user interrupted it.
 run_fold <- function(fold, data, model, training, verbose) {
   started <- proc.time()[["elapsed"]]
-  trained <- train_fold(fold, data, model, training, verbose)
+  late <- FALSE
+  trained <- withCallingHandlers(train_fold(fold, data, model, training, verbose),
+                                 canalR_late_interrupt = function(condition) late <<- TRUE)
   record <- trained@history[[length(trained@history)]]
-  # Cells still wait for the bank where Ctrl-C came after the last epoch.
-  if (record$stopped == "interrupt" || length(trained@pending)) return(NULL)
+  # Cells still wait for the bank where Ctrl-C came as they were ranked.
+  if (late || record$stopped == "interrupt" || length(trained@pending)) return(NULL)
   tested <- which(data$fold == fold)
   labels <- fold_labels(tested, data, trained, training, fold_seed(data, fold))
   evaluation <- evaluate_labels(labels, data$types[tested], character())

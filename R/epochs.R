@@ -58,6 +58,17 @@ until_interrupt <- function(code) {
   tryCatch(allowInterrupts(code), interrupt = function(interrupt) NULL)
 }
 
+# Whether a Ctrl-C is held back, which it no longer is then.
+interrupt_came <- function() !identical(until_interrupt(cpp_interrupt_pending()), FALSE)
+
+# The last of what holds Ctrl-C back: there is nothing left to stop, but it would come as soon as it
+# may, before the user has the model. Whose part the training is hears of it by a condition.
+take_late_interrupt <- function() {
+  if (!interrupt_came()) return(invisible())
+  signalCondition(structure(class = c("canalR_late_interrupt", "condition"),
+                            list(message = "Ctrl-C came after the last epoch.", call = NULL)))
+}
+
 warn_stopped <- function(got, hint) {
   canal_warn("stopped", "model", "training to go on", got,
              paste(c(hint, "The best model so far is returned."), collapse = " "), call = NULL)

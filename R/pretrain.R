@@ -100,8 +100,10 @@ canal_pretrain <- function(x, vocabulary, config = canal_config("scbert"),
   started <- proc.time()[["elapsed"]]
   suspendInterrupts({
     run <- run_pretraining(model, cells, settings, checkpoint)
-    from_rank_0(team, end_pretraining(model, run, cells, settings,
-                                      proc.time()[["elapsed"]] - started))
+    model <- from_rank_0(team, end_pretraining(model, run, cells, settings,
+                                               proc.time()[["elapsed"]] - started))
+    take_late_interrupt()
+    model
   })
 }
 

@@ -167,12 +167,14 @@ canal_train <- function(x, labels, model,
   data <- stage_cells(x, labels, model, settings, assay.type, min_genes)
   stage <- begin_stage(model, data, settings)
   check_quota(bank_size, stage$labels)
-  model <- suspendInterrupts({
+  suspendInterrupts({
     run <- run_epochs(stage, settings)
-    from_rank_0(team, end_stage(stage, run, settings, proc.time()[["elapsed"]] - started))
+    seconds <- proc.time()[["elapsed"]] - started
+    model <- from_rank_0(team, end_stage(stage, run, settings, seconds))
+    tell_stage(model, settings$verbose)
+    take_late_interrupt()
+    model
   })
-  tell_stage(model, settings$verbose)
-  model
 }
 
 training_settings <- function(model, ...) {

@@ -817,6 +817,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_interrupt_pending
+bool cpp_interrupt_pending();
+RcppExport SEXP _canalR_cpp_interrupt_pending() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_interrupt_pending());
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_blas_report
 Rcpp::List cpp_blas_report();
 RcppExport SEXP _canalR_cpp_blas_report() {
@@ -1125,6 +1134,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_canalR_cpp_pretrainer_state", (DL_FUNC) &_canalR_cpp_pretrainer_state, 1},
     {"_canalR_cpp_restore_pretrainer", (DL_FUNC) &_canalR_cpp_restore_pretrainer, 2},
     {"_canalR_cpp_runtime_info", (DL_FUNC) &_canalR_cpp_runtime_info, 0},
+    {"_canalR_cpp_interrupt_pending", (DL_FUNC) &_canalR_cpp_interrupt_pending, 0},
     {"_canalR_cpp_blas_report", (DL_FUNC) &_canalR_cpp_blas_report, 0},
     {"_canalR_cpp_loaded_libtorch", (DL_FUNC) &_canalR_cpp_loaded_libtorch, 0},
     {"_canalR_cpp_kernels", (DL_FUNC) &_canalR_cpp_kernels, 1},

@@ -21,9 +21,6 @@ const char* kind_name(canal::ErrorKind kind) {
 
 void check_interrupt(void*) { R_CheckUserInterrupt(); }
 
-// R_CheckUserInterrupt() jumps; at top level the jump ends here and is seen as FALSE.
-bool interrupt_pending() { return R_ToplevelExec(check_interrupt, nullptr) == FALSE; }
-
 // A progress function that fails must not leave the worker running, so its error waits until the
 // end.
 class Reporter {
@@ -43,6 +40,9 @@ class Reporter {
 };
 
 }  // namespace
+
+// R_CheckUserInterrupt() jumps; at top level the jump ends here and is seen as FALSE.
+bool interrupt_pending() { return R_ToplevelExec(check_interrupt, nullptr) == FALSE; }
 
 void raise(const canal::ErrorReport& report) {
   Rcpp::Environment space = Rcpp::Environment::namespace_env("canalR");

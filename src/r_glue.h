@@ -57,6 +57,9 @@ Vector vector_of(const std::vector<Number>& numbers) {
   return copy;
 }
 
+// Whether Ctrl-C came and has not been heard of. It is by this.
+bool interrupt_pending();
+
 // Runs long work on a thread of its own while this one, the only one that may touch R, looks for
 // Ctrl-C and reports progress: `progress(done, total)`, an R function or NULL. Returns false when
 // the user interrupted; errors of the work are raised as R conditions.

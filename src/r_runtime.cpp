@@ -17,6 +17,9 @@ Rcpp::List cpp_runtime_info() {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
+bool cpp_interrupt_pending() { return glue::interrupt_pending(); }
+
 // gflops is NA where nothing was measured.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_blas_report() {

@@ -109,6 +109,77 @@ test_that("a model of an interrupted stage is saved with the cells that wait", {
   expect_same_model(canal_load(path), model)
 })
 
+# Ctrl-C, and a moment in which it may be heard. Sys.sleep() would not mind that interrupts are
+# suspended.
+interrupt_here <- function() {
+  tools::pskill(Sys.getpid(), tools::SIGINT)
+  until <- proc.time()[[3]] + 0.1
+  while (proc.time()[[3]] < until) NULL
+}
+
+# The value of `code` where Ctrl-C comes at the end of a function of the package, NULL where it took
+# the value along; and how often that was told.
+late_interrupt <- function(name, code) {
+  own <- get(name, asNamespace("canalR"))
+  told <- 0
+  value <- tryCatch(withCallingHandlers(with_binding(name, function(...) {
+    value <- own(...)
+    interrupt_here()
+    value
+  }, suppressMessages(code)), canalR_late_interrupt = function(condition) told <<- told + 1),
+  interrupt = function(interrupt) NULL)
+  list(value = value, told = told)
+}
+
+test_that("Ctrl-C after the last epoch takes no trained model along", {
+  skip_on_os("windows")
+  cells <- stage_one_cells()
+  late <- late_interrupt("end_stage", canal_train(cells$counts, cells$types, untrained(),
+                                                  epochs = 1, seed = 1))
+  expect_identical(last_record(late$value)$stopped, "epochs")
+  expect_identical(late$told, 1)
+  late <- late_interrupt("end_pretraining", canal_pretrain(cells$counts, untrained(), epochs = 1,
+                                                           seed = 1))
+  expect_true(late$value@provenance$pretrained)
+  expect_identical(late$told, 1)
+  late <- late_interrupt("end_encoder", embedding_of(epochs = 2, verbose = TRUE))
+  expect_identical(late$value@history$encoder$stopped, "epochs")
+  expect_identical(late$told, 1)
+  cells <- cellular_cells()
+  late <- late_interrupt("end_classifier", cellular_classifier(
+    cells$counts, cells$types, late$value, hidden = 4, epochs = 2, warm_up = 1, seed = 1
+  ))
+  expect_true(has_classifier(late$value))
+  expect_identical(late$told, 1)
+})
+
+test_that("Ctrl-C after the last epoch of a part ends the whole", {
+  skip_on_os("windows")
+  expect_warning(late <- late_interrupt("end_encoder", embedding_of(epochs = 2, classifier = TRUE)),
+                 "interrupted", class = "canalR_warning_stopped")
+  expect_false(has_classifier(late$value))
+  cells <- panc_cells("indrop", most = 9)
+  expect_warning(late <- late_interrupt("end_stage", canal_cross_validate(
+    cells$counts, cells$types, untrained(), k = 2, seed = 1, epochs = 1
+  )), "interrupted", class = "canalR_warning_stopped")
+  expect_identical(nrow(late$value$folds), 0L)
+})
+
+test_that("Ctrl-C after the last fold takes no folds along", {
+  skip_on_os("windows")
+  cells <- panc_cells("indrop", most = 9)
+  folds <- 0
+  text <- fold_text
+  late <- with_binding("fold_text", function(...) {
+    folds <<- folds + 1
+    if (folds == 2) interrupt_here()
+    text(...)
+  }, tryCatch(suppressMessages(canal_cross_validate(
+    cells$counts, cells$types, untrained(), k = 2, seed = 1, epochs = 1
+  )), interrupt = function(interrupt) NULL))
+  expect_identical(nrow(late$folds), 2L)
+})
+
 test_that("an interrupt that waits is heard by work that takes no time", {
   skip_on_os("windows")
   cells <- stage_one_cells()$counts[, 1:2]
@@ -116,10 +187,7 @@ test_that("an interrupt that waits is heard by work that takes no time", {
   work <- function() predict_quietly(cells, model)
   expect_s4_class(work(), "DataFrame")
   ended <- suspendInterrupts({
-    tools::pskill(Sys.getpid(), tools::SIGINT)
-    # Sys.sleep() would not mind that interrupts are suspended.
-    until <- proc.time()[[3]] + 0.1
-    while (proc.time()[[3]] < until) NULL
+    interrupt_here()
     until_interrupt(work())
   })
   expect_null(ended)
