@@ -119,38 +119,19 @@ unfinished_chunks <- function(folder, plan) {
   which(!file.exists(chunk_file(folder, plan, "output", seq_along(plan$blocks))))
 }
 
-# Whole or not at all, with a digest at the end. What a full disk does not take is lost when a
-# connection closes, of which R does not always tell; so the size is looked at.
-write_kept <- function(value, path) {
-  part <- part_file(path)
-  on.exit(unlink(part))
-  tryCatch({
-    bytes <- serialize(value, NULL)
-    bytes <- c(bytes, kept_end(bytes))
-    warnings_stop(writeBin(bytes, part))
+# With a digest at the end. What a full disk does not take is lost when a connection closes, of which
+# R does not always tell; so the size is looked at.
+write_kept <- function(value, path, argument = "checkpoint") {
+  bytes <- serialize(value, NULL)
+  bytes <- c(bytes, kept_end(bytes))
+  replace_whole(path, argument, function(part) {
+    writeBin(bytes, part)
     if (!identical(file.size(part), as.numeric(length(bytes)))) stop("not all of it was written")
-    if (!file.rename(part, path)) stop("it could not be renamed")
-  }, error = function(error) {
-    pass_on_memory(error)
-    canal_abort("file", "checkpoint", sprintf("room for %s", path), conditionMessage(error),
-                call = NULL)
   })
-}
-
-# Makes an error of the first warning of code that writes, once it has ended: a full disk is told by
-# one when a connection closes. It must not be left by a jump, as by a user's handler of warnings: R
-# would close the connection once more, which ends the session.
-warnings_stop <- function(code) {
-  told <- character()
-  withCallingHandlers(code, warning = function(warned) {
-    told <<- c(told, conditionMessage(warned))
-    invokeRestart("muffleWarning")
-  })
-  if (length(told)) stop(told[1])
 }
 
 # Damage is told before R makes objects of it, which could end the session.
-read_kept <- function(path) {
+read_kept <- function(path, argument = "checkpoint") {
   tryCatch({
     cpp_check_regular_file(path)
     bytes <- readBin(path, "raw", file.size(path))
@@ -160,25 +141,13 @@ read_kept <- function(path) {
     unserialize(value)
   }, error = function(error) {
     pass_on_memory(error)
-    canal_abort("file", "checkpoint", sprintf("a whole %s", path), conditionMessage(error),
+    canal_abort("file", argument, sprintf("a whole %s", path), conditionMessage(error),
                 "Where it is damaged, remove it: the same call makes it again.", call = NULL)
   })
 }
 
 # readRDS() passes over what comes after a value.
 kept_end <- function(bytes) charToRaw(paste0("\ncanalR digest ", cpp_digest(bytes), "\n"))
-
-# A name beside a path, for what is being written.
-part_pattern <- "^[.]canalR-part-"
-
-part_file <- function(path, ending = "") tempfile(".canalR-part-", dirname(path), ending)
-
-# Removes what processes that were killed as they wrote have left in a folder: files that nobody has
-# written to for an hour.
-sweep_parts <- function(folder) {
-  parts <- list.files(folder, part_pattern, all.files = TRUE, full.names = TRUE)
-  unlink(parts[which(difftime(Sys.time(), file.mtime(parts), units = "hours") > 1)])
-}
 
 # What a worker needs: paths, and plain values.
 write_job <- function(folder, plan, source, kept, model, pass, settings) {

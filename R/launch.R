@@ -81,8 +81,8 @@ check_logs <- function(logs) {
 }
 
 # The processes and this one talk through files in a folder: `task.rds` for all; for every rank
-# `N.status`, its exit status, and `N.rds`, what it returned. `N.tmp` is its temporary folder, as R
-# does not remove its own when it is killed.
+# `N.status`, its exit status, and `N.rds`, what it returned, as write_kept() has it. `N.tmp` is its
+# temporary folder, as R does not remove its own when it is killed.
 new_launch <- function(n, worker, args, timeout, logs) {
   folder <- tempfile("canal-launch-")
   dir.create(folder)
@@ -90,7 +90,11 @@ new_launch <- function(n, worker, args, timeout, logs) {
   if (is.character(worker)) worker <- normalizePath(worker)
   task <- list(worker = worker, args = args, size = n, port = port, timeout = timeout,
                library_paths = .libPaths())
-  saveRDS(task, file.path(folder, "task.rds"))
+  tryCatch(save_checked_rds(task, file.path(folder, "task.rds")), error = function(error) {
+    pass_on_memory(error)
+    canal_abort("file", "args", sprintf("room for them and `worker` in %s", folder),
+                conditionMessage(error))
+  })
   list(folder = folder, logs = logs, size = n, port = port)
 }
 
@@ -121,6 +125,9 @@ mv "$STATUS.part" "$STATUS"
 worker_command <- function(launch, rank, threads) {
   temporary <- launch_file(launch, rank, "tmp")
   dir.create(temporary)
+  # There before it is written to: a disk may have no room for one more file by then, and who waits
+  # for it would wait for good. It holds nothing where the disk has no room for the number.
+  file.create(launch_file(launch, rank, "status.part"))
   code <- sprintf(".libPaths(readRDS(%s)$library_paths); canalR:::run_worker(%s, %d)",
                   deparse1(file.path(launch$folder, "task.rds")), deparse1(launch$folder), rank)
   variables <- c(
@@ -149,9 +156,7 @@ run_worker <- function(folder, rank) {
     message("Error: ", conditionMessage(error))
     list(error = conditionMessage(error), class = class(error))
   })
-  path <- file.path(folder, sprintf("%d.rds", rank))
-  saveRDS(outcome, paste0(path, ".part"))
-  file.rename(paste0(path, ".part"), path)
+  write_kept(outcome, file.path(folder, sprintf("%d.rds", rank)), "worker")
   quit(save = "no", status = if (is.null(outcome$error)) 0L else 1L)
 }
 
@@ -180,15 +185,24 @@ watch_workers <- function(launch, verbose) {
 outcome_of <- function(launch, rank) {
   status_file <- launch_file(launch, rank, "status")
   if (!file.exists(status_file)) return(NULL)
-  status <- as.integer(readLines(status_file))
   result <- launch_file(launch, rank, "rds")
-  if (file.exists(result)) return(readRDS(result))
-  text <- if (status > 128) {
+  if (file.exists(result)) return(result_of(result))
+  status <- c(as.integer(readLines(status_file)), NA)[1]
+  text <- if (is.na(status)) {
+    "R ended, with a status that could not be written"
+  } else if (status > 128) {
     sprintf("it was killed by signal %d", status - 128L)
   } else {
     sprintf("R ended with status %d", status)
   }
-  list(error = paste(text, "before the function returned"), class = "ended")
+  list(error = paste(text, "before what the function returns was there"), class = "ended")
+}
+
+result_of <- function(path) {
+  tryCatch(read_kept(path, "worker"), canalR_error = function(error) {
+    pass_on_memory(error)
+    list(error = "what its function returned was not written whole", class = "ended")
+  })
 }
 
 has_failed <- function(outcome) !is.null(outcome$error)

@@ -98,7 +98,8 @@ download_model <- function(name, url, sha256, file, verbose) {
                 "Whoever offers the file should say it.")
   }
   dir.create(dirname(file), showWarnings = FALSE, recursive = TRUE)
-  part <- paste0(file, ".part")
+  sweep_parts(dirname(file))
+  part <- part_file(file, ".h5")
   on.exit(unlink(part))
   canal_inform("download", sprintf("Downloading %s to %s.", url, dirname(file)), verbose)
   fetch_file(url, part)
@@ -108,8 +109,8 @@ download_model <- function(name, url, sha256, file, verbose) {
                 sprintf("one with %s", found), "It was not kept.")
   }
   load_named(part, "url")
-  writeLines(found, paste0(file, ".sha256"))
-  file.rename(part, file)
+  replace_whole(paste0(file, ".sha256"), "cache", function(note) writeLines(found, note))
+  replace_whole(file, "cache", function(whole) file.rename(part, whole))
 }
 
 fetch_file <- function(url, file) {

@@ -218,24 +218,12 @@ file_to_write <- function(path, name) {
 write_whole <- function(path, write) {
   target <- file_to_write(path, "out")
   sweep_parts(dirname(target))
-  part <- part_file(target, sub("^.*(\\.[^.]*)$", "\\1", basename(path)))
-  on.exit(unlink(part))
-  tryCatch({
-    warnings_stop(write(part))
-    if (!file.rename(part, target)) stop("it could not be renamed")
-  }, error = function(error) {
-    pass_on_memory(error)
-    canal_abort("file", "out", sprintf("room for %s", path), conditionMessage(error), call = NULL)
-  })
+  replace_whole(target, "out", write)
   script_tell("Wrote %s.", path)
 }
 
-# A full disk shows in a compressed file only when it is read.
 write_rds <- function(value, path) {
-  write_whole(path, function(part) {
-    saveRDS(value, part)
-    readRDS(part)
-  })
+  write_whole(path, function(part) save_checked_rds(value, part))
 }
 
 # table: a data frame; what it is written as goes by `format`.

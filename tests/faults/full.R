@@ -75,13 +75,48 @@ try_read_only <- function(name, writer) {
   mount("-o", "remount,rw", place)
   if (!are_intact(before) || !identical(present(folder), there)) outcome <- "lost"
   outcome <- outcome_now(outcome, there_now(writer, folder))
-  report(name, "read-only", outcome)
+  report(name, "read-only", outcome, possible = "refused")
 }
 
-report <- function(name, fault, outcomes) {
-  good <- outcomes %in% c("refused", if (fault == "full") "written")
+# What is done in a session whose temporary folder has so many bytes left: it says how it ended, as
+# written_or_refused() does.
+try_temporary <- function(name, code, tries, most, needed) {
+  outcomes <- vapply(seq_len(tries), function(number) {
+    script <- tempfile(fileext = ".R")
+    on.exit(unlink(c(script, file.path(place, "filler"))))
+    writeLines(c(
+      "suppressMessages(library(canalR))",
+      "outcome <- tryCatch({", code, "'written'",
+      "}, canalR_error = function(error) 'refused', error = conditionMessage)",
+      "cat(outcome)"
+    ), script)
+    fill(most * (number - 1) / tries)
+    output <- system2("Rscript", c("--vanilla", shQuote(script)), stdout = TRUE, stderr = FALSE,
+                      env = paste0("TMPDIR=", shQuote(place)))
+    c(utils::tail(output, 1), "no end")[1]
+  }, "")
+  report(name, "full, for temporary files", outcomes, possible = union(needed, "written"), needed)
+}
+
+# Nothing of it needs room there.
+make_and_keep <- sprintf('
+  file <- %s
+  model <- canal_model(canal_config("compact"), paste0("G", 1:50), seed = 1)
+  canal_save(model, file)
+  stopifnot(model@provenance$id == %s, identical(canal_load(file)@weights, model@weights))
+', deparse1(tempfile(fileext = ".h5")),
+deparse1(canal_model(canal_config("compact"), paste0("G", 1:50), seed = 1)@provenance$id))
+
+launch_one <- '
+  values <- canal_launch(1, function(team) 1:50000 + 0.5, verbose = FALSE)
+  stopifnot(identical(values[[1]], 1:50000 + 0.5))
+'
+
+# needed: how some of them must have ended.
+report <- function(name, fault, outcomes, possible = c("refused", "written"), needed = "refused") {
+  good <- outcomes %in% possible
   odd <- unique(outcomes[!good])
-  add_row(if (all(good) && any(outcomes == "refused")) "passed" else "failed",
+  add_row(if (all(good) && all(needed %in% outcomes)) "passed" else "failed",
           c(name, fault, length(outcomes), sum(outcomes == "refused"), sum(outcomes == "written"),
             if (length(odd)) paste(odd, collapse = "; ") else ""))
 }
@@ -96,6 +131,9 @@ if (!mount("-t", "tmpfs", "-o", "size=24m", "tmpfs", place)) {
       try_read_only(name, writers[[name]])
       try_full(name, writers[[name]], times(24, 1))
     }
+    try_temporary("canal_model(), canal_save(), canal_load()", make_and_keep, times(4, 1), 1e5,
+                  needed = "written")
+    try_temporary("canal_launch()", launch_one, times(24, 2), 1e6, needed = "refused")
     TRUE
   }, finally = unmount())
 }

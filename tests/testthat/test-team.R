@@ -179,6 +179,24 @@ test_that("a worker's error ends the others and is told with its rank and log", 
   expect_lt(result$seconds, 30)
 })
 
+test_that("what a worker could not write whole is told as its failure", {
+  launch <- list(folder = tempfile("launch"))
+  dir.create(launch$folder)
+  on.exit(unlink(launch$folder, recursive = TRUE))
+  result <- launch_file(launch, 0, "rds")
+  expect_null(outcome_of(launch, 0))
+  write_kept(list(value = runif(500)), result, "worker")
+  writeLines("0", launch_file(launch, 0, "status"))
+  expect_length(outcome_of(launch, 0)$value, 500)
+  writeBin(utils::head(readBin(result, "raw", 1e6), -1), result)
+  expect_match(outcome_of(launch, 0)$error, "not written whole")
+  unlink(result)
+  expect_match(outcome_of(launch, 0)$error, "R ended with status 0 before")
+  # A disk on which the file is and not its line.
+  file.create(launch_file(launch, 0, "status"))
+  expect_match(outcome_of(launch, 0)$error, "could not be written")
+})
+
 test_that("a killed worker ends the others", {
   skip_without_gloo()
   result <- launch_failing(quote(tools::pskill(Sys.getpid(), tools::SIGKILL)))
