@@ -170,7 +170,10 @@ reading <- function(path, argument, code) {
 read_lines <- function(path, argument) {
   check_regular_file(path, argument)
   reading(path, argument, {
-    check_whole_gzip(path)
+    text <- look_through(path)
+    check_whole_gzip(path, text)
+    # readLines() would end a line there.
+    if (text$counts[1] > 0) stop("it holds bytes of 0, which are in no text")
     connection <- file(path, "rt")
     on.exit(close(connection))
     lines <- readLines(connection, warn = FALSE, encoding = "UTF-8")
@@ -266,25 +269,58 @@ check_plain_numbers <- function(text, comments) {
 }
 
 # Where a compressed file is cut off or damaged, R reads up to there and says nothing. gzip's last
-# four bytes are the number of those that it holds; bgzip's files, which are of many parts, end with
-# an empty one. text: what look_through() saw.
-check_whole_gzip <- function(path, text = look_through(path)) {
+# four bytes are the number of those that it holds; bgzip's files, which are of many parts, tell it of
+# each and end with an empty one. bzip2's and xz's, which R opens too, tell no number. text: what
+# look_through() saw.
+check_whole_gzip <- function(path, text) {
   connection <- file(path, "rb", raw = TRUE)
   on.exit(close(connection))
   head <- readBin(connection, "raw", 14)
-  if (!identical(utils::head(head, 2), gzip_start)) return(invisible())
-  in_parts <- length(head) == 14 && identical(head[13:14], charToRaw("BC"))
-  seek(connection, max(0, file.size(path) - if (in_parts) 28 else 4))
-  end <- readBin(connection, "raw", 28)
-  whole <- if (in_parts) {
-    identical(utils::head(end, 2), gzip_start) && all(end[25:28] == 0)
+  begins_with <- function(start) identical(utils::head(head, length(start)), start)
+  if (any(vapply(other_starts, begins_with, NA))) stop("it is compressed, but not by gzip")
+  if (!begins_with(gzip_start)) return(invisible())
+  size <- file.size(path)
+  if (is_bgzip(head)) {
+    held <- bgzip_bytes(connection, size)
   } else {
-    length(end) == 4 && sum(as.numeric(end) * 256^(0:3)) == text$bytes %% 2^32
+    held <- number_at(connection, size - 4, 4)
+    text$bytes <- text$bytes %% 2^32
   }
-  if (!whole) stop("it is cut off, damaged, or of several compressed files")
+  if (!identical(held, as.numeric(text$bytes))) {
+    stop("it is cut off, damaged, or of several compressed files")
+  }
 }
 
 gzip_start <- as.raw(c(0x1f, 0x8b))
+other_starts <- list(charToRaw("BZh"), as.raw(c(0xfd, 0x37, 0x7a, 0x58, 0x5a)),
+                     as.raw(c(0x5d, 0x00, 0x00, 0x80, 0x00)))
+
+is_bgzip <- function(head) {
+  identical(head[1:2], gzip_start) && length(head) >= 14 && identical(head[13:14], charToRaw("BC"))
+}
+
+# The number that so many bytes of a file are, the lowest first; NA where the file has none there.
+number_at <- function(connection, at, bytes) {
+  if (at < 0) return(NA_real_)
+  seek(connection, at)
+  digits <- as.numeric(readBin(connection, "raw", bytes))
+  if (length(digits) == bytes) sum(digits * 256^(seq_len(bytes) - 1)) else NA_real_
+}
+
+# The bytes that bgzip's blocks hold, by what each tells of itself; NA where one is damaged or there
+# is no empty one, of 28 bytes, at the end.
+bgzip_bytes <- function(connection, size) {
+  held <- last <- at <- 0
+  while (at < size) {
+    seek(connection, at)
+    if (!is_bgzip(readBin(connection, "raw", 14))) return(NA_real_)
+    last <- number_at(connection, at + 16, 2) + 1
+    at <- at + last
+    held <- held + number_at(connection, at - 4, 4)
+    if (is.na(held)) return(NA_real_)
+  }
+  if (at == size && last == 28) held else NA_real_
+}
 
 check_lines <- function(lines, path, expected, of_what, argument) {
   if (lines == expected) return(invisible())

@@ -323,30 +323,63 @@ test_that("sizes that only the header declares are not believed", {
   }
 })
 
+# A member of gzip as bgzip makes it: its size, less one, stands in its header behind "BC".
+bgzip_part <- function(text) {
+  plain <- tempfile()
+  on.exit(unlink(plain))
+  connection <- gzfile(plain, "wb")
+  writeBin(charToRaw(text), connection)
+  close(connection)
+  bytes <- readBin(plain, "raw", 1e6)
+  size <- length(bytes) + 8 - 1
+  c(bytes[1:3], as.raw(4), bytes[5:10], as.raw(c(6, 0)), charToRaw("BC"),
+    as.raw(c(2, 0, size %% 256, size %/% 256)), bytes[-(1:10)])
+}
+bgzip_end <- as.raw(c(0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, 0x42, 0x43, 2, 0, 0x1b, 0, 3, 0,
+                      rep(0, 8)))
+
 test_that("a table in bgzip's parts is read, and refused without its last one", {
   counts <- counts_10x()
   folder <- write_10x(counts, gene_lines(counts), version = 3)
   on.exit(unlink(folder, recursive = TRUE))
   path <- file.path(folder, "barcodes.tsv.gz")
-  # A member of gzip with bgzip's mark ("BC", 2 bytes long) in its header.
-  part <- function(text) {
-    plain <- tempfile()
-    on.exit(unlink(plain))
-    connection <- gzfile(plain, "wb")
-    writeBin(charToRaw(text), connection)
-    close(connection)
-    bytes <- readBin(plain, "raw", 1e6)
-    c(bytes[1:3], as.raw(4), bytes[5:10], as.raw(c(6, 0)), charToRaw("BC"), as.raw(c(2, 0, 0, 0)),
-      bytes[-(1:10)])
-  }
-  end <- as.raw(c(0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, 0x42, 0x43, 2, 0, 0x1b, 0, 3, 0,
-                  rep(0, 8)))
   lines <- paste0(colnames(counts), "\n")
-  parts <- c(part(paste(lines[1:5], collapse = "")), part(paste(lines[-(1:5)], collapse = "")))
-  writeBin(c(parts, end), path)
+  parts <- c(bgzip_part(paste(lines[1:5], collapse = "")),
+             bgzip_part(paste(lines[-(1:5)], collapse = "")))
+  writeBin(c(parts, bgzip_end), path)
   expect_identical(cells_of(folder)$counts, counts)
   writeBin(parts, path)
   expect_error(cells_of(folder), "cut off", class = "canalR_error_file")
+})
+
+test_that("one changed bit of bgzip's parts gives no other lines", {
+  path <- tempfile()
+  on.exit(unlink(path))
+  lines <- paste0("gene-", 1:9)
+  whole <- c(unlist(lapply(split(paste0(lines, "\n"), rep(1:3, 3)), function(part) {
+    bgzip_part(paste(part, collapse = ""))
+  }), use.names = FALSE), bgzip_end)
+  writeBin(whole, path)
+  expect_setequal(read_lines(path, "path"), lines)
+  read <- read_lines(path, "path")
+  for (at in seq_along(whole)) for (bit in 0:7) {
+    changed <- whole
+    changed[at] <- xor(changed[at], as.raw(bitwShiftL(1L, bit)))
+    writeBin(changed, path)
+    found <- tryCatch(read_lines(path, "path"), canalR_error_file = function(error) NULL)
+    expect_true(is.null(found) || identical(found, read))
+  }
+})
+
+test_that("what other programs compressed is refused, as nothing tells where it is cut off", {
+  path <- tempfile()
+  on.exit(unlink(path))
+  for (open in c(bzfile, xzfile)) {
+    connection <- open(path, "wt")
+    writeLines(paste0("gene-", 1:9), connection)
+    close(connection)
+    expect_error(read_lines(path, "path"), "not by gzip", class = "canalR_error_file")
+  }
 })
 
 test_that("one changed bit of a compressed table gives no other names", {
