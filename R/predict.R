@@ -45,7 +45,7 @@
 #'   computes on `num_threads`; without it on one thread (forks, [BiocParallel::MulticoreParam()],
 #'   always), on its share of this machine's cores (sockets), or on all that its job has
 #'   ([BiocParallel::BatchtoolsParam()]). Ctrl-C leaves workers that you started with
-#'   [BiocParallel::bpstart()] in the middle of their work: stop them and start them anew. While
+#'   [BiocParallel::bpstart()] in the middle of their work: start others in their place. While
 #'   BiocParallel starts sockets itself, Ctrl-C can leave one of their processes waiting.
 #' @param checkpoint A folder in which finished chunks of cells are kept: the same call, made again
 #'   after it was stopped, goes on from there, with its `seed`. The folder is this call's alone:

@@ -192,18 +192,27 @@ own_processes <- function() {
 predict_shared <- function(workers) {
   canal_predict(grown_counts(3), labelled, BPPARAM = workers, verbose = FALSE)
 }
-# Two that are started once, and anew after each interrupt.
+# Two that are started once, and others in their place after each interrupt.
 started <- new.env()
-started_workers <- function(anew = FALSE) {
-  if (anew && !is.null(started$workers)) BiocParallel::bpstop(started$workers)
-  if (anew || is.null(started$workers)) {
+start_workers <- function() {
+  if (is.null(started$workers)) {
     started$workers <- BiocParallel::bpstart(BiocParallel::SnowParam(2))
   }
-  started$workers
+}
+
+# Those to which nothing can be sent any more cannot be told to stop, and end when R has collected
+# what they were reached by.
+stop_workers <- function() {
+  if (is.null(started$workers)) return(invisible())
+  tryCatch(BiocParallel::bpstop(started$workers), error = function(error) {
+    if (!grepl("writing to connection", conditionMessage(error))) stop(error)
+    started$broken <- c(started$broken, 1)
+  })
+  started$workers <- NULL
 }
 
 # What they were doing when the interrupt came is not taken for what they are asked next, which they
-# do or not; started anew they do it.
+# do or not; others do it.
 check_started <- function(value) {
   turned <- function() {
     cells <- rev(seq_len(ncol(panc$counts)))
@@ -213,7 +222,8 @@ check_started <- function(value) {
   if (is.null(started$right)) started$right <- turned()
   next_labels <- tryCatch(turned(), canalR_error = function(error) NULL)
   stopifnot(is.null(next_labels) || identical(next_labels, started$right))
-  started_workers(anew = TRUE)
+  stop_workers()
+  start_workers()
   stopifnot(identical(turned(), started$right))
 }
 
@@ -361,7 +371,7 @@ functions <- list(
     }, work = function() predict_shared(BiocParallel::SnowParam(2))
   ),
   "canal_predict(), started workers" = if (!quick) list(
-    needs = "BiocParallel", ready = started_workers, check = check_started,
+    needs = "BiocParallel", ready = start_workers, check = check_started,
     work = function() predict_shared(started$workers)
   )
 )

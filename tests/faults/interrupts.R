@@ -146,7 +146,7 @@ for (name in chosen(names(functions))) try_function(name, functions[[name]])
 
 # A worker that BiocParallel was starting waits for somebody who calls it, for good. Others end, if
 # not at once.
-if (!is.null(started$workers)) BiocParallel::bpstop(started$workers)
+stop_workers()
 for (i in 1:50) {
   waiting <- left_workers()
   if (!length(waiting)) break
@@ -164,5 +164,7 @@ write_results("interrupts", "Ctrl-C at random moments", c(
   "they are fewer than 20). What comes back must be whole, what was given and the session's state",
   "(options, random numbers and so on) as they were, and no thread may stay.",
   sprintf("%d processes of BiocParallel's were left waiting, by Ctrl-C while it started workers.",
-          length(waiting))
+          length(waiting)),
+  sprintf("Of workers that were started before, %d pairs could not be told to stop after Ctrl-C.",
+          length(started$broken))
 ))
