@@ -269,8 +269,8 @@ check_plain_numbers <- function(text, comments) {
 }
 
 # Where a compressed file is cut off or damaged, R reads up to there and says nothing. gzip's last
-# four bytes are the number of those that it holds; bgzip's files, which are of many parts, tell it of
-# each and end with an empty one. bzip2's and xz's, which R opens too, tell no number. text: what
+# four bytes are the number of those that it holds; bgzip's files, which are of many parts, tell it
+# of each and end with an empty one. bzip2's and xz's, which R opens too, tell no number. text: what
 # look_through() saw.
 check_whole_gzip <- function(path, text) {
   connection <- file(path, "rb", raw = TRUE)

@@ -119,8 +119,8 @@ unfinished_chunks <- function(folder, plan) {
   which(!file.exists(chunk_file(folder, plan, "output", seq_along(plan$blocks))))
 }
 
-# With a digest at the end. What a full disk does not take is lost when a connection closes, of which
-# R does not always tell; so the size is looked at.
+# With a digest at the end. What a full disk does not take is lost when a connection closes, of
+# which R does not always tell; so the size is looked at.
 write_kept <- function(value, path, argument = "checkpoint") {
   bytes <- serialize(value, NULL)
   bytes <- c(bytes, kept_end(bytes))

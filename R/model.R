@@ -153,8 +153,8 @@ with_weights <- function(model, weights) {
 }
 
 # A short name for these very weights, so that a result can be traced to the model that gave it: of
-# the MD5 of all their bytes in their order. No file is made for it, as tempdir() may be full, and an
-# id of half of the weights would make a sound model a damaged one.
+# the MD5 of all their bytes in their order. No file is made for it, as tempdir() may be full, and
+# an id of half of the weights would make a sound model a damaged one.
 weights_id <- function(weights) {
   substr(cli::hash_raw_md5(as.raw(unlist(weights, use.names = FALSE))), 1, 12)
 }
