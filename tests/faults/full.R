@@ -107,10 +107,10 @@ make_and_keep <- sprintf('
 ', deparse1(tempfile(fileext = ".h5")),
 deparse1(canal_model(canal_config("compact"), paste0("G", 1:50), seed = 1)@provenance$id))
 
-launch_one <- '
+launch_one <- "
   values <- canal_launch(1, function(team) 1:50000 + 0.5, verbose = FALSE)
   stopifnot(identical(values[[1]], 1:50000 + 0.5))
-'
+"
 
 # needed: how some of them must have ended.
 report <- function(name, fault, outcomes, possible = c("refused", "written"), needed = "refused") {
