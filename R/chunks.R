@@ -122,10 +122,10 @@ unfinished_chunks <- function(folder, plan) {
 # With a digest at the end. What a full disk does not take is lost when a connection closes, of
 # which R does not always tell; so the size is looked at.
 write_kept <- function(value, path, argument = "checkpoint") {
-  bytes <- serialize(value, NULL)
-  bytes <- c(bytes, kept_end(bytes))
   replace_whole(path, argument, function(part) {
-    writeBin(bytes, part)
+    bytes <- serialize(value, NULL)
+    bytes <- c(bytes, kept_end(bytes))
+    warnings_stop(writeBin(bytes, part))
     if (!identical(file.size(part), as.numeric(length(bytes)))) stop("not all of it was written")
   })
 }

@@ -6,7 +6,7 @@ replace_whole <- function(path, argument, write) {
   part <- part_file(path, sub("^.*(\\.[^.]*)$", "\\1", basename(path)))
   on.exit(unlink(part))
   tryCatch({
-    warnings_stop(write(part))
+    write(part)
     if (!file.rename(part, path)) stop("it could not be renamed")
   }, error = function(error) {
     pass_on_memory(error)

@@ -109,8 +109,10 @@ download_model <- function(name, url, sha256, file, verbose) {
                 sprintf("one with %s", found), "It was not kept.")
   }
   load_named(part, "url")
-  replace_whole(paste0(file, ".sha256"), "cache", function(note) writeLines(found, note))
-  replace_whole(file, "cache", function(whole) file.rename(part, whole))
+  replace_whole(paste0(file, ".sha256"), "cache", function(note) {
+    warnings_stop(writeLines(found, note))
+  })
+  replace_whole(file, "cache", function(whole) warnings_stop(file.rename(part, whole)))
 }
 
 fetch_file <- function(url, file) {

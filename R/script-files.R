@@ -218,7 +218,7 @@ file_to_write <- function(path, name) {
 write_whole <- function(path, write) {
   target <- file_to_write(path, "out")
   sweep_parts(dirname(target))
-  replace_whole(target, "out", write)
+  replace_whole(target, "out", function(part) warnings_stop(write(part)))
   script_tell("Wrote %s.", path)
 }
 
