@@ -16,17 +16,22 @@ export _R_CHECK_SYSTEM_CLOCK_=false
 export _R_CHECK_FORCE_SUGGESTS_=false
 export _R_CHECK_EXAMPLE_TIMING_THRESHOLD_=20
 
-# And what repositories have is looked up in one that has nothing.
+# And what repositories have is looked up in one that has nothing: Debian's profile for R, which names a
+# server, is not read; and R CMD check asks CRAN whether suggested packages that are not installed
+# have a maintainer.
 without_repositories() {
-  local name
-  mkdir -p nothing/src/contrib
+  local name nothing=$PWD/nothing
+  mkdir -p nothing/src/contrib nothing/web/packages
   : > nothing/src/contrib/PACKAGES
+  Rscript -e 'saveRDS(data.frame(Package = character(), Maintainer = character()),
+                      "nothing/web/packages/packages.rds")'
   printf 'menu_name\tURL\tdefault\tsource\twin.binary\tmac.binary\n' > repositories
   for name in CRAN BioCsoft BioCann BioCexp; do
     printf '%s\t"%s"\tfile://%s\tTRUE\tTRUE\tFALSE\tFALSE\n' \
-      "$name" "$name" "$PWD/nothing" >> repositories
+      "$name" "$name" "$nothing" >> repositories
   done
-  export R_REPOSITORIES=$PWD/repositories
+  : > profile
+  export R_REPOSITORIES=$PWD/repositories R_CRAN_WEB=file://$nothing R_PROFILE=$PWD/profile
 }
 
 arguments=(--as-cran --timings)

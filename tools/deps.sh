@@ -16,7 +16,7 @@ test_packages=("${demo_packages[@]}" libgloo-dev cmake libgtest-dev python3-torc
   r-cran-testthat r-cran-digest r-cran-seurat r-cran-knitr r-cran-rmarkdown
   r-cran-glmnet r-bioc-singler r-bioc-scran r-bioc-scuttle r-cran-uwot r-cran-tibble
   r-cran-vdiffr r-bioc-biocparallel r-cran-batchtools r-bioc-delayedarray r-bioc-hdf5array
-  r-cran-hdf5r)
+  r-cran-hdf5r r-bioc-annotationdbi r-bioc-org.hs.eg.db)
 bench_packages=("${demo_packages[@]}" python3 python3-torch python3-h5py r-bioc-scuttle r-bioc-scran
   r-cran-seurat r-cran-glmnet r-bioc-singler r-cran-irlba r-cran-cluster)
 lint_packages=("${test_packages[@]}" clang-format r-cran-lintr r-cran-roxygen2)
