@@ -23,7 +23,7 @@ lint_packages=("${test_packages[@]}" clang-format r-cran-lintr r-cran-roxygen2)
 site_packages=("${test_packages[@]}" r-cran-pkgdown pandoc)
 # checkbashisms is in devscripts.
 check_packages=("${test_packages[@]}" devscripts qpdf)
-bioccheck_packages=("${check_packages[@]}" r-bioc-bioccheck)
+bioccheck_packages=("${check_packages[@]}" r-bioc-bioccheck r-bioc-biocversion)
 coverage_packages=("${test_packages[@]}" r-cran-covr gcovr)
 tidy_packages=("${test_packages[@]}" clang-tidy)
 # libFuzzer and the sanitizers' runtimes come with clang; GoogleTest and LibTorch are not used.
