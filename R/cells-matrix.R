@@ -38,6 +38,7 @@ to_its_end <- function(code) suspendInterrupts(code)
 # Any matrix of numbers as a dgCMatrix; sparse ones on a way without a dense copy.
 sparse_counts <- function(x) {
   load_matrix()
+  check_slots(x)
   if (methods::is(x, "dgCMatrix")) return(x)
   if (methods::is(x, "Matrix")) {
     # Through "generalMatrix": a symmetric or triangular matrix stores only a part of its values.
@@ -50,6 +51,17 @@ sparse_counts <- function(x) {
     canal_abort("class", "x", "a matrix of numbers", sprintf("one of type %s", typeof(x)))
   }
   sparse_counts(to_its_end(methods::as(x, "CsparseMatrix")))
+}
+
+# The engine, and what Matrix has in C, follow the slots wherever they point: they may come from an
+# .rds of anybody's, or from code that set them one by one.
+check_slots <- function(x) {
+  if (!methods::is(x, "Matrix")) return(invisible())
+  problem <- to_its_end(methods::validObject(x, test = TRUE))
+  if (isTRUE(problem)) return(invisible())
+  canal_abort("counts", "x", "a matrix whose slots agree (methods::validObject())",
+              sprintf("a %s that is broken: %s", class(x)[1], paste(problem, collapse = "; ")),
+              "Matrix::sparseMatrix(i, j, x = ) makes one that is whole.")
 }
 
 # What comes back where `x` has no place for results: a DataFrame with a row per cell.

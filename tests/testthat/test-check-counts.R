@@ -159,3 +159,23 @@ test_that("Ensembl ids, mouse symbols and transposed input are recognised", {
   refused(named(tolower(human)), "overlap", "toupper", vocabulary = human)
   refused(t(named(human)), "overlap", "transpose", vocabulary = human)
 })
+
+test_that("a sparse matrix whose slots point anywhere is refused", {
+  counts <- sparse(toy_counts())
+  expect_broken <- function(change, counts) {
+    expect_refused(canal_prepare(change(counts), rownames(counts)), "counts", "x")
+  }
+  broken <- list(
+    function(x) `@<-`(x, "i", replace(x@i, 1, nrow(x))),
+    function(x) `@<-`(x, "i", replace(x@i, 2, -1L)),
+    function(x) `@<-`(x, "p", replace(x@p, 2, 1e6L)),
+    function(x) `@<-`(x, "p", x@p[-1]),
+    function(x) `@<-`(x, "x", x@x[-1]),
+    function(x) {
+      attr(x, "x") <- as.integer(x@x)
+      x
+    }
+  )
+  for (change in broken) expect_broken(change, counts)
+  expect_broken(broken[[1]], methods::as(methods::as(counts, "generalMatrix"), "TsparseMatrix"))
+})
