@@ -203,21 +203,31 @@ read_features <- function(path, argument) {
 # bytes comes in its `comments`.
 matrix_market_header <- function(path, argument) {
   reading(path, argument, {
-    connection <- file(path, "rt")
-    on.exit(close(connection))
-    line <- readLines(connection, 1, warn = FALSE)
-    if (!length(line) || !startsWith(line, "%%MatrixMarket")) stop("no Matrix Market file")
-    comments <- numeric(256)
-    while (length(line) && startsWith(line, "%")) {
-      comments <- comments + byte_counts(charToRaw(line))
-      line <- readLines(connection, 1, warn = FALSE)
-    }
-    sizes <- scan(text = line, quiet = TRUE)
+    lines <- first_lines(path)
+    if (!length(lines) || !startsWith(lines[1], "%%MatrixMarket")) stop("no Matrix Market file")
+    commented <- cumsum(!startsWith(lines, "%")) == 0
+    comments <- byte_counts(charToRaw(paste(lines[commented], collapse = "")))
+    sizes <- scan(text = c(lines[!commented], "")[1], quiet = TRUE)
     if (length(sizes) != 3 || !all(is.finite(sizes) & sizes >= 0)) {
       stop("its header has no numbers of rows, columns and values")
     }
     list(rows = sizes[1], columns = sizes[2], values = sizes[3], comments = comments)
   })
+}
+
+# The lines that end within so many bytes. A line that never ends, of which a small compressed file
+# can have many gigabytes, is not read to its end.
+first_lines <- function(path, most = 2^20) {
+  connection <- gzfile(path, "rb")
+  on.exit(close(connection))
+  bytes <- readBin(connection, "raw", most)
+  if (length(bytes) == most) {
+    ends <- which(bytes == charToRaw("\n"))
+    if (!length(ends)) stop(sprintf("its first line is longer than %s bytes", thousands(most)))
+    bytes <- bytes[seq_len(max(ends))]
+  }
+  lines <- strsplit(rawToChar(bytes), "\n", fixed = TRUE, useBytes = TRUE)[[1]]
+  sub("\r$", "", lines, useBytes = TRUE)
 }
 
 # A dgCMatrix without names. R opens compressed files as they are. What the header declares is made
@@ -295,8 +305,10 @@ gzip_start <- as.raw(c(0x1f, 0x8b))
 other_starts <- list(charToRaw("BZh"), as.raw(c(0xfd, 0x37, 0x7a, 0x58, 0x5a)),
                      as.raw(c(0x5d, 0x00, 0x00, 0x80, 0x00)))
 
+# A flag says that there is an extra field; else a name may stand where it would.
 is_bgzip <- function(head) {
-  identical(head[1:2], gzip_start) && length(head) >= 14 && identical(head[13:14], charToRaw("BC"))
+  length(head) >= 14 && identical(head[1:2], gzip_start) && (head[4] & as.raw(4)) != 0 &&
+    identical(head[13:14], charToRaw("BC"))
 }
 
 # The number that so many bytes of a file are, the lowest first; NA where the file has none there.

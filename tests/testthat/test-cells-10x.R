@@ -419,3 +419,27 @@ test_that("compressed tables are refused where they are cut off, and need no las
     writeBin(whole, path)
   }
 })
+
+test_that("the name that gzip keeps is no mark of bgzip's", {
+  folder <- tempfile()
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  # The third and fourth letters stand where bgzip has its mark.
+  path <- file.path(folder, "10BC_labels.csv")
+  writeLines(c("a", "b"), path)
+  skip_if(system2("gzip", shQuote(path)) != 0, "there is no gzip")
+  path <- paste0(path, ".gz")
+  expect_identical(readBin(path, "raw", 14)[13:14], charToRaw("BC"))
+  expect_identical(read_lines(path, "labels"), c("a", "b"))
+})
+
+test_that("a line that does not end is not read to its end", {
+  counts <- counts_10x()
+  folder <- write_10x(counts, gene_lines(counts), version = 3)
+  on.exit(unlink(folder, recursive = TRUE))
+  connection <- gzfile(file.path(folder, "matrix.mtx.gz"), "wb")
+  writeBin(charToRaw("%%MatrixMarket"), connection)
+  writeBin(rep(charToRaw(" "), 2^21), connection)
+  close(connection)
+  expect_error(cells_of(folder), "longer than", class = "canalR_error_file")
+})
