@@ -1,6 +1,7 @@
 #include "r_glue.h"
 
 #include <chrono>
+#include <cstdio>
 #include <future>
 
 namespace glue {
@@ -19,7 +20,28 @@ const char* kind_name(canal::ErrorKind kind) {
   }
 }
 
-void check_interrupt(void*) { R_CheckUserInterrupt(); }
+// What R tells when it is asked for events: Ctrl-C by a jump, an end of setTimeLimit() by an error.
+struct Heard {
+  bool error = false;
+  char message[256] = "";
+};
+
+SEXP ask_for_events(void*) {
+  R_CheckUserInterrupt();
+  return R_NilValue;
+}
+
+SEXP keep_error(SEXP condition, void* data) {
+  auto* heard = static_cast<Heard*>(data);
+  heard->error = true;
+  const SEXP message = VECTOR_ELT(condition, 0);
+  if (TYPEOF(message) == STRSXP && Rf_length(message) == 1) {
+    std::snprintf(heard->message, sizeof heard->message, "%s", CHAR(STRING_ELT(message, 0)));
+  }
+  return R_NilValue;
+}
+
+void listen(void* heard) { R_tryCatchError(ask_for_events, nullptr, keep_error, heard); }
 
 // A progress function that fails must not leave the worker running, so its error waits until the
 // end.
@@ -42,7 +64,12 @@ class Reporter {
 }  // namespace
 
 // R_CheckUserInterrupt() jumps; at top level the jump ends here and is seen as FALSE.
-bool interrupt_pending() { return R_ToplevelExec(check_interrupt, nullptr) == FALSE; }
+bool interrupt_pending() {
+  Heard heard;
+  if (R_ToplevelExec(listen, &heard) == FALSE) return true;
+  if (heard.error) throw Rcpp::exception(heard.message, false);
+  return false;
+}
 
 void raise(const canal::ErrorReport& report) {
   Rcpp::Environment space = Rcpp::Environment::namespace_env("canalR");

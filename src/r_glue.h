@@ -57,7 +57,8 @@ Vector vector_of(const std::vector<Number>& numbers) {
   return copy;
 }
 
-// Whether Ctrl-C came and has not been heard of. It is by this.
+// Whether Ctrl-C came and has not been heard of. It is by this. Throws what R has to tell instead:
+// an end of setTimeLimit().
 bool interrupt_pending();
 
 // Runs long work on a thread of its own while this one, the only one that may touch R, looks for

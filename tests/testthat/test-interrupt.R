@@ -212,3 +212,14 @@ test_that("what Matrix does in C comes to its end before Ctrl-C is heard", {
   expect_true(ended)
   expect_true(heard)
 })
+
+test_that("a time limit is R's error, not Ctrl-C", {
+  cells <- panc_cells("indrop", most = 30)
+  on.exit(setTimeLimit())
+  caught <- tryCatch({
+    setTimeLimit(elapsed = 0.2, transient = TRUE)
+    canal_train(cells$counts, cells$types, untrained(), epochs = 1000, seed = 1, num_threads = 1,
+                verbose = FALSE)
+  }, error = conditionMessage, warning = conditionMessage)
+  expect_match(caught, "time limit", fixed = TRUE)
+})
