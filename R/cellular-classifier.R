@@ -69,7 +69,7 @@ cellular_classifier <- function(x, labels, model, hidden = 512, learning_rate = 
     }
     model <- end_classifier(model, data, found, proc.time()[["elapsed"]] - started)
     tell_classifier(model, verbose)
-    take_late_interrupt()
+    take_late_interrupt(verbose)
     model
   })
 }

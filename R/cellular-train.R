@@ -117,7 +117,7 @@ cellular_train <- function(x, labels, batch = NULL, latent_dim = 100, n_genes = 
     model <- end_encoder(data, run, settings, proc.time()[["elapsed"]] - started)
     tell_encoder(model, verbose)
     if (classifier) model <- add_classifier(cells, model, search, settings, ...)
-    take_late_interrupt()
+    take_late_interrupt(verbose)
     model
   })
 }

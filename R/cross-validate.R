@@ -154,7 +154,7 @@ run_folds <- function(data, model, training, verbose) {
       cv$labels$predicted[which(data$fold == fold)] <- outcome$labels
       canal_inform("fold", fold_text(outcome, data$k), verbose)
     }
-    take_late_interrupt()
+    take_late_interrupt(verbose)
     cv
   })
 }
@@ -270,6 +270,6 @@ as.data.frame.canal_cv <- function(x, row.names = NULL, optional = FALSE, ...,
                                    what = c("folds", "labels")) {
   if (missing(what)) what <- what[1]
   check_choice(what, c("folds", "labels"), "what")
-  if (what == "labels") return(x$labels)
-  as.data.frame(x$folds, row.names = row.names, optional = optional)
+  table <- if (what == "labels") x$labels else x$folds
+  as.data.frame(table, row.names = row.names, optional = optional)
 }

@@ -63,8 +63,10 @@ interrupt_came <- function() !identical(until_interrupt(cpp_interrupt_pending())
 
 # The last of what holds Ctrl-C back: there is nothing left to stop, but it would come as soon as it
 # may, before the user has the model. Whose part the training is hears of it by a condition.
-take_late_interrupt <- function() {
+take_late_interrupt <- function(verbose) {
   if (!interrupt_came()) return(invisible())
+  canal_inform("interrupt", "Ctrl-C came after the last epoch: there was nothing left to stop.",
+               verbose)
   signalCondition(structure(class = c("canalR_late_interrupt", "condition"),
                             list(message = "Ctrl-C came after the last epoch.", call = NULL)))
 }

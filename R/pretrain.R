@@ -102,7 +102,7 @@ canal_pretrain <- function(x, vocabulary, config = canal_config("scbert"),
     run <- run_pretraining(model, cells, settings, checkpoint)
     model <- from_rank_0(team, end_pretraining(model, run, cells, settings,
                                                proc.time()[["elapsed"]] - started))
-    take_late_interrupt()
+    take_late_interrupt(verbose)
     model
   })
 }
@@ -297,7 +297,7 @@ end_pretraining <- function(model, run, cells, settings, seconds) {
   last <- run$losses[run$losses$epoch == run$best_epoch, ]
   canal_inform("pretrain", sprintf(
     "Pre-trained on %s cells; epochs: %d (%s); best: %d, masked accuracy %s; %.1f s.",
-    format(cells$count, big.mark = ","), nrow(run$losses), stop_reasons[[run$stopped]],
+    thousands(cells$count), nrow(run$losses), stop_reasons[[run$stopped]],
     run$best_epoch, format(round(c(last$validation_accuracy, NA)[1], 3)), seconds
   ), settings$verbose)
   model

@@ -53,8 +53,12 @@ script_train <- function(call) {
   labels <- rep(options$labels, length.out = length(call$inputs))
   for (i in seq_along(call$inputs)) {
     if (is_rank_0(team)) script_tell("Input %d of %d: %s", i, length(call$inputs), call$inputs[i])
-    model <- train_on(call$inputs[i], labels[i], model, options, team)
-    check_ended(model@history[[length(model@history)]]$stopped, options)
+    late <- FALSE
+    model <- withCallingHandlers(train_on(call$inputs[i], labels[i], model, options, team),
+                                 canalR_late_interrupt = function(condition) late <<- TRUE)
+    stopped <- model@history[[length(model@history)]]$stopped
+    # The last stage's Ctrl-C had nothing left to stop.
+    check_ended(if (late && i < length(call$inputs)) "interrupt" else stopped, options)
   }
   save_model(model, options, team)
 }
@@ -139,9 +143,18 @@ script_evaluate <- function(call) {
   write_evaluation(evaluation, options$what, options$out, format)
   if (!is.null(options$plot)) {
     write_whole(options$plot, function(part) {
-      ggplot2::ggsave(part, plot(evaluation), width = 7, height = 5, dpi = 120, bg = "white")
+      ggplot2::ggsave(part, plot(evaluation), device = plot_device(part), width = 7, height = 5,
+                      dpi = 120, bg = "white")
     })
   }
+}
+
+# R's usual device for PDF has only the letters of one alphabet, and ggsave()'s for SVG wants
+# another package. NULL: what ggsave() takes by the name's ending.
+plot_device <- function(path) {
+  if (!capabilities("cairo")) return(NULL)
+  if (has_ending(path, "pdf")) return(grDevices::cairo_pdf)
+  if (has_ending(path, "svg")) grDevices::svg
 }
 
 # The column of labels: the only one whose name ends like one, unless it is said or the truth.

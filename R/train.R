@@ -172,7 +172,7 @@ canal_train <- function(x, labels, model,
     seconds <- proc.time()[["elapsed"]] - started
     model <- from_rank_0(team, end_stage(stage, run, settings, seconds))
     tell_stage(model, settings$verbose)
-    take_late_interrupt()
+    take_late_interrupt(settings$verbose)
     model
   })
 }

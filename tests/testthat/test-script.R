@@ -279,9 +279,15 @@ test_that("an evaluation is drawn where a picture is asked for", {
   skip_on_os("windows")
   expect_status(shell_model(), 0)
   expect_status(canal_here("predict", "--model", "model.h5", "--out", "drawn.csv", "two.h5ad"), 0)
-  for (picture in c("drawn.png", "drawn.pdf")) {
-    result <- expect_status(canal_here("evaluate", "--truth", "two.csv", "--plot", picture,
-                                       "drawn.csv"), 0)
+  # Of letters that PDF's usual fonts have not.
+  tables <- lapply(c("two.csv", "drawn.csv"), function(file) {
+    text <- readLines(job_file(file), encoding = "UTF-8")
+    writeLines(enc2utf8(gsub("alpha", "\u03b3\u03b4 T", text)), job_file(paste0("greek-", file)),
+               useBytes = TRUE)
+  })
+  for (picture in c("drawn.png", "drawn.pdf", if (capabilities("cairo")) "drawn.svg")) {
+    result <- expect_status(canal_here("evaluate", "--truth", "greek-two.csv", "--plot", picture,
+                                       "greek-drawn.csv"), 0)
     expect_match(result$out, "accuracy", all = FALSE)
     expect_gt(file.size(job_file(picture)), 2000)
   }
@@ -445,6 +451,17 @@ test_that("--force replaces, a diverged or interrupted training does not", {
     expect_true(any(grepl("one that diverged", result$log)))
   })
   with_binding("try_epoch", function(...) "interrupt", expect_status(canal_here(base), 130))
+  # Ctrl-C after the last epoch of an input is heard before the next.
+  late <- function(...) {
+    signalCondition(structure(class = c("canalR_late_interrupt", "condition"),
+                              list(message = "", call = NULL)))
+  }
+  two <- c("train", "--model", "untrained.h5", "--labels", "one.csv", "--epochs", "1", "--force",
+           "--seed", "1", "--out", "replaced.h5", "one.h5ad", "one.h5ad")
+  with_binding("take_late_interrupt", late, {
+    result <- expect_status(canal_here(two), 130)
+    expect_false(any(grepl("Input 2 of 2", result$log)))
+  })
   expect_identical(readLines(job_file("replaced.h5")), "mine")
   expect_status(canal_here(base), 0)
   expect_identical(canal_load(job_file("replaced.h5"))@weights,
