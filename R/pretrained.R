@@ -8,8 +8,8 @@
 #'   file that [canal_save()] wrote.
 #' @param url Where to get the model from if the cache does not have `name` yet: an `https://`,
 #'   `http://` or `file://` address. `NULL` downloads nothing.
-#' @param sha256 The SHA-256 checksum (64 hexadecimal digits) of the file at `url`; a file with
-#'   another is refused and not kept. Needed with `url`.
+#' @param sha256 The SHA-256 checksum (64 hexadecimal digits) of the file, wherever it comes from. A
+#'   file with another is refused, and not kept if it was downloaded. Needed with `url`.
 #' @param cache The folder of the cache, made if it is not there and needed.
 #' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
 #'   either way.
@@ -37,8 +37,15 @@ canal_pretrained <- function(name = "compact", url = NULL, sha256 = NULL,
   check_text_path(cache, "cache")
   check_flag(verbose, "verbose")
   check_sha256(sha256)
+  if (!is.null(url) && identical(name, "compact")) {
+    canal_abort("argument", "name", "the name that the model is to have in the cache",
+                "\"compact\", which is the package's own", "Give it another.")
+  }
   own <- if (is.null(url)) model_file(name, cache)
-  if (!is.null(own)) return(load_named(own))
+  if (!is.null(own)) {
+    check_sum(own, sha256)
+    return(load_named(own))
+  }
   file <- cached_model(name, cache)
   if (!file.exists(file)) download_model(name, url, sha256, file, verbose)
   check_cached(file, sha256)
@@ -73,6 +80,14 @@ check_sha256 <- function(sha256) {
     canal_abort("argument", "sha256", "the 64 hexadecimal digits of the file's SHA-256",
                 describe_value(sha256), "Whoever offers the file should say it.")
   }
+}
+
+check_sum <- function(file, sha256) {
+  if (is.null(sha256)) return(invisible())
+  found <- sha256_of(file)
+  if (identical(found, tolower(sha256))) return(invisible())
+  canal_abort("file", "sha256", sprintf("%s with the checksum %s", file, tolower(sha256)),
+              sprintf("one with %s", found))
 }
 
 cached_model <- function(name, cache) {

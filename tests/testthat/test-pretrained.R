@@ -49,6 +49,15 @@ test_that("names that are neither files nor in the cache are refused", {
   file <- tempfile(fileext = ".h5")
   canal_save(untrained(), file)
   expect_identical(canal_pretrained(file)@weights, untrained()@weights)
+  expect_identical(canal_pretrained(file, sha256 = sha256_of(file))@weights, untrained()@weights)
+  # Whoever gives a checksum means it of any file.
+  for (name in c(file, "compact")) {
+    expect_error(canal_pretrained(name, sha256 = strrep("0", 64)), "sha256",
+                 class = "canalR_error_file")
+  }
+  # It would never be found under that name.
+  expect_refused(canal_pretrained(url = paste0("file://", file), sha256 = sha256_of(file),
+                                  cache = tempfile()), "argument", "name")
 })
 
 test_that("a name of the cache is not shadowed by the working directory", {
