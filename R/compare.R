@@ -71,6 +71,11 @@ canal_compare <- function(x, truth, train, train_labels = truth, methods = NULL,
                           seed = NULL, verbose = TRUE, assay.type = "counts", num_threads = NULL,
                           ...) {
   check_flag(verbose, "verbose")
+  if (missing(train_labels) && length(truth) > 1) {
+    canal_abort("argument", "train_labels", "the types of the cells of `train`",
+                "none, and `truth` has labels of `x`",
+                "Where `truth` is the name of a column, `train` is taken to have it, too.")
+  }
   methods <- check_methods(methods)
   if (!is.null(model)) check_trained(model)
   if (!is.null(model)) check_predict_arguments(list(...))
@@ -102,7 +107,7 @@ own_labels <- function(x, model, seed, num_threads, assay.type, novelty = "none"
 # A misspelt argument must not look like a method that could not run.
 check_predict_arguments <- function(given) {
   known <- setdiff(names(formals(canal_predict)),
-                   c("x", "model", "seed", "verbose", "num_threads", "assay.type"))
+                   c("x", "model", "prefix", "seed", "verbose", "num_threads", "assay.type"))
   unknown <- setdiff(names(given), known)
   if (length(unknown) || length(names(given)) < length(given)) {
     canal_abort("argument", "...", paste("arguments of canal_predict():", toString(known)),
@@ -233,7 +238,9 @@ as.data.frame.canal_comparison <- function(x, row.names = NULL, optional = FALSE
                                            what = c("measures", "labels")) {
   if (missing(what)) what <- what[1]
   check_choice(what, c("measures", "labels"), "what")
-  if (what == "labels") return(attr(x, "labels"))
+  if (what == "labels") {
+    return(as.data.frame(attr(x, "labels"), row.names = row.names, optional = optional))
+  }
   as.data.frame(unclass(x)[c("method", "accuracy", "macro_f1", "ari", "seconds", "note")],
                 row.names = row.names, stringsAsFactors = FALSE)
 }

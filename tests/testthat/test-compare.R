@@ -120,8 +120,18 @@ test_that("a misspelt argument is an error, not a method that could not run", {
   expect_error(canal_compare(cells$counts, cells$types, cells$counts, cells$types,
                              model = stage_one(), methods = "logistic", minimum = 3,
                              verbose = FALSE), "minimum", class = "canalR_error_argument")
-  expect_error(canal_compare(cells$counts, cells$types, list(), methods = "logistic",
+  expect_error(canal_compare(cells$counts, cells$types, list(), list(), methods = "logistic",
                              verbose = FALSE), "train", class = "canalR_error_empty")
+})
+
+test_that("labels of the query are no labels of other cells, and the result's columns no choice", {
+  cells <- stage_one_cells()
+  expect_refused(canal_compare(cells$counts, cells$types, cells$counts, methods = "logistic",
+                               verbose = FALSE), "argument", "train_labels")
+  # The labels that are measured are those of the usual column.
+  expect_refused(canal_compare(cells$counts, cells$types, cells$counts, cells$types,
+                               methods = "logistic", model = stage_one(), prefix = "mine",
+                               verbose = FALSE), "argument", "...")
 })
 
 test_that("logistic regression labels a single cell", {
