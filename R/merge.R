@@ -152,17 +152,28 @@ plain_columns <- function(part) {
 
 # values: a column of each source, NULL where it lacks it. sizes: the sources' cells.
 join_column <- function(values, sizes) {
+  # What nobody has a value of has no kind.
+  without <- vapply(values, function(column) is.logical(column) && all(is.na(column)), NA)
+  values[without] <- list(NULL)
   there <- values[lengths(values) > 0]
   if (!length(there)) return(rep(NA, sum(sizes)))
-  factors <- vapply(there, is.factor, NA)
-  kinds <- vapply(there, function(column) if (is.numeric(column)) "number" else typeof(column), "")
-  as_text <- any(factors) != all(factors) || (!any(factors) && length(unique(kinds)) > 1)
+  kinds <- unique(vapply(there, column_kind, ""))
+  as_text <- length(kinds) > 1 || kinds == "factor"
+  # By its own class's `[`, so that dates come to dates.
+  missing <- if (as_text) NA_character_ else there[[1]][NA_integer_]
   filled <- Map(function(column, size) {
-    if (is.null(column)) return(rep(NA, size))
-    if (is.factor(column) || as_text) as.character(column) else column
+    if (is.null(column)) return(rep(missing, size))
+    if (as_text) as.character(column) else column
   }, values, sizes)
   joined <- do.call(c, unname(filled))
-  if (all(factors)) factor(joined, unique(unlist(lapply(there, levels)))) else joined
+  if (identical(kinds, "factor")) factor(joined, unique(unlist(lapply(there, levels)))) else joined
+}
+
+# Columns of one kind stay what they are; others are put together as text.
+column_kind <- function(column) {
+  if (is.factor(column)) return("factor")
+  if (is.object(column)) return(class(column)[1])
+  if (is.numeric(column)) "number" else typeof(column)
 }
 
 merged_object <- function(counts, columns, as) {

@@ -92,3 +92,23 @@ test_that("what cannot be merged is refused", {
     expect_refused(merge_quietly(list(part), assay.type = odd), "argument", "assay.type")
   }
 })
+
+test_that("columns of a class keep it beside sources without them, and are text beside others", {
+  join <- function(...) join_column(list(...), c(2, 2))
+  day <- as.Date("2024-01-01") + 0:1
+  expect_identical(join(NULL, day), c(as.Date(c(NA, NA)), day))
+  expect_identical(join(day, NULL), c(day, as.Date(c(NA, NA))))
+  expect_identical(join(day, 1:2), c("2024-01-01", "2024-01-02", "1", "2"))
+  time <- as.POSIXct("2024-01-01", tz = "UTC") + 0:1
+  expect_identical(as.numeric(join(NULL, time)), c(NA, NA, as.numeric(time)))
+  expect_s3_class(join(NULL, time), "POSIXct")
+  expect_type(join(day, time), "character")
+  hours <- as.difftime(1:2, units = "hours")
+  expect_equal(join(NULL, hours), as.difftime(c(NA, NA, 1, 2), units = "hours"))
+  # No value is of no kind.
+  expect_identical(join(c(NA, NA), c(0.5, 1)), c(NA, NA, 0.5, 1))
+  expect_identical(join(c(NA, NA), factor(c("b", "a"), c("b", "a"))),
+                   factor(c(NA, NA, "b", "a"), c("b", "a")))
+  expect_identical(join(c(NA, NA), NULL), rep(NA, 4))
+  expect_identical(join(c(NA, NA), c(TRUE, FALSE)), c(NA, NA, TRUE, FALSE))
+})
