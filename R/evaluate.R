@@ -201,7 +201,7 @@ evaluate_labels <- function(predicted, truth, novel, score = NULL) {
     macro_f1 = macro_f1_of(right, predicted), ari = adjusted_rand_of(right, predicted),
     known_accuracy = known_accuracy, unknown_accuracy = unknown_accuracy,
     h_score = h_score_of(known_accuracy, unknown_accuracy),
-    auroc = auroc_of(score[is.finite(score)], unknown[is.finite(score)]),
+    auroc = auroc_of(score[!is.na(score)], unknown[!is.na(score)]),
     left_out = sum(is.na(predicted)), unassigned = sum(predicted %in% unassigned_label),
     novel = novel, confusion = confusion_of(truth, predicted, novel),
     by_type = type_scores(right, predicted, types)
@@ -228,7 +228,7 @@ share <- function(value, missing = "NA") {
   ifelse(is.na(value), missing, sprintf("%.3f", value))
 }
 
-thousands <- function(number) format(number, big.mark = ",", trim = TRUE)
+thousands <- function(number) format(number, big.mark = ",", decimal.mark = ".", trim = TRUE)
 
 #' The evaluation kept with an object
 #'
@@ -308,7 +308,9 @@ as.data.frame.canal_evaluation <- function(x, row.names = NULL, optional = FALSE
                                            what = c("types", "overall")) {
   if (missing(what)) what <- what[1]
   check_choice(what, c("types", "overall"), "what")
-  if (what == "types") return(x$by_type)
+  if (what == "types") {
+    return(as.data.frame(x$by_type, row.names = row.names, optional = optional))
+  }
   numbers <- c("cells", "accuracy", "macro_f1", "ari", "known_accuracy", "unknown_accuracy",
                "h_score", "auroc", "left_out", "unassigned")
   # One that an older version made has no `auroc`.

@@ -258,6 +258,7 @@ test_that("the AUROC is that of the score beside the labels, or of the one named
   expect_identical(auroc(), 1)
   expect_identical(auroc(score = "other"), (0 + 0.5 + 0.5 + 0.5) / 4)
   expect_identical(auroc(score = c(1, 1, 0, 1, 1)), 0)
+  expect_identical(auroc(score = c(0, 1, Inf, -Inf, NA)), 1)
   expect_identical(canal_evaluation(evaluated(cells, "type"))$auroc, NA_real_)
   cells$other_label <- cells$canal_label
   expect_identical(auroc(predicted = "other_label"), NA_real_)
@@ -293,4 +294,9 @@ test_that("a column of labels that is not there is named, and how another is", {
                fixed = TRUE)
   expect_error(canal_evaluate(table, "truth", predicted = "other"), "`predicted =` names",
                class = "canalR_error_prediction")
+})
+
+test_that("tables take the names of rows that are given", {
+  evaluation <- canal_evaluate(c("a", "b"), c("a", "b"))
+  expect_identical(rownames(as.data.frame(evaluation, row.names = c("x", "y"))), c("x", "y"))
 })
