@@ -46,9 +46,7 @@ canal_launch <- function(n, worker, args = list(), num_threads = NULL, timeout =
   for (rank in seq_len(n) - 1) {
     pipes[[rank + 1]] <- pipe(worker_command(launch, rank, threads), "w")
   }
-  watch_workers(launch, verbose)
-  values <- lapply(seq_len(n) - 1, function(rank) outcome_of(launch, rank)$value)
-  structure(values, logs = launch$logs)
+  structure(watch_workers(launch, verbose), logs = launch$logs)
 }
 
 check_launch <- function(n, worker, args, num_threads) {
@@ -172,11 +170,14 @@ do_task <- function(task, team) {
 watch_workers <- function(launch, verbose) {
   ranks <- seq_len(launch$size) - 1
   shown <- 0
+  states <- vector("list", launch$size)
   repeat {
-    states <- lapply(ranks, outcome_of, launch = launch)
+    # What has come need not be read again.
+    pending <- lengths(states) == 0
+    states[pending] <- lapply(ranks[pending], outcome_of, launch = launch)
     if (verbose) shown <- show_log(log_file(launch, 0), shown)
     if (any(vapply(states, has_failed, NA))) abort_worker(launch, ranks)
-    if (all(lengths(states) > 0)) return(invisible())
+    if (all(lengths(states) > 0)) return(lapply(states, `[[`, "value"))
     Sys.sleep(0.05)
   }
 }
@@ -243,7 +244,8 @@ show_log <- function(path, shown) {
   bytes <- readBin(log, "raw", size - shown)
   ends <- which(bytes == charToRaw("\n") | bytes == charToRaw("\r"))
   if (!length(ends)) return(shown)
-  cat(rawToChar(bytes[seq_len(max(ends))]))
+  shown_now <- bytes[seq_len(max(ends))]
+  cat(rawToChar(shown_now[shown_now != 0]))
   utils::flush.console()
   shown + max(ends)
 }

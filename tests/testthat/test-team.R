@@ -136,6 +136,14 @@ test_that("the workers of a launch add up, and see what they were given", {
   expect_length(still_there(vapply(results, `[[`, 0L, "pid")), 0)
 })
 
+test_that("a worker may print any bytes", {
+  log <- tempfile()
+  on.exit(unlink(log))
+  writeBin(c(charToRaw("a"), as.raw(0), charToRaw("b\nnot yet a line")), log)
+  expect_identical(capture.output(shown <- show_log(log, 0)), "ab")
+  expect_identical(shown, 4)
+})
+
 test_that("a script is a worker too", {
   script <- tempfile(fileext = ".R")
   on.exit(unlink(script))
