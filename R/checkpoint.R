@@ -123,7 +123,8 @@ read_checkpoint <- function(path, digest) {
 # A text that other bytes anywhere in a state's weights, moments and random numbers would change.
 digest_of <- function(state) {
   if (is.raw(state)) return(cpp_digest(state))
-  if (!is.list(state)) return(paste(format(state, digits = 17), collapse = " "))
+  if (is.numeric(state)) state <- format(state, digits = 17, scientific = 0L, decimal.mark = ".")
+  if (!is.list(state)) return(paste(format(state), collapse = " "))
   parts <- vapply(state[order(names(state), method = "radix")], digest_of, "")
   cpp_digest(charToRaw(paste(parts, collapse = " ")))
 }

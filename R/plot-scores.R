@@ -61,8 +61,9 @@ cell_scores <- function(x, prefix = "canal") {
   start <- paste0(prefix, "_prob_")
   found <- grep(start, substr(colnames(columns), 1, nchar(start)), fixed = TRUE)
   scores <- if (length(found)) {
+    types <- substring(colnames(columns)[found], nchar(start) + 1)
     matrix(unlist(lapply(found, function(i) as.numeric(columns[[i]]))), nrow(columns),
-           dimnames = list(NULL, substring(colnames(columns)[found], nchar(start) + 1)))
+           length(found), dimnames = list(NULL, types))
   } else {
     stored_scores(x, paste0(prefix, "_scores"), prediction_record(x, prefix)$model$types)
   }

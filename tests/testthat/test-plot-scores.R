@@ -105,6 +105,7 @@ test_that("one type, sixty types and cells without scores can be drawn", {
   expect_silent(build(canal_plot_scores(one)))
   one$canal_prob_a <- NA_real_
   expect_refused(canal_plot_scores(one), "empty", "x")
+  expect_refused(canal_plot_scores(one[0, ]), "empty", "x")
   expect_refused(canal_plot_scores(one, prefix = ""), "argument", "prefix")
   expect_refused(canal_plot_scores(one, most = 1), "argument", "most")
   one$canal_label <- NULL
