@@ -114,7 +114,7 @@ negative_text <- function(facts) {
 }
 
 values_in_all <- function(n, kind) {
-  sprintf("%s %s value%s", format(n, big.mark = ","), kind, if (n == 1) "" else "s")
+  sprintf("%s %s value%s", thousands(n), kind, if (n == 1) "" else "s")
 }
 
 # others: names of the other matrices of the .h5ad file that the values come from; NULL for what is

@@ -103,7 +103,7 @@ tell_export <- function(model, format, verbose) {
             if (length(model@pending)) "the cells that wait to be ranked",
             vectors_outside(model))
   text <- sprintf("Wrote %s parameters (%s).",
-                  format(parameter_count(model@weights), big.mark = ","), format)
+                  thousands(parameter_count(model@weights)), format)
   if (length(lost)) {
     text <- paste(text, sprintf("Not in the file: %s; canal_save() keeps them.",
                                 paste(lost, collapse = ", ")))

@@ -189,7 +189,7 @@ sized_config <- function(config, sizes) {
 tell_import <- function(model, skipped, verbose) {
   types <- if (length(model@labels)) some_of(model@labels, 6) else "none yet"
   canal_inform("import", sprintf("Read %s parameters; %d genes; types: %s.",
-                                 format(parameter_count(model@weights), big.mark = ","),
+                                 thousands(parameter_count(model@weights)),
                                  length(model@genes), types), verbose)
   if (length(skipped)) {
     canal_inform("skipped", sprintf("Skipped (not needed, or not known): %s.",

@@ -179,11 +179,11 @@ setMethod("show", "CanalModel", function(object) {
 model_text <- function(model) {
   sizes <- cpp_sizes(model@weights)
   c(sprintf("canalR model %s (%s)", model@provenance$id, model_state(model)),
-    sprintf("  genes   %s of %s in the vocabulary", format(length(model@genes), big.mark = ","),
-            format(length(model@vocabulary$genes), big.mark = ",")),
+    sprintf("  genes   %s of %s in the vocabulary", thousands(length(model@genes)),
+            thousands(length(model@vocabulary$genes))),
     sprintf("  network dim %g, depth %g, heads %g x %g, %g features; %s parameters (%s)",
             sizes$dim, sizes$depth, sizes$heads, sizes$head_width, sizes$features,
-            format(parameter_count(model@weights), big.mark = ","),
+            thousands(parameter_count(model@weights)),
             format(structure(weight_bytes(model@weights), class = "object_size"), units = "auto")),
     types_text(model),
     bank_text(model))

@@ -150,8 +150,8 @@ check_overlap <- function(symbols, vocabulary, cells, least = 0.1) {
   report("overlap", "x",
          sprintf("genes of the vocabulary (%s)", some_of(setdiff(vocabulary, symbols))),
          sprintf("%s of %s genes in it; others are %s",
-                 if (shared) format(shared, big.mark = ",") else "none",
-                 format(length(symbols), big.mark = ","), some_of(setdiff(symbols, vocabulary))),
+                 if (shared) thousands(shared) else "none",
+                 thousands(length(symbols)), some_of(setdiff(symbols, vocabulary))),
          overlap_hint(symbols, vocabulary, cells))
 }
 
@@ -251,7 +251,7 @@ tokens_of <- function(counts, aligned, cells, chosen, target_sum, n_bins, thread
 
 # genes: of the tokens.
 tell_preparation <- function(genes, aligned, kept, verbose) {
-  number <- function(n) format(n, big.mark = ",")
+  number <- thousands
   overlap <- aligned$overlap
   dropped <- kept$dropped
   measured <- length(setdiff(genes, overlap$missing))

@@ -129,7 +129,7 @@ share_not_zero <- function(tokens, block = 1000) {
 #' @rdname CanalTokens-class
 #' @export
 setMethod("show", "CanalTokens", function(object) {
-  number <- function(n) format(n, big.mark = ",")
+  number <- thousands
   overlap <- object@overlap
   cat(sprintf("<CanalTokens> %s cells x %s genes, tokens 0 to %d\n",
               number(nrow(object)), number(ncol(object)), object@n_bins))

@@ -164,7 +164,7 @@ length.canal_vocabulary <- function(x) length(unclass(x)$genes)
 #' @method print canal_vocabulary
 #' @export
 print.canal_vocabulary <- function(x, ...) {
-  cat(sprintf("<canal_vocabulary> %s genes: %s\n", format(length(x), big.mark = ","),
+  cat(sprintf("<canal_vocabulary> %s genes: %s\n", thousands(length(x)),
               paste(c(utils::head(x$genes, 5), if (length(x) > 5) "..."), collapse = ", ")))
   cat(if (is.null(x$positions)) {
     "  no position table\n"
