@@ -45,12 +45,22 @@ labels_in_order <- function(labels, cells, n_cells, argument, wanted = NULL) {
     canal_abort("labels", argument, sprintf("one label for each of the %d cells", n_cells),
                 sprintf("%d labels", length(labels)))
   }
-  text <- as.character(labels)
+  text <- label_text(labels)
   # NaN, of a column of numbers, would be a text; and an empty text names nothing.
   text[is.na(labels) | !nzchar(trimws(text))] <- NA
   place <- places_by_name(names(labels), cells, argument)
   if (!is.null(place)) text <- text[place]
   check_no_missing(text, cells, argument, wanted)
+  text
+}
+
+# Labels as text, of numbers the same whatever their kind: as.character() makes 1e+05 of 100000, but
+# of 100000L what it is.
+label_text <- function(labels) {
+  text <- as.character(labels)
+  if (!is.double(labels) || is.object(labels)) return(text)
+  short <- which(grepl("e", text, fixed = TRUE) & labels == round(labels) & abs(labels) < 1e15)
+  text[short] <- sprintf("%.0f", labels[short])
   text
 }
 

@@ -84,7 +84,7 @@ evaluated <- function(x, truth, novel, predicted, score) {
   if (is_label_vector(x)) {
     truth <- labels_in_order(truth, names(x), length(x), "truth")
     if (!is.null(score)) score <- check_scores(score, length(x))
-    return(evaluate_labels(as.character(x), truth, novel, score))
+    return(evaluate_labels(label_text(x), truth, novel, score))
   }
   truth <- labels_of(x, truth, "truth")
   labels <- predicted_labels(x, predicted)
@@ -122,7 +122,7 @@ warn_outdated <- function(x, column, evaluation, seen) {
 label_changes <- function(x, column, evaluation, seen) {
   columns <- cell_columns(x)
   if (!column %in% colnames(columns)) return("cells without that column")
-  labels <- as.character(columns[[column]])
+  labels <- label_text(columns[[column]])
   if (length(labels) != evaluation$cells) {
     return(sprintf("%s, where %s were evaluated", cells_text(length(labels)),
                    thousands(evaluation$cells)))
@@ -154,7 +154,7 @@ check_predicted <- function(column) {
 predicted_labels <- function(x, column = "canal_label") {
   check_predicted(column)
   columns <- cell_columns(x)
-  if (!is.null(columns) && column %in% colnames(columns)) return(as.character(columns[[column]]))
+  if (!is.null(columns) && column %in% colnames(columns)) return(label_text(columns[[column]]))
   canal_abort("prediction", "x", paste("cells with a column", column), describe_columns(columns),
               paste0(if (column == "canal_label") "canal_predict() adds it; ",
                      "`predicted =` names the column of other labels."))

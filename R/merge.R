@@ -26,7 +26,8 @@
 #'   10x `.h5` of several genomes: one of them) with raw counts.
 #'   One for all sources, or one for each.
 #' @param verbose `TRUE` shows progress and says what is done; `FALSE` does neither. Warnings come
-#'   either way. Told is what was merged.
+#'   either way. Told is what was merged, and which
+#'   columns of cells were left out.
 #'
 #' @return The merged cells in the order of the sources, with a column `source` (a factor) after the
 #'   joined columns of cells.
@@ -60,7 +61,7 @@ canal_merge <- function(x, genes = c("union", "intersection"), source = "source"
   names <- unique_cell_names(parts)
   counts <- bind_cells(lapply(parts, `[[`, "counts"), merged_genes)
   colnames(counts) <- unlist(names, use.names = FALSE)
-  columns <- joined_columns(parts, colnames(counts), source)
+  columns <- told(joined_columns(parts, colnames(counts), source), verbose)
   canal_inform("merge", sprintf(
     "%d sources merged: %s cells x %s genes (%s); %s genes are in all of them.", length(parts),
     thousands(ncol(counts)), thousands(nrow(counts)), genes,
@@ -135,6 +136,11 @@ joined_columns <- function(parts, cells, source) {
   })
   origin <- factor(rep(names(parts), vapply(tables, nrow, 0L)), names(parts))
   columns[[source]] <- origin
+  left_out <- setdiff(unlist(lapply(parts, function(part) colnames(part$obs))), wanted)
+  if (length(left_out)) {
+    canal_inform("columns", sprintf("Columns left out that have more than a value per cell: %s.",
+                                    some_of(left_out)))
+  }
   structure(columns, class = "data.frame", row.names = cells)
 }
 

@@ -296,6 +296,13 @@ test_that("a column of labels that is not there is named, and how another is", {
                class = "canalR_error_prediction")
 })
 
+test_that("labels that are numbers are the same as whole numbers and as others", {
+  expect_identical(label_text(c(1e5, 2, 0.5, NA, -3e6, Inf)),
+                   c("100000", "2", "0.5", NA, "-3000000", "Inf"))
+  expect_identical(canal_evaluate(c(1e5, 2), c(100000L, 2L))$accuracy, 1)
+  expect_identical(label_text(factor(c("b", "a"))), c("b", "a"))
+})
+
 test_that("tables take the names of rows that are given", {
   evaluation <- canal_evaluate(c("a", "b"), c("a", "b"))
   expect_identical(rownames(as.data.frame(evaluation, row.names = c("x", "y"))), c("x", "y"))

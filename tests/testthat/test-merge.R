@@ -112,3 +112,14 @@ test_that("columns of a class keep it beside sources without them, and are text 
   expect_identical(join(c(NA, NA), NULL), rep(NA, 4))
   expect_identical(join(c(NA, NA), c(TRUE, FALSE)), c(NA, NA, TRUE, FALSE))
 })
+
+test_that("columns of more than a value per cell are left out, and told", {
+  skip_if_not_installed("SingleCellExperiment")
+  x <- SingleCellExperiment::SingleCellExperiment(
+    list(counts = some_counts(c("A", "B"), c("a", "b"), 1))
+  )
+  SummarizedExperiment::colData(x)$both <- matrix(1:4, 2)
+  expect_message(merged <- canal_merge(list(x, x)), "both", class = "canalR_message_columns")
+  expect_identical(names(SummarizedExperiment::colData(merged)), "source")
+  expect_silent(canal_merge(list(x, x), verbose = FALSE))
+})
