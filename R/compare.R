@@ -173,10 +173,13 @@ run_method <- function(name, annotate, seed, truth, verbose) {
   notes <- character()
   started <- proc.time()[["elapsed"]]
   result <- tryCatch(
-    withCallingHandlers(with_seed(seed, annotate()), warning = function(warning) {
-      notes <<- c(notes, paste("warned:", conditionMessage(warning)))
-      tryInvokeRestart("muffleWarning")
-    }),
+    withCallingHandlers(
+      with_seed(seed, keep_lent_options(annotate())),
+      warning = function(warning) {
+        notes <<- c(notes, paste("warned:", conditionMessage(warning)))
+        tryInvokeRestart("muffleWarning")
+      }
+    ),
     error = function(error) list(note = paste("could not run:", conditionMessage(error)))
   )
   seconds <- proc.time()[["elapsed"]] - started

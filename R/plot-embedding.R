@@ -124,9 +124,9 @@ umap_of <- function(embedding, seed, ...) {
   settings <- utils::modifyList(list(n_neighbors = min(15, sum(there) - 1), n_threads = 1),
                                 list(...))
   plane <- matrix(NA_real_, nrow(embedding), 2)
-  plane[there, ] <- with_seed(seed, do.call(uwot::umap, c(list(
-    unname(embedding[there, , drop = FALSE])
-  ), settings)))[, 1:2]
+  cells <- unname(embedding[there, , drop = FALSE])
+  found <- with_seed(seed, keep_lent_options(do.call(uwot::umap, c(list(cells), settings))))
+  plane[there, ] <- found[, 1:2]
   plane
 }
 

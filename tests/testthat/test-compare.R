@@ -78,6 +78,22 @@ test_that("a method that cannot run says why, and the others are kept", {
   expect_identical(names(as.data.frame(table, what = "labels")), c("truth", "logistic"))
 })
 
+test_that("an interrupt in a method leaves no option as the method had set it", {
+  train <- trained_on()
+  # What irlba and SingleR do: Ctrl-C may come before they have arranged to set it back.
+  halfway <- list(annotate = function(data) {
+    options(warn = 2, DelayedArray.auto.BPPARAM = "serial")
+    tools::pskill(Sys.getpid(), tools::SIGINT)
+    Sys.sleep(60)
+  })
+  before <- options()
+  interrupted <- tryCatch(with_binding("baselines", list(halfway = halfway),
+                                       compared(train$counts, train$types)),
+                          interrupt = function(interrupt) "interrupted")
+  expect_identical(interrupted, "interrupted")
+  expect_identical(options(), before)
+})
+
 test_that("types of one cell are left out of the regression, and told", {
   skip_if_not_installed("glmnet")
   train <- stage_one_cells()
