@@ -94,7 +94,10 @@ try_function <- function(name, case) {
     return(add_row("skipped", c(name, rep("", 7), paste("needs", lacking, collapse = ", "))))
   }
   if (!is.null(case$ready)) case$ready()
-  whole <- system.time(value <- quietly(case$work()))[["elapsed"]]
+  timed <- function() system.time(value <<- quietly(case$work()))[["elapsed"]]
+  value <- NULL
+  # The first call of some loads what the others find.
+  whole <- min(timed(), timed())
   quietly(case$check(value))
   rm(value)
   quietly(case$check(NULL))
