@@ -118,9 +118,12 @@ with_names() {
 sort_kept() {
   local name=$1 kept=$here/kept/$1 number times blame kind
   while read -r number times; do
-    again "$name" "$kept/$number" > "$kept/$number.log" 2>&1
-    # What fails only after others had their way with the memory.
-    grep -qE 'ERROR|MEMORY' "$kept/$number.log" ||
+    # What never comes back would not now either, and what fails only after others had their way with
+    # the memory does not fail alone.
+    if ! grep -q 'libFuzzer: timeout' "$kept/$number.report"; then
+      again "$name" "$kept/$number" > "$kept/$number.log" 2>&1
+    fi
+    grep -qsE 'ERROR|MEMORY' "$kept/$number.log" ||
       with_names "$kept/$number.report" > "$kept/$number.log"
     blame=$(culprit "$kept/$number.log")
     kind=${blame%% *}
